@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Strict DER (X.690): a reader that walks and a writer that concatenates. No object tree is built.
+ *
+ * A value is `tag ‖ length ‖ content`. Accepted: tags in one byte, definite minimal lengths of at most four bytes,
+ * minimal INTEGERs and OBJECT IDENTIFIERs, BOOLEAN 00 or FF, times in the forms of RFC 5280 section 4.1.2.5. Everything
+ * else is BAD_DER. A `Der` is a view: `whole` and `content` share memory with the input, so that what was signed can be
+ * compared and hashed without being encoded again.
+ */
+import { concat, text, utf8 } from "../bytes/index.ts";
+import { LacreError } from "../errors.ts";
+
+/** Identifier octets used by the formats of this library. */
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  enumerated: 0x0a,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/** The identifier octet of a context-specific tag; `constructed` for EXPLICIT and for IMPLICIT structures. */
+export function contextTag(number: number, constructed = true): number {
+  return 0x80 | (constructed ? 0x20 : 0) | number;
+}
+
+/** One decoded value: views on the input. */
+export interface Der {
+  readonly tag: number;
+  /** Tag, length and content. */
+  readonly whole: Uint8Array;
+  readonly content: Uint8Array;
+}
+
+function bad(message: string, found?: string): LacreError {
+  return new LacreError("BAD_DER", message, found === undefined ? {} : { found });
+}
+
+/** Reads the values of a constructed content, or of any sequence of values, in order. */
+export class DerReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Whether every byte was read. */
+  get done(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  /** The tag of the next value, or undefined at the end. */
+  get nextTag(): number | undefined {
+    return this.#bytes[this.#at];
+  }
+
+  /** The next value; with `tag`, it must be of that tag. */
+  next(tag?: number): Der {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const found = bytes[start];
+    if (found === undefined) throw bad("a value is missing");
+    if ((found & 0x1f) === 0x1f) throw bad("multi-byte tags are not used here");
+    if (tag !== undefined && found !== tag) {
+      throw new LacreError("BAD_DER", "unexpected tag", {
+        expected: `0x${tag.toString(16)}`,
+        found: `0x${found.toString(16)}`,
+      });
+    }
+    let at = start + 1;
+    const first = bytes[at++];
+    if (first === undefined) throw bad("length is missing");
+    let length = first;
+    if (first >= 0x80) {
+      const octets = first & 0x7f;
+      if (octets === 0 || octets > 4) throw bad("length is indefinite or too large");
+      length = 0;
+      for (let i = 0; i < octets; i++) {
+        const octet = bytes[at++];
+        if (octet === undefined) throw bad("length is cut off");
+        length = length * 256 + octet;
+      }
+      if (length < 0x80 || length < 256 ** (octets - 1)) throw bad("length is not minimal");
+    }
+    const end = at + length;
+    if (end > bytes.length) throw bad("value is cut off");
+    this.#at = end;
+    return { tag: found, whole: bytes.subarray(start, end), content: bytes.subarray(at, end) };
+  }
+
+  /** The next value if it has this tag. */
+  optional(tag: number): Der | undefined {
+    return this.nextTag === tag ? this.next(tag) : undefined;
+  }
+
+  /** A reader over the content of the next value, which must be of `tag` (SEQUENCE unless given). */
+  enter(tag: number = TAG.sequence): DerReader {
+    return new DerReader(this.next(tag).content);
+  }
+
+  /** Refuses anything that was not read. */
+  end(): void {
+    if (!this.done) throw bad("unexpected bytes after the last value", `${this.#bytes.length - this.#at} bytes`);
+  }
+}
+
+/** The single value that the bytes are, with nothing behind it. */
+export function decodeDer(bytes: Uint8Array, tag?: number): Der {
+  const reader = new DerReader(bytes);
+  const value = reader.next(tag);
+  reader.end();
+  return value;
+}
+
+/** A reader over the content of the single value that the bytes are. */
+export function openDer(bytes: Uint8Array, tag: number = TAG.sequence): DerReader {
+  return new DerReader(decodeDer(bytes, tag).content);
+}
+
+function expectTag(value: Der, tag: number): Uint8Array {
+  if (value.tag !== tag) {
+    throw new LacreError("BAD_DER", "unexpected tag", {
+      expected: `0x${tag.toString(16)}`,
+      found: `0x${value.tag.toString(16)}`,
+    });
+  }
+  return value.content;
+}
+
+export function readBoolean(value: Der): boolean {
+  const content = expectTag(value, TAG.boolean);
+  if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) throw bad("BOOLEAN is not 00 or FF");
+  return content[0] === 0xff;
+}
+
+/** Content octets of an INTEGER (two's complement, minimal), of any size. */
+export function readIntegerBytes(value: Der): Uint8Array {
+  const content = expectTag(value, TAG.integer);
+  const [first, second] = content;
+  if (first === undefined) throw bad("INTEGER is empty");
+  if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
+    throw bad("INTEGER is not minimal");
+  }
+  return content;
+}
+
+/** An INTEGER that is zero or positive. */
+export function readUnsigned(value: Der): bigint {
+  const content = readIntegerBytes(value);
+  if (content[0]! >= 0x80) throw bad("INTEGER is negative");
+  let out = 0n;
+  for (const byte of content) out = (out << 8n) | BigInt(byte);
+  return out;
+}
+
+/** An INTEGER from 0 to `limit`, which fits a double. */
+export function readSmall(value: Der, limit = 0x7fffffff): number {
+  const content = readIntegerBytes(value);
+  if (content[0]! >= 0x80 || content.length > 5) throw bad("INTEGER is out of range");
+  let out = 0;
+  for (const byte of content) out = out * 256 + byte;
+  if (out > limit) throw bad("INTEGER is out of range", `${out}`);
+  return out;
+}
+
+export function readOctets(value: Der): Uint8Array {
+  return expectTag(value, TAG.octetString);
+}
+
+/** Content of a BIT STRING made of whole bytes (keys, signatures). */
+export function readBits(value: Der): Uint8Array {
+  const content = expectTag(value, TAG.bitString);
+  if (content[0] !== 0) throw bad("BIT STRING is not made of whole bytes");
+  return content.subarray(1);
+}
+
+/** A BIT STRING used as a set of flags: bit 0 is the first (highest) bit. Trailing zero bits are refused, as DER asks. */
+export function readFlags(value: Der): (bit: number) => boolean {
+  const content = expectTag(value, TAG.bitString);
+  const unused = content[0];
+  if (unused === undefined || unused > 7 || (content.length === 1 && unused !== 0)) throw bad("BIT STRING is malformed");
+  const last = content[content.length - 1]!;
+  if (content.length > 1 && ((last & ((1 << unused) - 1)) !== 0 || (last & (1 << unused)) === 0)) {
+    throw bad("BIT STRING has trailing zero bits");
+  }
+  return (bit) => ((content[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0;
+}
+
+/** An OBJECT IDENTIFIER in dotted form. Arcs are at most 2^53. */
+export function readOid(value: Der): string {
+  const content = expectTag(value, TAG.oid);
+  if (content.length === 0 || content.length > 128 || content[content.length - 1]! >= 0x80) throw bad("OID is cut off");
+  const arcs: number[] = [];
+  let arc = 0;
+  let fresh = true;
+  for (const byte of content) {
+    if (fresh && byte === 0x80) throw bad("OID arc is not minimal");
+    arc = arc * 128 + (byte & 0x7f);
+    if (arc > Number.MAX_SAFE_INTEGER) throw bad("OID arc is too large");
+    fresh = byte < 0x80;
+    if (fresh) {
+      if (arcs.length === 0) {
+        const first = Math.min(2, Math.floor(arc / 40));
+        arcs.push(first, arc - 40 * first);
+      } else arcs.push(arc);
+      arc = 0;
+    }
+  }
+  return arcs.join(".");
+}
+
+/** Characters of a UTF8String, PrintableString or IA5String. */
+export function readString(value: Der): string {
+  if (value.tag === TAG.utf8String) return text(value.content);
+  if (value.tag !== TAG.printableString && value.tag !== TAG.ia5String) throw bad("not a character string", `0x${value.tag.toString(16)}`);
+  return readAscii(value.content);
+}
+
+/** The string of bytes below 128. */
+export function readAscii(content: Uint8Array): string {
+  let out = "";
+  for (const byte of content) {
+    if (byte >= 0x80) throw bad("string is not ASCII");
+    out += String.fromCharCode(byte);
+  }
+  return out;
+}
+
+/** UTCTime or GeneralizedTime, as milliseconds since 1970. Fractions are allowed in GeneralizedTime (RFC 3161). */
+export function readTimeMs(value: Der): number {
+  const written = readAscii(value.content);
+  let match: RegExpExecArray | null;
+  let year: number;
+  if (value.tag === TAG.utcTime) {
+    match = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)()Z$/.exec(written);
+    year = match === null ? 0 : Number(match[1]) + (Number(match[1]) < 50 ? 2000 : 1900);
+  } else if (value.tag === TAG.generalizedTime) {
+    match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{0,8}[1-9])?Z$/.exec(written);
+    year = match === null ? 0 : Number(match[1]);
+  } else throw bad("not a time", `0x${value.tag.toString(16)}`);
+  if (match === null) throw bad("time is malformed", written.slice(0, 40));
+  const [month, day, hour, minute, second] = [match[2], match[3], match[4], match[5], match[6]].map(Number) as [
+    number, number, number, number, number,
+  ];
+  const whole = new Date(0);
+  whole.setUTCFullYear(year, month - 1, day);
+  whole.setUTCHours(hour, minute, second);
+  const exact =
+    whole.getUTCFullYear() === year && whole.getUTCMonth() === month - 1 && whole.getUTCDate() === day &&
+    whole.getUTCHours() === hour && whole.getUTCMinutes() === minute && whole.getUTCSeconds() === second;
+  if (!exact) throw bad("no such time", written);
+  return whole.getTime() + (match[7] ? Number(match[7]) * 1000 : 0);
+}
+
+// Writing. Each function returns one complete value.
+
+/** A value of any tag around its content parts. */
+export function der(tag: number, ...content: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of content) length += part.length;
+  let head: Uint8Array;
+  if (length < 0x80) head = Uint8Array.of(tag, length);
+  else if (length < 0x100) head = Uint8Array.of(tag, 0x81, length);
+  else if (length < 0x10000) head = Uint8Array.of(tag, 0x82, length >> 8, length & 0xff);
+  else head = Uint8Array.of(tag, 0x84, (length >>> 24) & 0xff, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff);
+  if (length >= 0x10000 && length < 0x1000000) head = Uint8Array.of(tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff);
+  return concat(head, ...content);
+}
+
+export function sequence(...content: readonly Uint8Array[]): Uint8Array {
+  return der(TAG.sequence, ...content);
+}
+
+/** SET OF: the elements are sorted by their encodings, as DER asks. */
+export function setOf(...elements: readonly Uint8Array[]): Uint8Array {
+  return der(TAG.set, ...elements.toSorted(compareSetElements));
+}
+
+// X.690 section 11.6 compares as if the shorter were padded with zeros; for complete values of DER that is the plain order.
+function compareSetElements(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+export function boolean(value: boolean): Uint8Array {
+  return Uint8Array.of(TAG.boolean, 1, value ? 0xff : 0);
+}
+
+/** A non-negative INTEGER, from a number or from big-endian bytes (leading zeros are removed). */
+export function integer(value: number | bigint | Uint8Array): Uint8Array {
+  let bytes: Uint8Array;
+  if (value instanceof Uint8Array) bytes = value;
+  else {
+    if (value < 0) throw new TypeError("negative INTEGERs are not written");
+    const digits = value.toString(16);
+    bytes = new Uint8Array(Math.ceil(digits.length / 2));
+    let left = BigInt(value);
+    for (let i = bytes.length - 1; i >= 0; i--) {
+      bytes[i] = Number(left & 0xffn);
+      left >>= 8n;
+    }
+  }
+  let start = 0;
+  while (start < bytes.length - 1 && bytes[start] === 0) start++;
+  bytes = bytes.length === 0 ? Uint8Array.of(0) : bytes.subarray(start);
+  return bytes[0]! >= 0x80 ? der(TAG.integer, Uint8Array.of(0), bytes) : der(TAG.integer, bytes);
+}
+
+export function octets(...content: readonly Uint8Array[]): Uint8Array {
+  return der(TAG.octetString, ...content);
+}
+
+/** A BIT STRING of whole bytes. */
+export function bits(content: Uint8Array): Uint8Array {
+  return der(TAG.bitString, Uint8Array.of(0), content);
+}
+
+/** A BIT STRING of flags: the numbers of the bits that are set, bit 0 first. */
+export function flags(...set: readonly number[]): Uint8Array {
+  if (set.length === 0) return der(TAG.bitString, Uint8Array.of(0));
+  const last = Math.max(...set);
+  const content = new Uint8Array((last >> 3) + 1);
+  for (const bit of set) content[bit >> 3]! |= 0x80 >> (bit & 7);
+  return der(TAG.bitString, Uint8Array.of(7 - (last & 7)), content);
+}
+
+export function nil(): Uint8Array {
+  return Uint8Array.of(TAG.null, 0);
+}
+
+/** An OBJECT IDENTIFIER from dotted form. */
+export function oid(dotted: string): Uint8Array {
+  const arcs = dotted.split(".").map(Number);
+  if (arcs.length < 2 || arcs.some((arc) => !Number.isSafeInteger(arc) || arc < 0)) throw new TypeError(`not an OID: ${dotted}`);
+  const [first, second, ...rest] = arcs as [number, number, ...number[]];
+  const out: number[] = [];
+  for (const arc of [40 * first + second, ...rest]) {
+    const groups = [arc % 128];
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left % 128) | 0x80);
+    out.push(...groups);
+  }
+  return der(TAG.oid, Uint8Array.from(out));
+}
+
+export function utf8String(value: string): Uint8Array {
+  return der(TAG.utf8String, utf8(value));
+}
+
+export function printableString(value: string): Uint8Array {
+  if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(value)) throw new TypeError(`not a PrintableString: ${value}`);
+  return der(TAG.printableString, utf8(value));
+}
+
+/** A context-specific value: EXPLICIT around complete values, or IMPLICIT around content; both constructed. */
+export function context(number: number, ...content: readonly Uint8Array[]): Uint8Array {
+  return der(contextTag(number), ...content);
+}
+
+/** A primitive context-specific value (IMPLICIT string or octets). */
+export function contextPrimitive(number: number, content: Uint8Array): Uint8Array {
+  return der(contextTag(number, false), content);
+}
+
+/** GeneralizedTime in whole seconds, UTC. */
+export function generalizedTime(timeMs: number): Uint8Array {
+  return der(TAG.generalizedTime, utf8(`${compactTime(timeMs)}Z`));
+}
+
+/** The time form that RFC 5280 section 4.1.2.5 asks for: UTCTime through 2049, GeneralizedTime after. */
+export function time(timeMs: number): Uint8Array {
+  const year = new Date(timeMs).getUTCFullYear();
+  if (year < 1950 || year > 2049) return generalizedTime(timeMs);
+  return der(TAG.utcTime, utf8(`${compactTime(timeMs).slice(2)}Z`));
+}
+
+function compactTime(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19).replaceAll(/[-T:]/g, "");
+}

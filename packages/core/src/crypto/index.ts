@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Keys, digests and signatures. No other room touches keys. */
+export { ALGORITHMS, algorithmOf, DIGEST_LENGTH, findAlgorithm, type Algorithm, type HashName, type KeyType, type SignatureFamily } from "./algorithms.ts";
+export { defaultAlgorithm, fits, generateKey, importPrivateKey, importPublicKey, PublicKey, type PrivateKey } from "./key.ts";
+export type { Hasher, KeyMaterial, Platform, PlatformKey, SignatureResult } from "./platform.ts";
+export { checkEcdsaEncoding, checkSignature, hash, sha256, signMessage, type Signed } from "./verify.ts";
