@@ -22,6 +22,13 @@ export const CODES = {
   ALGORITHM_UNKNOWN: { meaning: "The algorithm is not in the registry, or this platform lacks it.", hint: "Use ECDSA P-256 with SHA-256." },
   KEY_INVALID: { meaning: "The key cannot be parsed, is weak, or is of another type than stated.", hint: "Use a P-256 key, or one of the registry's algorithms." },
   SIGNATURE_INVALID: { meaning: "The signature does not verify with this key over these bytes.", hint: "The content changed after signing, or another key signed." },
+  // client/
+  SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
+  SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },
+  SERVICE_ANSWER_INVALID: { meaning: "A service's answer is not what its API promises.", hint: "Check that the address in the signing config is that service's." },
+  // sign/
+  TOKEN_INVALID: { meaning: "The identity token is malformed, expired, or has no usable subject.", hint: "Get a fresh token; it must be a JWT with audience sigstore." },
+  CREDENTIAL_INVALID: { meaning: "The certificate is not for our key, not for this time, or not from the trusted root's authority.", hint: "The signing config and the trusted root must belong to one installation." },
 } as const;
 
 /** The stable identifier of a failure. */

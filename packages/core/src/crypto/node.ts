@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The platform binding for Node (and Bun and Deno through their node:crypto): OpenSSL behind a synchronous face. */
 import {
-  createHash, createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject, randomBytes, sign, verify,
+  createHash, createPrivateKey, createPublicKey, createSign, generateKeyPairSync, hash, type KeyObject, randomBytes, sign, verify,
 } from "node:crypto";
 import { LacreError } from "../errors.ts";
 import type { Algorithm } from "./algorithms.ts";
@@ -72,5 +72,12 @@ export const platform: Platform = {
       default:
         throw new LacreError("ALGORITHM_UNKNOWN", "this platform cannot sign so", { found: algorithm.keyDetails });
     }
+  },
+  streamSigner(algorithm, key) {
+    if (algorithm.family !== "ecdsa" && algorithm.family !== "rsa-pkcs1") {
+      throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream", { found: algorithm.keyDetails });
+    }
+    const state = createSign(algorithm.hash);
+    return { update: (chunk) => void state.update(chunk), finish: () => state.sign(keyObject(key)) };
   },
 } satisfies Platform;

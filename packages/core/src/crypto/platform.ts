@@ -28,6 +28,13 @@ export type PlatformKey = { readonly platformKey: unknown };
 /** `unknown`: this platform cannot decide (it lacks the algorithm). Never to be read as `valid`. */
 export type SignatureResult = "valid" | "invalid" | "unknown";
 
+/** Signs a stream, chunk by chunk. `finish` may be called once. */
+export interface StreamSigner {
+  update(chunk: Uint8Array): void;
+  /** ECDSA as DER, the rest raw. */
+  finish(): Uint8Array;
+}
+
 export interface Platform {
   readonly name: "node" | "page";
   hash(algorithm: HashName, data: Uint8Array): Uint8Array;
@@ -46,4 +53,9 @@ export interface Platform {
   importPrivateKey(pkcs8: Uint8Array): { readonly handle: PlatformKey; readonly spki: Uint8Array };
   /** Throws ALGORITHM_UNKNOWN where this platform cannot sign so. */
   sign(algorithm: Algorithm, key: PlatformKey, message: Uint8Array): Uint8Array;
+  /**
+   * As sign, over a message that arrives in chunks and is never held whole. Throws ALGORITHM_UNKNOWN for schemes that
+   * need the message twice (pure Ed25519, ML-DSA).
+   */
+  streamSigner(algorithm: Algorithm, key: PlatformKey): StreamSigner;
 }

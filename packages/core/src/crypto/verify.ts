@@ -4,6 +4,7 @@ import { platform } from "#platform";
 import { openDer, readIntegerBytes, TAG } from "../codec/der.ts";
 import { LacreError } from "../errors.ts";
 import { DIGEST_LENGTH, type Algorithm, type HashName, type KeyType } from "./algorithms.ts";
+import type { Hasher, StreamSigner } from "./platform.ts";
 import { fits, type PrivateKey, type PublicKey } from "./key.ts";
 
 /** What was signed: the message, or (for algorithms that sign a hash) the ready digest of a message not at hand. */
@@ -37,6 +38,25 @@ export function checkSignature(algorithm: Algorithm, key: PublicKey, signed: Sig
 export function signMessage(algorithm: Algorithm, key: PrivateKey, message: Uint8Array): Uint8Array {
   if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
   return platform.sign(algorithm, key.handle, message);
+}
+
+/**
+ * Signs a message that arrives in chunks. Throws KEY_INVALID when the key does not fit, ALGORITHM_UNKNOWN for schemes
+ * that cannot sign a stream (pure Ed25519, ML-DSA).
+ */
+export function createStreamSigner(algorithm: Algorithm, key: PrivateKey): StreamSigner {
+  if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
+  return platform.streamSigner(algorithm, key.handle);
+}
+
+/** Cryptographically strong random octets, for nonces and serial numbers. */
+export function random(length: number): Uint8Array {
+  return platform.random(length);
+}
+
+/** A running digest, for what does not fit memory. */
+export function createHasher(algorithm: HashName): Hasher {
+  return platform.hasher(algorithm);
 }
 
 /** Digest of bytes at hand. */
