@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// npm run interop: real clients against a real installation, each signing here and verified there, both directions.
+// Arguments choose journeys by a part of their names. A client that cannot be had is reported absent; in CI that fails.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, sigstoreJs, sigstorePython } from "./clients/index.ts";
+import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "./harness.ts";
+
+const DSSE_ENTRY = "9.3 #1: log entries of kind dsse 0.0.2 are not understood by newer clients";
+
+/** Journeys known to fail, by signer, kind and verifier; the reasons stand in docs/compatibility.md. */
+const KNOWN: Readonly<Record<string, string>> = {
+  "sigstore-js 5 attestation cosign 3.1": DSSE_ENTRY,
+  "sigstore-js 5 attestation sigstore-python 4": DSSE_ENTRY,
+};
+
+const only = process.argv.slice(2);
+const work = scratch("interop");
+const home = join(work.path, "home");
+mkdirSync(home);
+const server = await startInstance({ dir: join(work.path, "installation"), port: await freePort(), home });
+const predicate = join(work.path, "predicate.json");
+writeFileSync(predicate, JSON.stringify({ buildDefinition: { buildType: "https://example.com/build", externalParameters: {} }, runDetails: { builder: { id: "https://example.com/builder" } } }));
+
+const identity = "release@example.com";
+const setting: Setting = {
+  url: server.url,
+  trust: join(server.dir, "trust"),
+  home,
+  identity,
+  issuer: `${server.url}/oidc`,
+  predicate,
+  token: async () => (await succeed(process.execPath, [LACRE, "token", "--email", identity], { env: { ...homeEnv(home), LACRE_DIR: server.dir } })).stdout.trim(),
+};
+
+let absent = 0;
+const clients: Client[] = [];
+for (const make of [lacre, cosign, sigstoreJs, sigstorePython]) {
+  try {
+    clients.push(make());
+  } catch (error) {
+    absent += 1;
+    console.log(`absent ${make.name}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+  }
+}
+
+const artifact = join(work.path, "artifact.tar");
+writeFileSync(artifact, createHash("sha512").update("an artifact").digest());
+const journeys: Journey[] = [];
+for (const kind of ["blob", "attestation"] as Kind[]) {
+  for (const signer of clients) {
+    const bundle = join(work.path, `${signer.name.replaceAll(" ", "-")}-${kind}.sigstore.json`);
+    journeys.push({ name: `${signer.name} signs ${kind}`, go: () => signer.sign(setting, kind, artifact, bundle) });
+    for (const verifier of clients) {
+      const known = KNOWN[`${signer.name} ${kind} ${verifier.name}`];
+      journeys.push({
+        name: `${verifier.name} verifies ${kind} of ${signer.name}`,
+        ...(known === undefined ? {} : { expectedFailure: known }),
+        go: () => verifier.verify(setting, kind, artifact, bundle),
+      });
+    }
+  }
+}
+
+if (clients.some((client) => client.name.startsWith("cosign"))) {
+  const fresh = { ...homeEnv(join(work.path, "cosign-home")) };
+  const ours = join(work.path, "lacre-blob.sigstore.json");
+  journeys.push({
+    name: "cosign initializes from our TUF mirror, then verifies and signs without --trusted-root",
+    async go() {
+      const command = cosignPath();
+      await succeed(command, ["initialize", "--mirror", `${server.url}/tuf/`, "--root", join(setting.trust, "root.json")], { env: fresh });
+      const policy = ["--certificate-identity", identity, "--certificate-oidc-issuer", setting.issuer];
+      await succeed(command, ["verify-blob", "--bundle", ours, ...policy, artifact], { env: fresh });
+      const own = join(work.path, "cosign-tuf.sigstore.json");
+      await succeed(command, ["sign-blob", "--yes", "--identity-token", await setting.token(), "--bundle", own, artifact], { env: fresh });
+      await succeed(process.execPath, [LACRE, "verify", artifact, "--bundle", own, ...policy, "--trusted-root", join(setting.trust, "trusted_root.json")], { env: fresh });
+      const wrong = await run(command, ["verify-blob", "--bundle", ours, "--certificate-identity", "other@example.com", "--certificate-oidc-issuer", setting.issuer, artifact], { env: fresh });
+      if (wrong.status === 0) throw new Error("cosign accepted another identity: the check proves nothing");
+    },
+  });
+}
+if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
+  const fresh = { ...homeEnv(join(work.path, "python-home")) };
+  journeys.push({
+    name: "sigstore-python trusts our instance from TUF, then verifies and signs with --instance",
+    async go() {
+      const { sigstore } = { sigstore: join(process.env.LACRE_PARTS ?? join(process.env.HOME ?? "", ".cache", "lacre-parts"), "python", "sigstore4", "bin", "sigstore") };
+      await succeed(sigstore, ["--instance", `${server.url}/tuf`, "trust-instance", join(setting.trust, "root.json")], { env: fresh });
+      const instance = ["--instance", `${server.url}/tuf`];
+      const policy = ["--cert-identity", identity, "--cert-oidc-issuer", setting.issuer];
+      await succeed(sigstore, [...instance, "verify", "identity", "--bundle", join(work.path, "lacre-blob.sigstore.json"), ...policy, artifact], { env: fresh });
+      const own = join(work.path, "python-tuf.sigstore.json");
+      await succeed(sigstore, [...instance, "sign", "--identity-token", await setting.token(), "--bundle", own, artifact], { env: fresh });
+      await succeed(sigstore, [...instance, "verify", "identity", "--bundle", own, ...policy, artifact], { env: fresh });
+    },
+  });
+}
+journeys.push({
+  name: "a flipped byte is refused by every client",
+  async go() {
+    const changed = join(work.path, "changed.tar");
+    const bytes = readFileSync(artifact);
+    bytes[0]! ^= 1;
+    writeFileSync(changed, bytes);
+    for (const client of clients) {
+      const accepted = await client.verify(setting, "blob", changed, join(work.path, "lacre-blob.sigstore.json")).then(
+        () => true,
+        () => false,
+      );
+      if (accepted) throw new Error(`${client.name} accepted a changed artifact`);
+    }
+  },
+});
+
+const { passed, failed } = await travel(journeys, only);
+await server.stop();
+work.remove();
+if (absent > 0) console.log(`${absent} clients absent${process.env.CI === undefined ? "" : ": that fails in CI"}`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 || (absent > 0 && process.env.CI !== undefined) ? 1 : 0);
