@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The one error class of the services, and its table of codes.
+ *
+ * A service throws a code; `edge/` alone turns it into a status and a body, in the shape of the API that was called. The
+ * `message` of a row (or the one given) is what the client reads: it never carries input, tokens or internals. What an
+ * operator needs beside it goes into `detail`, which is logged and never sent. `docs/errors.md` lists these rows.
+ */
+
+/** gRPC status codes as the gateway-style bodies carry them (google.rpc.Code). */
+export const GRPC = {
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+
+interface Row {
+  /** HTTP status. */
+  readonly status: number;
+  /** gRPC status, for gateway-style bodies. */
+  readonly grpc: number;
+  /** What the client reads unless the thrower says better. Where an official client shows it, the words of the original. */
+  readonly message: string;
+  /** What it means, for the table of errors. */
+  readonly meaning: string;
+  readonly hint: string;
+}
+
+function row(status: number, grpc: number, message: string, meaning: string, hint: string): Row {
+  return { status, grpc, message, meaning, hint };
+}
+
+/** What each code means, how it is answered, and the way out. */
+export const SERVICE_CODES = {
+  // edge/: every service
+  BAD_REQUEST: row(400, GRPC.invalidArgument, "The request could not be understood", "The request body or a parameter has the wrong shape.", "Compare the request with the API's description."),
+  BODY_TOO_LARGE: row(413, GRPC.invalidArgument, "The request is too large", "The body is longer than this endpoint reads.", "No honest request of this kind is that large."),
+  MEDIA_TYPE_UNSUPPORTED: row(415, GRPC.invalidArgument, "The media type is not supported", "The Content-Type is not one that this endpoint reads.", "Send the media type that the API names."),
+  NOT_FOUND: row(404, GRPC.notFound, "Not Found", "Nothing is at this address.", "Check the path, and that the service runs here."),
+  METHOD_NOT_ALLOWED: row(405, GRPC.unimplemented, "Method Not Allowed", "The path exists, for another method.", "The Allow header lists the methods."),
+  OVERLOADED: row(503, GRPC.unavailable, "The service is busy; try again", "More work is waiting than can be done soon.", "Wait as long as Retry-After says."),
+  INTERNAL: row(500, GRPC.internal, "Internal error", "A failure of the service itself.", "The operator finds the request id in the log."),
+  // ca/: contracts 1.7
+  TOKEN_MISSING: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The request carries no identity token.", "Send it in credentials.oidcIdentityToken or as a Bearer token."),
+  TOKEN_INVALID: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The token is no well-formed, correctly signed JWT.", "Fetch a new token from the issuer."),
+  TOKEN_EXPIRED: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The token is expired, or not valid yet.", "Fetch a new token; check the clocks of both machines."),
+  TOKEN_AUDIENCE: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The token was made for another audience.", "Ask the issuer for the audience in /api/v2/configuration (usually sigstore)."),
+  TOKEN_CLAIMS: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "A claim that this issuer's type needs is missing or unusable.", "An e-mail address must be verified by the issuer."),
+  ISSUER_UNKNOWN: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The token's issuer is not configured here.", "Add the issuer to the authority's configuration."),
+  ISSUER_UNREACHABLE: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The issuer's discovery document or keys cannot be read.", "Check that the authority reaches the issuer, and its ca-cert."),
+  KEY_UNREADABLE: row(400, GRPC.invalidArgument, "The public key supplied in the request could not be parsed", "The public key is missing or cannot be parsed.", "Send a PEM SubjectPublicKeyInfo."),
+  KEY_WEAK: row(400, GRPC.invalidArgument, "The public key supplied in the request is insecure", "The key is of a kind or size that is not accepted.", "Use a P-256 key."),
+  CSR_UNREADABLE: row(400, GRPC.invalidArgument, "The certificate signing request could not be parsed", "The signing request is not a PEM PKCS#10 request.", "Send base64 of a PEM CERTIFICATE REQUEST."),
+  PROOF_WRONG: row(400, GRPC.invalidArgument, "The signature supplied in the request could not be verified", "The requester did not prove possession of the key.", "Sign the challenge (e-mail or sub of the token) with the key."),
+  ALGORITHM_NOT_PERMITTED: row(400, GRPC.invalidArgument, "signing algorithm not permitted", "This pair of key and hash is not permitted here.", "Use ECDSA P-256 with SHA-256."),
+  CT_FAILED: row(500, GRPC.internal, "Error entering certificate in CTL", "The CT log did not answer with a signed certificate timestamp.", "Look at the CT log; no certificate was given out."),
+  CA_FAILED: row(500, GRPC.internal, "error communicating with CA backend", "The authority's key could not sign.", "Look at the key store of the authority."),
+  // ct/: contracts 2.1
+  CHAIN_REFUSED: row(400, GRPC.invalidArgument, "The chain is not accepted", "The submitted chain is malformed or does not lead to an accepted root.", "Submit the leaf first and each issuer after it."),
+} as const satisfies Record<string, Row>;
+
+/** The stable identifier of a failure. */
+export type ServiceCode = keyof typeof SERVICE_CODES;
+
+/** What goes with a refusal beside its message. */
+export interface ServiceDetail {
+  /** For the operator: logged, never sent. Must hold no token and no key. */
+  readonly detail?: string;
+  /** Response headers, `retry-after` or `location` say. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** A refusal by a service: a stable code and the one sentence that the client may read. */
+export class ServiceError extends Error {
+  override readonly name = "ServiceError";
+  readonly code: ServiceCode;
+  readonly detail: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** `message` replaces the row's; it is sent, so it must not quote secrets. */
+  constructor(code: ServiceCode, message?: string, more: ServiceDetail = {}) {
+    super(message ?? SERVICE_CODES[code].message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.code = code;
+    this.detail = more.detail;
+    this.headers = more.headers ?? {};
+  }
+
+  /** HTTP status. */
+  get status(): number {
+    return SERVICE_CODES[this.code].status;
+  }
+
+  /** gRPC status. */
+  get grpc(): number {
+    return SERVICE_CODES[this.code].grpc;
+  }
+
+  /** What usually helps. */
+  get hint(): string {
+    return SERVICE_CODES[this.code].hint;
+  }
+}
