@@ -70,6 +70,16 @@ export const SERVICE_CODES = {
   CA_FAILED: row(500, GRPC.internal, "error communicating with CA backend", "The authority's key could not sign.", "Look at the key store of the authority."),
   // ct/: contracts 2.1
   CHAIN_REFUSED: row(400, GRPC.invalidArgument, "The chain is not accepted", "The submitted chain is malformed or does not lead to an accepted root.", "Submit the leaf first and each issuer after it."),
+  // installation/ and serve.ts: for the person at the terminal; never sent to a client
+  CONFIG_INVALID: row(500, GRPC.failedPrecondition, "The configuration is not valid", "A configuration file is no JSON, has an unknown key, or a value of the wrong kind.", "Correct the named field; `lacre up --check` reads the file without starting."),
+  DIRECTORY_DAMAGED: row(500, GRPC.dataLoss, "The data directory is damaged", "A file that belongs to the installation is missing, unreadable or does not fit the others.", "Restore the named file from a backup; nothing was changed."),
+  DIRECTORY_FOREIGN: row(500, GRPC.failedPrecondition, "This is not a lacre directory", "The directory holds other things, or an installation of a newer version.", "Name an empty directory or an existing installation with --dir or LACRE_DIR."),
+  DIRECTORY_LOCKED: row(500, GRPC.failedPrecondition, "Another process uses this data directory", "Only one process may write a log; a second would fork it.", "Stop the other process, or use another --dir."),
+  DIRECTORY_OWNER: row(500, GRPC.permissionDenied, "The data directory belongs to another user", "The files have another owner, or keys are readable by others.", "Run as the owner, or correct owner and mode (keys: 0600)."),
+  DIRECTORY_UNWRITABLE: row(500, GRPC.permissionDenied, "The data directory cannot be written", "Creating or writing a file in the directory failed.", "Check owner, mode, free space and that the file system is not read-only."),
+  DISK_FULL: row(500, GRPC.resourceExhausted, "No space is left for the data directory", "The file system of the data directory is full; nothing that was acknowledged is lost.", "Free some space and start again."),
+  ADDRESS_TAKEN: row(500, GRPC.failedPrecondition, "The address is already in use", "Another program listens on this port.", "`lsof -i :PORT` names it; or choose another with --listen."),
+  ADDRESS_UNUSABLE: row(500, GRPC.failedPrecondition, "The address cannot be listened on", "The host is not of this machine, or the port needs more rights.", "Choose another address with --listen host:port."),
 } as const satisfies Record<string, Row>;
 
 /** The stable identifier of a failure. */
