@@ -16,8 +16,11 @@ export const CODES = {
   BAD_JSON: { meaning: "Text is not JSON, or has duplicate keys, or a member has the wrong type.", hint: "Check that the file is the one you meant and is complete." },
   BAD_NOTE: { meaning: "Text is not a C2SP signed note.", hint: "Fetch the checkpoint again, byte for byte." },
   BAD_PEM: { meaning: "Text is not a single PEM block of the expected kind.", hint: "Check the BEGIN and END lines." },
+  BAD_TILE_PATH: { meaning: "Text is not the path of a tile.", hint: "Tiles are addressed as C2SP tlog-tiles says: no leading zeros, groups of three digits." },
   TOO_LARGE: { meaning: "Input is larger, deeper or more numerous than allowed.", hint: "No honest input of this kind is that large." },
   TRUNCATED: { meaning: "Input ends before the structure does.", hint: "The file is incomplete; fetch it again." },
+  // merkle/
+  PROOF_MISMATCH: { meaning: "A Merkle proof does not lead to the stated root, or has the wrong number of hashes.", hint: "The entry is not in that tree, or the proof belongs to another entry or size." },
   // crypto/
   ALGORITHM_UNKNOWN: { meaning: "The algorithm is not in the registry, or this platform lacks it.", hint: "Use ECDSA P-256 with SHA-256." },
   KEY_INVALID: { meaning: "The key cannot be parsed, is weak, or is of another type than stated.", hint: "Use a P-256 key, or one of the registry's algorithms." },
