@@ -136,7 +136,7 @@ export class Repository {
       const head = this.#load(`${version}.root.json`, "root");
       if (head === undefined) {
         throw new ServiceError("DIRECTORY_DAMAGED", "the chain of trust roots has a gap or an unreadable file", {
-          details: { file: join(this.#o.dir, `${version}.root.json`) },
+          detail: join(this.#o.dir, `${version}.root.json`),
         });
       }
       this.#root = head;
