@@ -25,6 +25,17 @@ export const CODES = {
   ALGORITHM_UNKNOWN: { meaning: "The algorithm is not in the registry, or this platform lacks it.", hint: "Use ECDSA P-256 with SHA-256." },
   KEY_INVALID: { meaning: "The key cannot be parsed, is weak, or is of another type than stated.", hint: "Use a P-256 key, or one of the registry's algorithms." },
   SIGNATURE_INVALID: { meaning: "The signature does not verify with this key over these bytes.", hint: "The content changed after signing, or another key signed." },
+  // x509/
+  CERT_INVALID: { meaning: "The certificate is malformed, is not what its place asks for, or was not signed by its issuer.", hint: "Look at it with openssl x509 -text; take certificates from the authority's own answer." },
+  CERT_EXPIRED: { meaning: "A certificate of the path had expired at the proven time.", hint: "The signature was made after the certificate ended, or the trusted root is of another age." },
+  CERT_NOT_YET_VALID: { meaning: "A certificate of the path was not yet valid at the proven time.", hint: "Compare the clocks of signer, authority and timestamp authority." },
+  CHAIN_INVALID: { meaning: "No path of certificates leads to a trusted authority.", hint: "Check that the trusted root is of the installation that issued the certificate." },
+  IDENTITY_INVALID: { meaning: "The certificate does not name one identity and issuer in the forms that are read.", hint: "The authority that issued it does not follow Fulcio's profile." },
+  SCT_INVALID: { meaning: "A signed certificate timestamp is malformed, or a known log did not sign it for this certificate.", hint: "The certificate was changed, or the log's key in the trusted root is wrong." },
+  SCT_UNKNOWN_LOG: { meaning: "A signed certificate timestamp names a log that is not in the trusted root.", hint: "Renew the trusted root, or check that it is of the right installation." },
+  TIMESTAMP_INVALID: { meaning: "The timestamp is malformed, was refused, or was not signed as RFC 3161 asks by a trusted authority.", hint: "Check the timestamp authority in the trusted root; ask for a new timestamp." },
+  TIMESTAMP_MISMATCH: { meaning: "The timestamp is good, but for other bytes.", hint: "A timestamp belongs to one signature: its raw bytes, not the artifact and not base64." },
+  REQUEST_INVALID: { meaning: "A certificate request or timestamp request is malformed or asks for something that is not offered.", hint: "Send a PKCS#10 request signed with its own key, or an RFC 3161 request over SHA-256." },
   // client/
   SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
   SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },
