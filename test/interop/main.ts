@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, sigstoreJs, sigstorePython } from "./clients/index.ts";
-import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "./harness.ts";
+import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
 const DSSE_ENTRY = "9.3 #1: log entries of kind dsse 0.0.2 are not understood by newer clients";
 

@@ -2,7 +2,7 @@
 // The stock clients of the matrix, and ours, behind one face. Each signs and verifies as its users would.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { homeEnv, LACRE, ROOT, succeed } from "../harness.ts";
+import { homeEnv, LACRE, ROOT, succeed } from "../../harness.ts";
 
 export type Kind = "blob" | "attestation";
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
-export const ROOT: string = dirname(dirname(import.meta.dirname));
+export const ROOT: string = dirname(import.meta.dirname);
 
 /** The command line that people have: the committed launcher of `lacre`. */
 export const LACRE: string = join(ROOT, "packages", "cli", "bin", "lacre.js");
