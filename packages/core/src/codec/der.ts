@@ -45,31 +45,60 @@ function bad(message: string, found?: string): LacreError {
   return new LacreError("BAD_DER", message, found === undefined ? {} : { found });
 }
 
+// Views are made when they are asked for: a walk passes over most values, and a view costs as much as reading a header.
+class Value implements Der {
+  readonly tag: number;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #at: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start: number, at: number, end: number) {
+    this.tag = bytes[start]!;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  get whole(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  get content(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#end);
+  }
+}
+
 /** Reads the values of a constructed content, or of any sequence of values, in order. */
 export class DerReader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  /** Reads `bytes` from `start` to `end`, all of it unless given. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
   }
 
   /** Whether every byte was read. */
   get done(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#end;
   }
 
   /** The tag of the next value, or undefined at the end. */
   get nextTag(): number | undefined {
-    return this.#bytes[this.#at];
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
-  /** The next value; with `tag`, it must be of that tag. */
-  next(tag?: number): Der {
+  // Checks the header of the next value and moves behind the value; returns the offset of its content.
+  #pass(tag: number | undefined): number {
     const bytes = this.#bytes;
-    const start = this.#at;
-    const found = bytes[start];
-    if (found === undefined) throw bad("a value is missing");
+    let at = this.#at;
+    if (at >= this.#end) throw bad("a value is missing");
+    const found = bytes[at++]!;
     if ((found & 0x1f) === 0x1f) throw bad("multi-byte tags are not used here");
     if (tag !== undefined && found !== tag) {
       throw new LacreError("BAD_DER", "unexpected tag", {
@@ -77,25 +106,27 @@ export class DerReader {
         found: `0x${found.toString(16)}`,
       });
     }
-    let at = start + 1;
-    const first = bytes[at++];
-    if (first === undefined) throw bad("length is missing");
-    let length = first;
-    if (first >= 0x80) {
-      const octets = first & 0x7f;
+    if (at >= this.#end) throw bad("length is missing");
+    let length = bytes[at++]!;
+    if (length >= 0x80) {
+      const octets = length & 0x7f;
       if (octets === 0 || octets > 4) throw bad("length is indefinite or too large");
+      if (at + octets > this.#end) throw bad("length is cut off");
+      if (bytes[at] === 0) throw bad("length is not minimal");
       length = 0;
-      for (let i = 0; i < octets; i++) {
-        const octet = bytes[at++];
-        if (octet === undefined) throw bad("length is cut off");
-        length = length * 256 + octet;
-      }
-      if (length < 0x80 || length < 256 ** (octets - 1)) throw bad("length is not minimal");
+      for (let i = 0; i < octets; i++) length = length * 256 + bytes[at++]!;
+      if (length < 0x80) throw bad("length is not minimal");
     }
-    const end = at + length;
-    if (end > bytes.length) throw bad("value is cut off");
-    this.#at = end;
-    return { tag: found, whole: bytes.subarray(start, end), content: bytes.subarray(at, end) };
+    if (length > this.#end - at) throw bad("value is cut off");
+    this.#at = at + length;
+    return at;
+  }
+
+  /** The next value; with `tag`, it must be of that tag. */
+  next(tag?: number): Der {
+    const start = this.#at;
+    const at = this.#pass(tag);
+    return new Value(this.#bytes, start, at, this.#at);
   }
 
   /** The next value if it has this tag. */
@@ -105,12 +136,13 @@ export class DerReader {
 
   /** A reader over the content of the next value, which must be of `tag` (SEQUENCE unless given). */
   enter(tag: number = TAG.sequence): DerReader {
-    return new DerReader(this.next(tag).content);
+    const at = this.#pass(tag);
+    return new DerReader(this.#bytes, at, this.#at);
   }
 
   /** Refuses anything that was not read. */
   end(): void {
-    if (!this.done) throw bad("unexpected bytes after the last value", `${this.#bytes.length - this.#at} bytes`);
+    if (!this.done) throw bad("unexpected bytes after the last value", `${this.#end - this.#at} bytes`);
   }
 }
 
@@ -124,7 +156,10 @@ export function decodeDer(bytes: Uint8Array, tag?: number): Der {
 
 /** A reader over the content of the single value that the bytes are. */
 export function openDer(bytes: Uint8Array, tag: number = TAG.sequence): DerReader {
-  return new DerReader(decodeDer(bytes, tag).content);
+  const reader = new DerReader(bytes);
+  const inner = reader.enter(tag);
+  reader.end();
+  return inner;
 }
 
 function expectTag(value: Der, tag: number): Uint8Array {
