@@ -181,7 +181,8 @@ export function readBoolean(value: Der): boolean {
 /** Content octets of an INTEGER (two's complement, minimal), of any size. */
 export function readIntegerBytes(value: Der): Uint8Array {
   const content = expectTag(value, TAG.integer);
-  const [first, second] = content;
+  const first = content[0];
+  const second = content[1];
   if (first === undefined) throw bad("INTEGER is empty");
   if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
     throw bad("INTEGER is not minimal");
@@ -271,30 +272,41 @@ export function readAscii(content: Uint8Array): string {
   return out;
 }
 
+const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /** UTCTime or GeneralizedTime, as milliseconds since 1970. Fractions are allowed in GeneralizedTime (RFC 3161). */
 export function readTimeMs(value: Der): number {
-  const written = readAscii(value.content);
-  let match: RegExpExecArray | null;
-  let year: number;
-  if (value.tag === TAG.utcTime) {
-    match = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)()Z$/.exec(written);
-    year = match === null ? 0 : Number(match[1]) + (Number(match[1]) < 50 ? 2000 : 1900);
-  } else if (value.tag === TAG.generalizedTime) {
-    match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{0,8}[1-9])?Z$/.exec(written);
-    year = match === null ? 0 : Number(match[1]);
-  } else throw bad("not a time", `0x${value.tag.toString(16)}`);
-  if (match === null) throw bad("time is malformed", written.slice(0, 40));
-  const [month, day, hour, minute, second] = [match[2], match[3], match[4], match[5], match[6]].map(Number) as [
-    number, number, number, number, number,
-  ];
-  const whole = new Date(0);
-  whole.setUTCFullYear(year, month - 1, day);
-  whole.setUTCHours(hour, minute, second);
-  const exact =
-    whole.getUTCFullYear() === year && whole.getUTCMonth() === month - 1 && whole.getUTCDate() === day &&
-    whole.getUTCHours() === hour && whole.getUTCMinutes() === minute && whole.getUTCSeconds() === second;
-  if (!exact) throw bad("no such time", written);
-  return whole.getTime() + (match[7] ? Number(match[7]) * 1000 : 0);
+  const { tag, content } = value;
+  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw bad("not a time", `0x${tag.toString(16)}`);
+  const malformed = (): LacreError => bad("time is malformed", String.fromCharCode(...content.subarray(0, 40)));
+  const pair = (at: number): number => {
+    const [high, low] = [content[at]! - 0x30, content[at + 1]! - 0x30];
+    // Written so that an octet that is missing (NaN) fails as well.
+    if (!(high >= 0 && high <= 9 && low >= 0 && low <= 9)) throw malformed();
+    return high * 10 + low;
+  };
+  const at = tag === TAG.utcTime ? 2 : 4;
+  const year = tag === TAG.utcTime ? pair(0) + (pair(0) < 50 ? 2000 : 1900) : pair(0) * 100 + pair(2);
+  const [month, day, hour, minute, second] = [pair(at), pair(at + 2), pair(at + 4), pair(at + 6), pair(at + 8)];
+  const fraction = tag === TAG.generalizedTime && content.length > 15 ? readFraction(content.subarray(14, -1)) : 0;
+  if (content[content.length - 1] !== 0x5a || (tag === TAG.utcTime && content.length !== 13) || fraction === undefined || content.length < 13) throw malformed();
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  const length = month === 2 && leap ? 29 : (MONTH_LENGTHS[month - 1] ?? 0);
+  if (day < 1 || day > length || hour > 23 || minute > 59 || second > 59) throw bad("no such time", readAscii(content));
+  return (((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction;
+}
+
+// A point and at most nine digits, the last of which is not zero.
+function readFraction(octets: Uint8Array): number | undefined {
+  const written = String.fromCharCode(...octets);
+  return /^\.\d{0,8}[1-9]$/.test(written) ? Number(written) * 1000 : undefined;
+}
+
+// Days of the proleptic Gregorian calendar, counted in years that begin in March, so that leap days come last.
+function daysSince1970(year: number, month: number, day: number): number {
+  const y = month > 2 ? year : year - 1;
+  const sinceMarch = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  return y * 365 + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + sinceMarch - 719_468;
 }
 
 // Writing. Each function returns one complete value.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The certificate extensions we understand (RFC 5280 section 4.2, RFC 6962 section 3): their names, values both ways. */
-import { equalBytes, toHex } from "../bytes/index.ts";
+import { toHex } from "../bytes/index.ts";
 import { der } from "../codec/index.ts";
 import { LacreError } from "../errors.ts";
 import { checkName } from "./name.ts";
@@ -61,14 +61,14 @@ function invalid(message: string, found?: string): LacreError {
 // Fulcio's arc and the arc of certificate extensions are in every certificate: spelled once, looked up by their last octet.
 const STANDARD = Array.from({ length: 128 }, (_, last) => `2.5.29.${last}`);
 const SIGSTORE = Array.from({ length: 128 }, (_, last) => `1.3.6.1.4.1.57264.1.${last}`);
-const SIGSTORE_ARC = Uint8Array.of(0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1);
+const SIGSTORE_ARC: readonly number[] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1];
 
 function readExtensionOid(value: der.Der): string {
   const content = value.content;
   const last = content[content.length - 1] ?? 0xff;
   if (last < 128) {
     if (content.length === 3 && content[0] === 0x55 && content[1] === 0x1d) return STANDARD[last]!;
-    if (content.length === 10 && equalBytes(content.subarray(0, 9), SIGSTORE_ARC)) return SIGSTORE[last]!;
+    if (content.length === 10 && SIGSTORE_ARC.every((octet, at) => content[at] === octet)) return SIGSTORE[last]!;
   }
   return der.readOid(value);
 }

@@ -29,11 +29,13 @@ const DER_CLAIMS = [
   "buildTrigger", "runInvocationURI", "sourceRepositoryVisibilityAtSigning", "deploymentEnvironment", "tokenSubject",
 ];
 
-/** Every claim a certificate can carry beside its issuer, in the order in which an authority writes them. */
-export const CLAIMS: readonly Claim[] = [
+const ALL: readonly Claim[] = [
   ...RAW_CLAIMS.map((name, index) => ({ name, oid: `${ARC}.${index + 1}`, raw: true })).slice(1),
   ...DER_CLAIMS.map((name, index) => ({ name, oid: `${ARC}.${index + 8}`, raw: false })).slice(1),
 ];
+
+/** Every claim a certificate can carry beside its issuer, by name, in the order in which an authority writes them. */
+export const CLAIMS: ReadonlyMap<string, Claim> = new Map(ALL.map((claim) => [claim.name, claim]));
 
 const LEGACY_ISSUER: Claim = { name: "issuer", oid: `${ARC}.1`, raw: true };
 const ISSUER: Claim = { name: "issuer", oid: `${ARC}.8`, raw: false };
@@ -64,7 +66,7 @@ export function readIdentity(certificate: Certificate): Identity {
     throw new LacreError("IDENTITY_INVALID", "certificate names two issuers", { expected: current, found: legacy });
   }
   const claims = new Map<string, string>();
-  for (const claim of CLAIMS) {
+  for (const claim of ALL) {
     const value = readClaim(certificate, claim);
     if (value !== undefined) claims.set(claim.name, value);
   }
@@ -99,9 +101,9 @@ function readClaim(certificate: Certificate, claim: Claim): string | undefined {
  * 1, claims 2 to 6, issuer as 8, claims 9 to 24. Empty values are left out. A name outside {@link CLAIMS} is misuse.
  */
 export function identityExtensions(issuer: string, claims: ReadonlyMap<string, string>): readonly Extension[] {
-  for (const name of claims.keys()) if (!CLAIMS.some((claim) => claim.name === name)) throw new TypeError(`unknown claim: ${name}`);
-  const raw = CLAIMS.filter((claim) => claim.raw);
-  const wrapped = CLAIMS.filter((claim) => !claim.raw);
+  for (const name of claims.keys()) if (!CLAIMS.has(name)) throw new TypeError(`unknown claim: ${name}`);
+  const raw = ALL.filter((claim) => claim.raw);
+  const wrapped = ALL.filter((claim) => !claim.raw);
   const extensions: Extension[] = [];
   for (const claim of [LEGACY_ISSUER, ...raw, ISSUER, ...wrapped]) {
     const value = claim.name === "issuer" ? issuer : claims.get(claim.name);
