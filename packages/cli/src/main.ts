@@ -1,2 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-export {};
+/**
+ * The `lacre` command. This file stays light: `--version` and `--help` load no part of the library, and a verb loads
+ * only its own modules.
+ */
+import { readVersion } from "./release.ts";
+
+const args = process.argv.slice(2);
+if (args[0] === "--version" || args[0] === "-v") process.stdout.write(`lacre ${readVersion()}\n`);
+else {
+  const { main } = await import("./run.ts");
+  await main(args);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What a verb may touch of the world. A test hands in its own. */
+import type { Fetch } from "@lacre/core/client";
+import type { Terminal } from "./terminal.ts";
+
+export interface Context {
+  readonly process: {
+    readonly stdout: { write(text: string): void };
+    readonly stderr: { write(text: string): void };
+  };
+  readonly terminal: Terminal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Relative paths start here. */
+  readonly cwd: string;
+  readonly now: () => number;
+  readonly fetch: Fetch;
+  readonly stdin: AsyncIterable<Uint8Array>;
+  /** Takes the exit status of the verb. */
+  end(status: number): void;
+  /** Takes what the verb threw. */
+  fail(error: unknown): void;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/** From arguments to exit status: the line is normalised, the verb loaded and run, any failure explained. */
+import { run as runApplication } from "@stricli/core";
+import { createApp } from "./app.ts";
+import { normalize } from "./arguments.ts";
+import { VERBS } from "./commands/index.ts";
+import type { Context } from "./context.ts";
+import { type Report, reportOf } from "./errors.ts";
+import { plain, Terminal } from "./terminal.ts";
+
+interface StricliProcess {
+  readonly stdout: { write(text: string): void };
+  readonly stderr: { write(text: string): void };
+  readonly env: Readonly<Record<string, string>>;
+  exitCode?: number | string | null;
+}
+
+/** Runs the command line in this process and sets its exit status. */
+export async function main(args: readonly string[]): Promise<void> {
+  const terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, env: process.env, now: Date.now });
+  // A reader that goes away (`lacre verify … | head`) is no failure of ours.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
+  process.exitCode = await runLine(args, {
+    process: { stdout: process.stdout, stderr: process.stderr },
+    terminal,
+    env: process.env,
+    cwd: process.cwd(),
+    now: Date.now,
+    fetch: (url, init) => fetch(url, init),
+    stdin: process.stdin,
+  });
+}
+
+/** Runs a command line in a given world and returns its exit status. */
+export async function runLine(args: readonly string[], world: Omit<Context, "end" | "fail">): Promise<number> {
+  let status: number | undefined;
+  let failure: unknown;
+  const context: Context = {
+    ...world,
+    end: (given) => {
+      status = given;
+    },
+    fail: (error) => {
+      failure = error ?? new Error("unknown failure");
+    },
+  };
+  try {
+    const [name = "", ...rest] = args;
+    const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    const verb = entry === undefined ? undefined : (await entry.load()).verb;
+    let inputs = args;
+    if (verb !== undefined) {
+      const line = normalize(rest, verb.shapes, verb.isCosign ? world.env : {});
+      for (const warning of line.warnings) world.terminal.warn(warning);
+      inputs = [name, ...line.inputs];
+    }
+    const parser: StricliProcess = { ...world.process, env: { STRICLI_NO_COLOR: "1" } };
+    await runApplication(createApp(verb === undefined ? {} : { [name]: verb }), inputs, { ...context, process: parser } as never);
+    if (failure !== undefined) throw failure;
+    // Negative statuses are the parser's own: an unknown verb, a bad value.
+    return status ?? (Number(parser.exitCode ?? 0) < 0 ? 2 : 0);
+  } catch (error) {
+    return explain(error, context, wantsJson(args));
+  }
+}
+
+/** Writes what went wrong and what to do, for people on stderr and, where JSON was asked for, as JSON on stdout. */
+function explain(error: unknown, context: Context, asJson: boolean): number {
+  const report = reportOf(error);
+  if (asJson) context.terminal.result(JSON.stringify({ error: { ...report } }));
+  context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
+  if (context.env["LACRE_DEBUG"] === "1") {
+    for (let cause = error; cause instanceof Error; cause = cause.cause) context.terminal.complain(cause.stack ?? cause.message);
+  }
+  return report.status;
+}
+
+/** The lines of a report. */
+export function formatReport(report: Report, red: (text: string) => string): string {
+  const lines = [`${red("error:")} ${plain(report.message)} [${report.code}]`];
+  if (report.expected !== undefined) lines.push(`  expected: ${plain(report.expected)}`);
+  if (report.found !== undefined) lines.push(`  found:    ${plain(report.found)}`);
+  lines.push(`  hint:     ${plain(report.hint)}`);
+  return lines.join("\n");
+}
+
+function wantsJson(args: readonly string[]): boolean {
+  return args.some((argument, i) => argument === "--output=json" || argument === "-o=json" || argument === "-ojson" || (argument === "json" && ["--output", "-o", "-output"].includes(args[i - 1] ?? "")));
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A verb of the command: its flags as a table, its operands, and what it does.
+ *
+ * From the same table come the types a verb receives, the reading of the command line (`arguments.ts`), the help text
+ * and the completion.
+ */
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
+import { type FlagShape, unescapeValue } from "./arguments.ts";
+import type { Context } from "./context.ts";
+import { CliError } from "./errors.ts";
+
+interface Described {
+  readonly brief: string;
+  readonly alias?: string;
+  /** Understood, but not shown: deprecated or refused. */
+  readonly hidden?: boolean;
+  /** For the help: what the value is. */
+  readonly placeholder?: string;
+}
+
+export interface TextFlag extends Described {
+  readonly kind: "text";
+}
+export interface ChoiceFlag<T extends string = string> extends Described {
+  readonly kind: "choice";
+  readonly values: readonly T[];
+}
+export interface ListFlag extends Described {
+  readonly kind: "list";
+}
+export interface ToggleFlag extends Described {
+  readonly kind: "toggle";
+}
+export type Flag = TextFlag | ChoiceFlag | ListFlag | ToggleFlag;
+export type FlagTable = Readonly<Record<string, Flag>>;
+
+/** The values a verb receives for its table, by name in camel case. */
+export type FlagValues<T extends FlagTable> = {
+  readonly [K in keyof T]: T[K] extends ListFlag
+    ? readonly string[]
+    : T[K] extends ToggleFlag
+      ? boolean | undefined
+      : T[K] extends ChoiceFlag<infer V>
+        ? V | undefined
+        : string | undefined;
+};
+
+/** A flag with a value. */
+export function text(brief: string, more: Omit<TextFlag, "kind" | "brief"> = {}): TextFlag {
+  return { kind: "text", brief, ...more };
+}
+
+/** A flag with one of some values. */
+export function choice<const T extends string>(values: readonly T[], brief: string, more: Omit<ChoiceFlag, "kind" | "brief" | "values"> = {}): ChoiceFlag<T> {
+  return { kind: "choice", values, brief, ...more };
+}
+
+/** A flag that may be given several times. */
+export function list(brief: string, more: Omit<ListFlag, "kind" | "brief"> = {}): ListFlag {
+  return { kind: "list", brief, ...more };
+}
+
+/** A flag without a value; undefined when not given. */
+export function toggle(brief: string, more: Omit<ToggleFlag, "kind" | "brief"> = {}): ToggleFlag {
+  return { kind: "toggle", brief, ...more };
+}
+
+/** A verb ready to be run. */
+export interface Verb {
+  readonly shapes: readonly FlagShape[];
+  /** Whether `COSIGN_<FLAG>` counts for it. */
+  readonly isCosign: boolean;
+  readonly command: Command<Context & CommandContext>;
+}
+
+export interface VerbDefinition<T extends FlagTable> {
+  readonly brief: string;
+  readonly details?: string;
+  readonly flags: T;
+  /** Name, meaning and number of operands. */
+  readonly operands?: { readonly name: string; readonly brief: string; readonly minimum?: number; readonly maximum?: number };
+  readonly isCosign?: boolean;
+  /** Does it. What it returns is the exit status; undefined is 0. */
+  readonly run: (context: Context, flags: FlagValues<T>, operands: readonly string[]) => Promise<number | void>;
+}
+
+const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Builds a verb from its definition. */
+export function defineVerb<T extends FlagTable>(definition: VerbDefinition<T>): Verb {
+  const entries = Object.entries(definition.flags);
+  const shapes = entries.map(([name, flag]) => ({
+    name: kebab(name),
+    takesValue: flag.kind !== "toggle",
+    isList: flag.kind === "list",
+    ...(flag.alias === undefined ? {} : { alias: flag.alias }),
+  }));
+  const { operands } = definition;
+  const positional =
+    operands === undefined
+      ? { kind: "tuple", parameters: [] }
+      : { kind: "array", parameter: { brief: operands.brief, placeholder: operands.name, parse: unescapeValue } };
+  const parameters = {
+    flags: Object.fromEntries(entries.map(([name, flag]) => [name, parameterOf(flag)])),
+    aliases: Object.fromEntries(entries.flatMap(([name, flag]) => (flag.alias === undefined ? [] : [[flag.alias, name]]))),
+    positional,
+  };
+  const run = async (context: Context, flags: FlagValues<T>, given: readonly string[]): Promise<number | void> => {
+    checkChoices(definition.flags, flags);
+    checkOperands(operands, given);
+    return definition.run(context, flags, given);
+  };
+  const command = buildCommand({
+    docs: { brief: definition.brief, ...(definition.details === undefined ? {} : { fullDescription: `${definition.brief}\n\n${definition.details}` }) },
+    // The table's types are this file's own; the parser's cannot be computed from a mapped type.
+    parameters: parameters as never,
+    async func(this: Context, flags: never, ...given: string[]): Promise<void> {
+      // The parser would swallow an error; the world is told of it instead.
+      await run(this, flags, given).then((status) => this.end(status ?? 0), (error: unknown) => this.fail(error));
+    },
+  }) as unknown as Verb["command"];
+  return { shapes, isCosign: definition.isCosign ?? false, command };
+}
+
+function parameterOf(flag: Flag): object {
+  const { brief, hidden = false } = flag;
+  if (flag.kind === "toggle") return { kind: "boolean", optional: true, brief, hidden, withNegated: false };
+  const placeholder = flag.placeholder ?? (flag.kind === "choice" ? flag.values.join("|") : "value");
+  const completions = flag.kind === "choice" ? { proposeCompletions: (): readonly string[] => flag.values } : {};
+  return { kind: "parsed", optional: true, brief, placeholder, parse: unescapeValue, ...(flag.kind === "list" ? { variadic: true } : { hidden }), ...completions };
+}
+
+function checkChoices(table: FlagTable, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, flag] of Object.entries(table)) {
+    const value = values[name];
+    if (flag.kind !== "choice" || value === undefined || flag.values.includes(value as string)) continue;
+    throw new CliError("USAGE", `--${kebab(name)} is one of ${flag.values.join(", ")}, not ${JSON.stringify(String(value).slice(0, 40))}`);
+  }
+}
+
+function checkOperands(operands: VerbDefinition<FlagTable>["operands"], given: readonly string[]): void {
+  const { name = "operand", minimum = 1, maximum = Infinity } = operands ?? { minimum: 0, maximum: 0 };
+  if (given.length < minimum) throw new CliError("USAGE", `${name} is missing`);
+  if (given.length > maximum) {
+    throw new CliError("USAGE", maximum === 0 ? "this command takes no operands" : `at most ${maximum} ${name}`, { hint: `Remove ${JSON.stringify(given[maximum]!.slice(0, 80))}.` });
+  }
+}
