@@ -36,12 +36,21 @@ export const CODES = {
   TIMESTAMP_INVALID: { meaning: "The timestamp is malformed, was refused, or was not signed as RFC 3161 asks by a trusted authority.", hint: "Check the timestamp authority in the trusted root; ask for a new timestamp." },
   TIMESTAMP_MISMATCH: { meaning: "The timestamp is good, but for other bytes.", hint: "A timestamp belongs to one signature: its raw bytes, not the artifact and not base64." },
   REQUEST_INVALID: { meaning: "A certificate request or timestamp request is malformed or asks for something that is not offered.", hint: "Send a PKCS#10 request signed with its own key, or an RFC 3161 request over SHA-256." },
+  // bundle/
+  BUNDLE_VERSION: { meaning: "The bundle's media type is not one that is supported.", hint: "Versions 0.1 to 0.3 are read; a newer bundle needs a newer lacre." },
+  BUNDLE_SHAPE: { meaning: "The bundle lacks a part, has one too many, or has one that its version does not allow.", hint: "Let the signing client write the bundle again; do not merge or edit bundles." },
+  BUNDLE_NO_PROMISE: { meaning: "A log entry of a version 0.1 bundle has no inclusion promise.", hint: "Version 0.1 asks for the log's signed entry timestamp; sign again with a current client." },
+  BUNDLE_NO_PROOF: { meaning: "A log entry has no inclusion proof with a checkpoint.", hint: "Versions 0.2 and later ask for one; sign again, or fetch the entry with its proof from the log." },
+  STATEMENT_INVALID: { meaning: "The payload is not an in-toto statement of version 0.1 or 1 with a subject.", hint: "The envelope holds something else; look at its payload." },
+  CHECKPOINT_INVALID: { meaning: "The note's text is not a checkpoint: origin, size, root.", hint: "Fetch the checkpoint again, byte for byte." },
+  CHECKPOINT_UNSIGNED: { meaning: "No signature line of the checkpoint is by the log's name and key.", hint: "The checkpoint is of another log, or the trusted root has another key for it." },
   // client/
   SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
   SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },
   SERVICE_ANSWER_INVALID: { meaning: "A service's answer is not what its API promises.", hint: "Check that the address in the signing config is that service's." },
   // sign/
   TOKEN_INVALID: { meaning: "The identity token is malformed, expired, or has no usable subject.", hint: "Get a fresh token; it must be a JWT with audience sigstore." },
+  SELF_CHECK_FAILED: { meaning: "A seal was made and does not verify against the trusted root.", hint: "The signing config and the trusted root must belong to one installation; fetch both again." },
   CREDENTIAL_INVALID: { meaning: "The certificate is not for our key, not for this time, or not from the trusted root's authority.", hint: "The signing config and the trusted root must belong to one installation." },
 } as const;
 

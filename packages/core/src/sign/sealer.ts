@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The signing flow: sign, have it dated, log it, bind it all into a bundle, and verify the bundle as a stranger would.
+ *
+ * The order is that of cosign: the timestamp comes before the ledger entry, so that what cannot be dated is never logged.
+ * The ledger records the digest that was signed: of the artifact, or of the envelope's pre-authentication encoding.
+ * Artifacts are read once, as a stream; hash and signature are made on the way.
+ */
+import { type Bundle, encodeBundle } from "../bundle/index.ts";
+import { utf8 } from "../bytes/index.ts";
+import { type ClockClient, hashedRekordRequest, type LedgerClient } from "../client/index.ts";
+import { pae } from "../codec/index.ts";
+import { createHasher, createStreamSigner, hash, type HashName, signMessage } from "../crypto/index.ts";
+import { LacreError } from "../errors.ts";
+import type { TrustedRoot } from "../trust/index.ts";
+import { createVerifier, decidingCheck, type Policy, type Verdict } from "../verify/index.ts";
+import { type Identity, readIdentity } from "../x509/index.ts";
+import type { Credential } from "./credential.ts";
+
+/** An artifact's octets, in order. */
+export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export interface SealerOptions {
+  /** Called for every seal: `createCredentialSource` reuses a certificate within its life. */
+  readonly credential: () => Promise<Credential>;
+  /** Every one of them dates each signature. */
+  readonly clocks: readonly ClockClient[];
+  /** Every one of them logs each signature. None: the seal is not logged, and verifiers must be told so. */
+  readonly ledgers: readonly LedgerClient[];
+  /** Given: no seal is returned that this root does not verify. */
+  readonly trustedRoot?: TrustedRoot | undefined;
+  readonly now: () => number;
+}
+
+/** A finished seal. */
+export interface Sealed {
+  readonly bundle: Bundle;
+  /** The bundle as it is stored. */
+  readonly json: string;
+  /** What was signed: the digest of the artifact or of the pre-authentication encoding. */
+  readonly digest: { readonly algorithm: HashName; readonly value: Uint8Array };
+  /** Who signed; undefined for a key of one's own. */
+  readonly identity: Identity | undefined;
+  /** Our own verification; undefined without a trusted root. */
+  readonly verdict: Verdict | undefined;
+}
+
+export interface Sealer {
+  /**
+   * Seals an artifact. Throws what the services' clients throw, CREDENTIAL_INVALID, ALGORITHM_UNKNOWN for keys that
+   * cannot sign a stream, SELF_CHECK_FAILED when the finished bundle does not verify.
+   */
+  sealArtifact(chunks: Chunks): Promise<Sealed>;
+  /** Seals a payload in a DSSE envelope, its octets unchanged. Throws as `sealArtifact`. */
+  sealEnvelope(payload: Uint8Array, payloadType: string): Promise<Sealed>;
+}
+
+/** A sealer over these services. */
+export function createSealer(options: SealerOptions): Sealer {
+  return {
+    async sealArtifact(chunks) {
+      const credential = await obtain(options);
+      const hasher = createHasher(credential.algorithm.hash);
+      const signer = createStreamSigner(credential.algorithm, credential.key);
+      for await (const chunk of chunks) {
+        hasher.update(chunk);
+        signer.update(chunk);
+      }
+      const digest = { algorithm: credential.algorithm.hash, value: hasher.digest() };
+      const signature = signer.finish();
+      return finish(options, credential, digest, signature, { kind: "message", digest, signature });
+    },
+    async sealEnvelope(payload, payloadType) {
+      const credential = await obtain(options);
+      const encoded = pae(payloadType, payload);
+      const digest = { algorithm: credential.algorithm.hash, value: hash(credential.algorithm.hash, encoded) };
+      const signature = signMessage(credential.algorithm, credential.key, encoded);
+      const keyid = credential.certificate === undefined ? credential.hint : "";
+      return finish(options, credential, digest, signature, { kind: "dsse", payload, payloadType, signature, keyid });
+    },
+  };
+}
+
+async function obtain(options: SealerOptions): Promise<Credential> {
+  const credential = await options.credential();
+  if (options.ledgers.length > 0 && !credential.algorithm.prehashed) {
+    throw new LacreError("ALGORITHM_UNKNOWN", "signatures of this algorithm cannot be logged: a ledger sees digests alone", {
+      expected: "an algorithm that signs a digest, as ECDSA P-256",
+      found: credential.algorithm.keyDetails,
+    });
+  }
+  return credential;
+}
+
+async function finish(
+  options: SealerOptions, credential: Credential, digest: Sealed["digest"], signature: Uint8Array, content: Bundle["content"],
+): Promise<Sealed> {
+  const timestamps: Uint8Array[] = [];
+  for (const clock of options.clocks) timestamps.push(await clock.timestamp(signature));
+  const request = hashedRekordRequest(digest.value, signature, credential.verifier);
+  const logEntries = [];
+  for (const ledger of options.ledgers) logEntries.push(await ledger.addEntry(request));
+  const bundle: Bundle = {
+    mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+    version: "0.3",
+    key: credential.certificate === undefined ? { kind: "publicKey", hint: credential.hint } : { kind: "certificate", chain: [credential.certificate.der] },
+    logEntries,
+    timestamps,
+    content,
+    unknownFields: [],
+  };
+  const json = encodeBundle(bundle);
+  const identity = credential.certificate === undefined ? undefined : readIdentity(credential.certificate);
+  const verdict = options.trustedRoot === undefined ? undefined : checkOwn(options, options.trustedRoot, credential, digest, json, content, identity);
+  return { bundle, json, digest, identity, verdict };
+}
+
+/** Verifies the finished bundle from its stored form. Throws SELF_CHECK_FAILED. */
+function checkOwn(
+  options: SealerOptions, trustedRoot: TrustedRoot, credential: Credential, digest: Sealed["digest"], json: string, content: Bundle["content"],
+  identity: Identity | undefined,
+): Verdict {
+  const isKey = identity === undefined;
+  const policy: Policy = {
+    ...(isKey ? { allowCurrentTime: true } : { identities: [{ identity: { exact: identity.san.value }, issuer: { exact: identity.issuer ?? "" } }] }),
+    ...(content.kind === "dsse" ? { checkClaims: false, payloadTypes: [content.payloadType] } : {}),
+    ...(options.ledgers.length === 0 ? { ignoreTlog: true } : {}),
+  };
+  const verdict = createVerifier({ trustedRoot }).verify({
+    bundle: utf8(json),
+    artifact: content.kind === "dsse" ? undefined : { digests: new Map([[digest.algorithm, digest.value]]) },
+    policy,
+    ...(isKey ? { key: credential.key.publicKey } : {}),
+    nowMs: options.now(),
+  });
+  if (verdict.outcome === "verified") return verdict;
+  const check = decidingCheck(verdict);
+  throw new LacreError("SELF_CHECK_FAILED", `the finished seal does not verify: ${check === undefined ? "unknown reason" : `${check.id}, ${check.message ?? check.name}`}`, {
+    ...(check?.expected === undefined ? {} : { expected: check.expected }),
+    ...(check?.found === undefined ? {} : { found: check.found }),
+  });
+}
