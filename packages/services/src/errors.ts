@@ -68,8 +68,22 @@ export const SERVICE_CODES = {
   ALGORITHM_NOT_PERMITTED: row(400, GRPC.invalidArgument, "signing algorithm not permitted", "This pair of key and hash is not permitted here.", "Use ECDSA P-256 with SHA-256."),
   CT_FAILED: row(500, GRPC.internal, "Error entering certificate in CTL", "The CT log did not answer with a signed certificate timestamp.", "Look at the CT log; no certificate was given out."),
   CA_FAILED: row(500, GRPC.internal, "error communicating with CA backend", "The authority's key could not sign.", "Look at the key store of the authority."),
+  // idp/
+  EMAIL_INVALID: row(400, GRPC.invalidArgument, "That is not an e-mail address", "The text is not a plain ASCII e-mail address.", "Write it like you@example.com."),
   // ct/: contracts 2.1
   CHAIN_REFUSED: row(400, GRPC.invalidArgument, "The chain is not accepted", "The submitted chain is malformed or does not lead to an accepted root.", "Submit the leaf first and each issuer after it."),
+  // store/ and engine/
+  LOG_BUSY: row(503, GRPC.unavailable, "reached max pushback; retry", "More entries wait to be written than can be soon.", "Wait as long as Retry-After says; repeating is safe."),
+  LOG_STOPPED: row(503, GRPC.unavailable, "The log takes no entries", "The log was closed, or stopped because a write could not be made durable.", "Look at the operator's log; start the process again once the disk is sound."),
+  LOG_FULL: row(503, GRPC.unavailable, "The log cannot store more entries now", "No space is left on the log's disk. What was acknowledged is kept; new entries are refused.", "Free some space; the log goes on by itself."),
+  LOG_DAMAGED: row(500, GRPC.dataLoss, "The log's files are damaged", "Files of a log contradict one another; it refuses to write rather than to guess.", "Keep the directory as it is, run `npm run fsck -- DIR`, restore the named file."),
+  LOG_FORKED: row(500, GRPC.dataLoss, "The log's directory is older than what was published", "A checkpoint beyond these files, or one that contradicts them, was published before: restored from a backup?", "Restore the newest copy. To go on from here for good, and be seen to: `lacre up --accept SIZE:ROOT`."),
+  LOG_UNANCHORED: row(500, GRPC.failedPrecondition, "Nothing outside the directory knows this log", "The log was moved, copied or restored, and no record of its last checkpoint is found.", "If this is the newest copy and the only one: `lacre up --accept SIZE:ROOT`."),
+  ENTRY_TOO_LARGE: row(400, GRPC.invalidArgument, "The entry is too large for this log", "A log entry is longer than an entry bundle can hold.", "Log a digest instead of the content."),
+  STORE_CONFLICT: row(500, GRPC.aborted, "Another writer has committed", "Two writers met at one log; only one went on.", "Stop one of them; nothing was lost."),
+  STORE_FAILED: row(500, GRPC.dataLoss, "A write could not be made durable", "The disk failed a write or a sync. The writer has stopped; what was acknowledged is kept.", "Check the disk, then start the process again: it reads back what is really there."),
+  // ledger/: contracts 4.6
+  ENTRY_REFUSED: row(400, GRPC.invalidArgument, "invalid entry", "The entry has the wrong shape, or a signature in it does not verify.", "Compare the request with the API's description; the log names the check."),
   // installation/ and serve.ts: for the person at the terminal; never sent to a client
   CONFIG_INVALID: row(500, GRPC.failedPrecondition, "The configuration is not valid", "A configuration file is no JSON, has an unknown key, or a value of the wrong kind.", "Correct the named field; `lacre up --check` reads the file without starting."),
   DIRECTORY_DAMAGED: row(500, GRPC.dataLoss, "The data directory is damaged", "A file that belongs to the installation is missing, unreadable or does not fit the others.", "Restore the named file from a backup; nothing was changed."),

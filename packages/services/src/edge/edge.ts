@@ -16,7 +16,7 @@
 import { randomBytes } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { ServiceError, type ServiceCode } from "../errors.ts";
 import { normalTarget, pathOf, RouteTable } from "./path.ts";
 import { renderRefusal, type ErrorShape } from "./shape.ts";
@@ -54,7 +54,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
 
   const app = Fastify({
     ...(options.log === undefined ? { logger: false } : { loggerInstance: options.log }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: options.trustProxy ?? false,
     bodyLimit: BODY_LIMIT,
     connectionTimeout: 65_000,
