@@ -11,8 +11,8 @@
  * 4. A code for `urn:ietf:wg:oauth:2.0:oob` is shown on a page instead of redirected to.
  * 5. Device flow with PKCE, an extension that cosign uses: a challenge given when the flow starts is held against the
  *    verifier when the token is fetched. A wrong one does not use up the code.
- * 6. Each flow begins without the session of the one before it in the same browser: who signs in is asked every time, and
- *    may be somebody else.
+ * 6. Sessions are not kept: who signs in is asked every time, and may be somebody else at the same browser. (With one, the
+ *    engine would first log the other person out, by a page that needs a script.)
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import Fastify, { type FastifyBaseLogger } from "fastify";
@@ -171,8 +171,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       const value = request.headers[name];
       if (value !== undefined) headers[name] = String(value);
     }
-    const isBeginning = request.method === "GET" && (path === "/auth" || path === "/device");
-    if (isBeginning && headers.cookie !== undefined) headers.cookie = withoutSession(headers.cookie);
+    const isSignIn = request.method === "GET" && /^\/(?:auth|device)(?:\/|$)/.test(path);
+    if (isSignIn && headers.cookie !== undefined) headers.cookie = withoutSession(headers.cookie);
     let body: Uint8Array = request.body;
     let challenge: string | undefined;
     const isForm = request.method === "POST" && (path === "/token" || path === "/device/code");
