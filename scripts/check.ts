@@ -45,6 +45,16 @@ function filesStayReadable(): string | undefined {
   return long.length === 0 ? undefined : `longer than 700 lines:\n${long.join("\n")}`;
 }
 
+/** typedoc needs an older TypeScript than the tree, so it lives in a package of its own. */
+function doorsAreDocumented(): string | undefined {
+  const folder = join(root, "tools", "typedoc");
+  if (!existsSync(join(folder, "node_modules", ".bin", "typedoc"))) {
+    const problem = run("npm", "--prefix", folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
+    if (problem !== undefined) return problem;
+  }
+  return run(process.execPath, join(folder, "node_modules", "typedoc", "bin", "typedoc"), "--options", join(folder, "typedoc.json"), "--emit", "none");
+}
+
 /** Each promise and what breaks it: undefined when it holds, otherwise what to read. */
 const PROMISES: Record<string, () => string | undefined> = {
   "types hold": () => run(bin("tsc"), "-b") ?? run(bin("tsc"), "-p", "tsconfig.tests.json"),
@@ -52,6 +62,7 @@ const PROMISES: Record<string, () => string | undefined> = {
   "no floating promise, no suspicious code": () => run(bin("oxlint"), "--type-aware"),
   "one format": () => run(bin("oxfmt"), "--check", "packages", "scripts", "test", "bench", "fuzz"),
   "no dead code": () => run(bin("knip"), "--no-progress"),
+  "every name at the library's doors is documented": doorsAreDocumented,
   "every file names its licence": everyFileNamesItsLicence,
   "lock files name no host": locksNameNoHost,
   "nothing is left unfinished": noUnfinishedMarks,
