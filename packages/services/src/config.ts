@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The configuration of one process: `lacre.json` in the data directory, or the file that `--config` names.
+ *
+ * Every key is optional and has a default; a key that is not known is refused, with the path to it. A file written for an
+ * older version keeps its meaning: a field that is missing behaves as it did before the field existed. `lacre.json` also
+ * holds, under `installation`, what was decided once when the directory was created; those facts are never edited.
+ */
+import { Type, type TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { parseJson, type Json } from "@lacre/core/codec";
+import { LacreError } from "@lacre/core/errors";
+import { ServiceError } from "./errors.ts";
+import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
+import { TSA_DEFAULTS, TSA_SCHEMA, type TsaConfig } from "./tsa/config.ts";
+import { TUF_DEFAULTS, TUF_SCHEMA, type TufConfig } from "./tuf/config.ts";
+
+/** What an operator may set, section by section; each section is documented in the `config.ts` of its room. */
+export interface Settings {
+  readonly ledger: LedgerConfig;
+  readonly tsa: TsaConfig;
+  readonly tuf: TufConfig;
+}
+
+/** What was decided when the installation was created. */
+export interface Facts {
+  /** Eight hexadecimal digits, unique to the installation; part of every development origin. */
+  readonly id: string;
+  /** When it was created; nothing of it is valid before. */
+  readonly createdAt: string;
+  /** A development installation gives tokens to anybody and says so in every banner. */
+  readonly mode: "development" | "production";
+  /** Origins of the logs: the names in their checkpoints, never derived from an address. */
+  readonly ledger: { readonly origin: string; readonly keyType: "Ed25519" | "P-256" };
+  readonly ct: { readonly origin: string };
+}
+
+/** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
+export const CONFIG_VERSION = 1;
+
+const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA };
+const DEFAULTS: Settings = { ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS };
+
+const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
+const FACTS_SCHEMA: TSchema = Type.Object(
+  {
+    id: Type.String({ pattern: "^[0-9a-f]{8}$" }),
+    createdAt: Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" }),
+    mode: Type.Union([Type.Literal("development"), Type.Literal("production")]),
+    ledger: Type.Object({ origin: ORIGIN, keyType: Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")]) }, { additionalProperties: false }),
+    ct: Type.Object({ origin: ORIGIN }, { additionalProperties: false }),
+  },
+  { additionalProperties: false, description: "Decided at creation; never edited." },
+);
+
+/** JSON Schema of a configuration file: what `--config` names, and `lacre.json` with its `installation`. */
+export const CONFIG_SCHEMA: TSchema = Type.Object(
+  {
+    version: Type.Optional(Type.Integer({ minimum: 1, description: "Format of the file." })),
+    installation: Type.Optional(FACTS_SCHEMA),
+    ...Object.fromEntries(Object.entries(SECTIONS).map(([name, schema]) => [name, Type.Optional(schema)])),
+  },
+  { additionalProperties: false, title: "lacre configuration" },
+);
+
+/** A file as it was read: the facts if it holds any, and the settings with defaults filled in. */
+export interface ConfigFile {
+  readonly facts: Facts | undefined;
+  readonly settings: Settings;
+}
+
+/** Reads a configuration. `where` names the file in refusals. Throws ServiceError CONFIG_INVALID, DIRECTORY_FOREIGN. */
+export function parseConfig(input: Uint8Array | string, where: string): ConfigFile {
+  let value: Json;
+  try {
+    value = parseJson(input, { maxBytes: 1 << 20, maxDepth: 16 });
+  } catch (cause) {
+    if (cause instanceof LacreError) throw new ServiceError("CONFIG_INVALID", `${where}: ${cause.message}`, { cause });
+    throw cause;
+  }
+  const version = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as { version?: unknown }).version : undefined;
+  if (typeof version === "number" && version > CONFIG_VERSION) {
+    throw new ServiceError("DIRECTORY_FOREIGN", `${where} was written by a newer version of lacre`, { detail: `format ${version}; this version reads ${CONFIG_VERSION}` });
+  }
+  const faults = Value.Errors(CONFIG_SCHEMA, value).filter((fault) => fault.keyword !== "additionalProperties" && fault.keyword !== "anyOf");
+  const [fault] = faults;
+  if (fault !== undefined) {
+    const path = fault.instancePath.slice(1).replaceAll("/", ".") || "the file";
+    throw new ServiceError("CONFIG_INVALID", `${where}: ${path} ${fault.keyword === "boolean" ? "is not a known key" : fault.message}`);
+  }
+  const file = value as unknown as { installation?: Facts } & { [name in keyof Settings]?: Partial<Settings[name]> };
+  return { facts: file.installation, settings: withDefaults(file) };
+}
+
+/** The settings of an empty file. */
+export function defaultSettings(): Settings {
+  return withDefaults({});
+}
+
+function withDefaults(file: { readonly [name in keyof Settings]?: Partial<Settings[name]> }): Settings {
+  return {
+    ledger: { ...DEFAULTS.ledger, ...file.ledger },
+    tsa: { ...DEFAULTS.tsa, ...file.tsa },
+    tuf: { ...DEFAULTS.tuf, ...file.tuf },
+  };
+}
