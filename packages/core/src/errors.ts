@@ -61,6 +61,8 @@ export type LacreCode = keyof typeof CODES;
 export interface Detail {
   readonly expected?: string;
   readonly found?: string;
+  /** Number of the broken rule in the catalogue of `verify/verdict.ts`, where one code stands for several rules. */
+  readonly rule?: string;
   readonly cause?: unknown;
 }
 
@@ -70,12 +72,14 @@ export class LacreError extends Error {
   readonly code: LacreCode;
   readonly expected: string | undefined;
   readonly found: string | undefined;
+  readonly rule: string | undefined;
 
   constructor(code: LacreCode, message: string, detail: Detail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
     this.expected = detail.expected;
     this.found = detail.found;
+    this.rule = detail.rule;
   }
 
   /** What usually helps. */

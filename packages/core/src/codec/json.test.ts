@@ -128,6 +128,12 @@ test("members: null is absent, both spellings are refused, own properties only",
   read.get("a");
   read.get("cc", "c");
   assert.deepEqual(read.unread(), ["b"]);
+  const root = new JsonObject(parseJson('{"a":{"b":[{"c":1,"d":2},{"e":3}]},"f":{"g":1}}'), "it");
+  for (const object of root.object("a").objects(2, "b")) object.get("c");
+  assert.deepEqual(root.unreadPaths(), ["it.f", "it.a.b[0].d", "it.a.b[1].e"]);
+  refuses("TOO_LARGE", () => root.object("a").objects(1, "b"));
+  assert.deepEqual(root.objects(0, "none"), []);
+  refuses("BAD_JSON", () => root.objects(1, "f"));
   for (const wrong of ["null", "[]", '"x"', "1", "true"]) refuses("BAD_JSON", () => new JsonObject(parseJson(wrong), "it"));
 });
 
@@ -153,4 +159,10 @@ test("bytes are strict base64; loose bytes take every spelling of protobuf's par
   refuses("BAD_JSON", () => object.bytes("f"));
   for (const good of ["a", "b", "c"]) assert.deepEqual(object.looseBytes(good), Uint8Array.of(0xfb, 0xff));
   for (const wrong of ["d", "e", "g"]) refuses("BAD_BASE64", () => object.looseBytes(wrong));
+  const lists = new JsonObject(parseJson('{"a":["AA==",""],"b":["AA"],"c":[1],"d":"AA=="}'), "it");
+  assert.deepEqual(lists.bytesArray("a"), [Uint8Array.of(0), new Uint8Array(0)]);
+  assert.deepEqual(lists.bytesArray("none"), []);
+  refuses("BAD_BASE64", () => lists.bytesArray("b"));
+  refuses("BAD_JSON", () => lists.bytesArray("c"));
+  refuses("BAD_JSON", () => lists.bytesArray("d"));
 });

@@ -161,13 +161,17 @@ export class JsonObject {
   readonly where: string;
   readonly #members: { readonly [key: string]: Json };
   readonly #asked: string[] = [];
+  /** This object and all that were reached through it and its relatives, in the order of reading. */
+  readonly #family: JsonObject[];
 
-  constructor(value: Json | undefined, where: string) {
+  constructor(value: Json | undefined, where: string, relative?: JsonObject) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw new LacreError("BAD_JSON", `${where} is not an object`, { expected: "object", found: kindOf(value) });
     }
     this.where = where;
     this.#members = value as { readonly [key: string]: Json };
+    this.#family = relative === undefined ? [] : relative.#family;
+    this.#family.push(this);
   }
 
   /** Names of all members, also of those that are null. */
@@ -216,6 +220,11 @@ export class JsonObject {
     return this.keys().filter((key) => !this.#asked.includes(key));
   }
 
+  /** Paths of what `unread` gives, for this object and every object that was reached from the same document. */
+  unreadPaths(): string[] {
+    return this.#family.flatMap((object) => object.unread().map((name) => object.#path(name)));
+  }
+
   /** Refuses members (null or not) under any other name. */
   refuseUnknown(allowed: readonly string[]): void {
     for (const key of this.keys()) {
@@ -229,7 +238,14 @@ export class JsonObject {
 
   optionalObject(name: string, ...aliases: readonly string[]): JsonObject | undefined {
     const value = this.get(name, ...aliases);
-    return value === undefined ? undefined : new JsonObject(value, this.#path(name));
+    return value === undefined ? undefined : new JsonObject(value, this.#path(name), this);
+  }
+
+  /** A list of at most `limit` objects; an absent one is empty. Throws TOO_LARGE for a longer one. */
+  objects(limit: number, name: string, ...aliases: readonly string[]): JsonObject[] {
+    const list = this.optionalArray(name, ...aliases) ?? [];
+    if (list.length > limit) throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, { expected: `at most ${limit}`, found: `${list.length}` });
+    return list.map((item, i) => new JsonObject(item, `${this.#path(name)}[${i}]`, this));
   }
 
   string(name: string, ...aliases: readonly string[]): string {
@@ -253,6 +269,14 @@ export class JsonObject {
   optionalBytes(name: string, ...aliases: readonly string[]): Uint8Array | undefined {
     const value = this.optionalString(name, ...aliases);
     return value === undefined ? undefined : this.#decode(name, value);
+  }
+
+  /** A list of bytes in strict base64; an absent one is empty. */
+  bytesArray(name: string, ...aliases: readonly string[]): Uint8Array[] {
+    return (this.optionalArray(name, ...aliases) ?? []).map((item, i) => {
+      if (typeof item !== "string") throw this.#refuse(`${name}[${i}]`, "string", item);
+      return this.#decode(`${name}[${i}]`, item);
+    });
   }
 
   /** Bytes in any base64 that protobuf's JSON parsers take: standard or URL-safe, padded or not (requests to services). */
