@@ -1,52 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The platform binding for Node (and Bun and Deno through their node:crypto): OpenSSL behind a synchronous face. */
-import {
-  createHash, createPrivateKey, createPublicKey, createSign, generateKeyPairSync, hash, type KeyObject, randomBytes, sign, verify,
-} from "node:crypto";
+import * as crypto from "node:crypto";
 import { LacreError } from "../errors.ts";
-import type { Algorithm } from "./algorithms.ts";
-import type { Platform, PlatformKey, SignatureResult } from "./platform.ts";
+import type { Algorithm, HashName } from "./algorithms.ts";
+import { curveOf, decodePoint } from "./curve.ts";
+import { adoptNative, type EcdsaClaim, verifyEcdsaDigests } from "./node-ecdsa.ts";
+import type { DigestClaim, KeyMaterial, Platform, PlatformKey, SignatureResult } from "./platform.ts";
+import { isPkcs1Encoding, isPssEncoding } from "./rsa.ts";
 
-function keyObject(key: PlatformKey): KeyObject {
-  return key.platformKey as KeyObject;
+/** A public key: what a verification over a digest needs is not what one over a message needs, and each is costly. */
+class NodeKey {
+  readonly material: KeyMaterial;
+  #object: crypto.KeyObject | undefined;
+  #claim: Pick<EcdsaClaim, "curve" | "point"> | undefined;
+
+  constructor(material: KeyMaterial) {
+    this.material = material;
+  }
+
+  get object(): crypto.KeyObject {
+    return (this.#object ??= importSpki(this.material));
+  }
+
+  get curveAndPoint(): Pick<EcdsaClaim, "curve" | "point"> {
+    if (this.#claim === undefined) {
+      const curve = curveOf(this.material.type);
+      if (curve === undefined) throw new TypeError(`${this.material.type} has no curve`);
+      this.#claim = { curve, point: decodePoint(curve, this.material.raw) };
+    }
+    return this.#claim;
+  }
+}
+
+// As PEM: since Node 24 that is parsed in half the time of DER and JWK.
+function importSpki(material: KeyMaterial): crypto.KeyObject {
+  const lines = Buffer.from(material.spki).toString("base64").replaceAll(/.{64}/g, "$&\n");
+  try {
+    return crypto.createPublicKey(`-----BEGIN PUBLIC KEY-----\n${lines}\n-----END PUBLIC KEY-----\n`);
+  } catch (cause) {
+    // Before Node 24 there is no ML-DSA. Its keys are well formed by their length alone, so nothing else can be wrong.
+    if (material.type.startsWith("ML-DSA")) throw new LacreError("ALGORITHM_UNKNOWN", "this Node has no ML-DSA", { found: process.version, cause });
+    throw new LacreError("KEY_INVALID", "key is refused by the platform", { found: material.type, cause });
+  }
+}
+
+function nodeKey(key: PlatformKey): NodeKey {
+  return key.platformKey as NodeKey;
+}
+
+function privateKey(key: PlatformKey): crypto.KeyObject {
+  return key.platformKey as crypto.KeyObject;
+}
+
+/** How OpenSSL is told to pad, beside the key: nothing for ECDSA and PKCS#1 v1.5, a salt as long as the hash for PSS. */
+function padding(algorithm: Algorithm): { padding?: number; saltLength?: number } {
+  if (algorithm.family !== "rsa-pss") return {};
+  return { padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: crypto.constants.RSA_PSS_SALTLEN_DIGEST };
 }
 
 function verifyMessage(algorithm: Algorithm, key: PlatformKey, message: Uint8Array, signature: Uint8Array): SignatureResult {
   switch (algorithm.family) {
     case "ecdsa":
+      return answer(crypto.verify(algorithm.hash, message, nodeKey(key).object, signature));
     case "rsa-pkcs1":
-      return verify(algorithm.hash, message, keyObject(key), signature) ? "valid" : "invalid";
+    case "rsa-pss":
+      return answer(crypto.verify(algorithm.hash, message, { key: nodeKey(key).object, ...padding(algorithm) }, signature));
     case "ed25519":
     case "ml-dsa":
-      return verify(null, message, keyObject(key), signature) ? "valid" : "invalid";
-    default:
+      return answer(crypto.verify(null, message, nodeKey(key).object, signature));
+    case "ed25519ph":
       return "unknown";
   }
 }
 
+function answer(verified: boolean): SignatureResult {
+  return verified ? "valid" : "invalid";
+}
+
+const nativeVerifyDigest = adoptNative((crypto as { readonly verifyDigest?: unknown }).verifyDigest);
+
+function verifyDigests(claims: readonly DigestClaim[]): SignatureResult[] {
+  const results: SignatureResult[] = [];
+  const ecdsa: EcdsaClaim[] = [];
+  const places: number[] = [];
+  for (const [place, { algorithm, key, digest, signature }] of claims.entries()) {
+    switch (algorithm.family) {
+      case "ecdsa":
+        if (nativeVerifyDigest !== undefined) {
+          results[place] = answer(nativeVerifyDigest(algorithm.hash, digest, nodeKey(key).object, signature));
+          break;
+        }
+        ecdsa.push({ ...nodeKey(key).curveAndPoint, digest, signature });
+        places.push(place);
+        break;
+      case "rsa-pkcs1":
+      case "rsa-pss":
+        results[place] = answer(verifyRsaDigest(algorithm, nodeKey(key), digest, signature));
+        break;
+      default:
+        results[place] = "unknown";
+    }
+  }
+  for (const [i, verified] of verifyEcdsaDigests(ecdsa).entries()) results[places[i]!] = answer(verified);
+  return results;
+}
+
+function verifyRsaDigest(algorithm: Algorithm, key: NodeKey, digest: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== key.material.rsaBits / 8) return false;
+  let encoded: Uint8Array;
+  try {
+    encoded = crypto.publicDecrypt({ key: key.object, padding: crypto.constants.RSA_NO_PADDING }, signature);
+  } catch {
+    // OpenSSL refuses a signature that is no number below the modulus (and keys that it cannot use: one bad claim must
+    // not take the batch with it).
+    return false;
+  }
+  return algorithm.family === "rsa-pss"
+    ? isPssEncoding(hash, algorithm.hash, digest, encoded)
+    : isPkcs1Encoding(algorithm.hash, digest, encoded);
+}
+
+function hash(algorithm: HashName, data: Uint8Array): Uint8Array {
+  return crypto.hash(algorithm, data, "buffer");
+}
+
 export const platform: Platform = {
   name: "node",
-  hash: (algorithm, data) => hash(algorithm, data, "buffer"),
+  hash,
   hasher(algorithm) {
-    const state = createHash(algorithm);
+    const state = crypto.createHash(algorithm);
     return { update: (chunk) => void state.update(chunk), digest: () => state.digest() };
   },
-  random: (length) => randomBytes(length),
-  importKey(material) {
-    try {
-      return { platformKey: createPublicKey({ key: Buffer.from(material.spki), format: "der", type: "spki" }) };
-    } catch (cause) {
-      throw new LacreError("KEY_INVALID", "key is refused by the platform", { found: material.type, cause });
-    }
-  },
+  random: (length) => crypto.randomBytes(length),
+  importKey: (material) => ({ platformKey: new NodeKey(material) }),
   verifyMessage,
-  verifyDigest: () => "unknown",
+  verifyDigests,
   generateKey(type, rsaBits = 3072) {
     const pair =
-      type === "RSA" ? generateKeyPairSync("rsa", { modulusLength: rsaBits })
-      : type === "Ed25519" ? generateKeyPairSync("ed25519")
-      : type.startsWith("ML-DSA") ? generateKeyPairSync(type.toLowerCase() as "ml-dsa-44")
-      : generateKeyPairSync("ec", { namedCurve: type });
+      type === "RSA" ? crypto.generateKeyPairSync("rsa", { modulusLength: rsaBits })
+      : type === "Ed25519" ? crypto.generateKeyPairSync("ed25519")
+      : type.startsWith("ML-DSA") ? crypto.generateKeyPairSync(type.toLowerCase() as "ml-dsa-44")
+      : crypto.generateKeyPairSync("ec", { namedCurve: type });
     return {
       pkcs8: pair.privateKey.export({ format: "der", type: "pkcs8" }),
       spki: pair.publicKey.export({ format: "der", type: "spki" }),
@@ -54,8 +148,8 @@ export const platform: Platform = {
   },
   importPrivateKey(pkcs8) {
     try {
-      const key = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
-      return { handle: { platformKey: key }, spki: createPublicKey(key).export({ format: "der", type: "spki" }) };
+      const key = crypto.createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+      return { handle: { platformKey: key }, spki: crypto.createPublicKey(key).export({ format: "der", type: "spki" }) };
     } catch {
       // The cause could quote key bytes; it stays here.
       throw new LacreError("KEY_INVALID", "not an unencrypted PKCS#8 private key of a known type");
@@ -65,19 +159,20 @@ export const platform: Platform = {
     switch (algorithm.family) {
       case "ecdsa":
       case "rsa-pkcs1":
-        return sign(algorithm.hash, message, keyObject(key));
+      case "rsa-pss":
+        return crypto.sign(algorithm.hash, message, { key: privateKey(key), ...padding(algorithm) });
       case "ed25519":
       case "ml-dsa":
-        return sign(null, message, keyObject(key));
-      default:
+        return crypto.sign(null, message, privateKey(key));
+      case "ed25519ph":
         throw new LacreError("ALGORITHM_UNKNOWN", "this platform cannot sign so", { found: algorithm.keyDetails });
     }
   },
   streamSigner(algorithm, key) {
-    if (algorithm.family !== "ecdsa" && algorithm.family !== "rsa-pkcs1") {
+    if (!algorithm.prehashed || algorithm.family === "ed25519ph") {
       throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream", { found: algorithm.keyDetails });
     }
-    const state = createSign(algorithm.hash);
-    return { update: (chunk) => void state.update(chunk), finish: () => state.sign(keyObject(key)) };
+    const state = crypto.createSign(algorithm.hash);
+    return { update: (chunk) => void state.update(chunk), finish: () => state.sign({ key: privateKey(key), ...padding(algorithm) }) };
   },
 } satisfies Platform;

@@ -28,6 +28,14 @@ export type PlatformKey = { readonly platformKey: unknown };
 /** `unknown`: this platform cannot decide (it lacks the algorithm). Never to be read as `valid`. */
 export type SignatureResult = "valid" | "invalid" | "unknown";
 
+/** A signature over a digest, to be verified. */
+export interface DigestClaim {
+  readonly algorithm: Algorithm;
+  readonly key: PlatformKey;
+  readonly digest: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
 /** Signs a stream, chunk by chunk. `finish` may be called once. */
 export interface StreamSigner {
   update(chunk: Uint8Array): void;
@@ -45,8 +53,11 @@ export interface Platform {
   importKey(material: KeyMaterial): PlatformKey;
   /** `signature`: DER for ECDSA (already checked for strictness and range), raw octets for the rest. */
   verifyMessage(algorithm: Algorithm, key: PlatformKey, message: Uint8Array, signature: Uint8Array): SignatureResult;
-  /** As verifyMessage, over the digest `algorithm.hash` of a message that is not at hand. */
-  verifyDigest(algorithm: Algorithm, key: PlatformKey, digest: Uint8Array, signature: Uint8Array): SignatureResult;
+  /**
+   * As verifyMessage, over digests (`algorithm.hash`) of messages that are not at hand: one result for each claim, in
+   * order. Only algorithms that are `prehashed` are asked for, and digests of the right length.
+   */
+  verifyDigests(claims: readonly DigestClaim[]): SignatureResult[];
   /** A fresh key pair; `rsaBits` for RSA only. */
   generateKey(type: KeyType, rsaBits?: number): { readonly pkcs8: Uint8Array; readonly spki: Uint8Array };
   /** Throws KEY_INVALID for anything but an unencrypted PKCS#8 private key of a known type. */
