@@ -77,8 +77,9 @@ const HASH_NAMES: ReadonlyMap<string, HashName> = new Map([
   ["SHA2_512", "sha512"],
 ]);
 
-function shape(message: string, detail: { expected?: string; found?: string } = {}): LacreError {
-  return new LacreError("BUNDLE_SHAPE", message, detail);
+// `rule` is the number in the verifier's catalogue: one code stands for several of its rules.
+function shape(rule: string, message: string, detail: { expected?: string; found?: string } = {}): LacreError {
+  return new LacreError("BUNDLE_SHAPE", message, { ...detail, rule });
 }
 
 // The one member of a oneof that is set. A member that is not known cannot be told from an unknown field, so a oneof
@@ -87,7 +88,7 @@ function choose<Name extends string>(object: JsonObject, members: Readonly<Recor
   const set = (Object.keys(members) as Name[]).filter((name) => object.has(name, members[name]));
   const [only] = set;
   if (only === undefined || set.length > 1) {
-    throw shape(`${object.where} must have exactly one of several members`, { expected: Object.keys(members).join(" or "), found: set.join(" and ") || "none" });
+    throw shape("B2", `${object.where} must have exactly one of several members`, { expected: Object.keys(members).join(" or "), found: set.join(" and ") || "none" });
   }
   return only;
 }
@@ -109,19 +110,19 @@ export function decodeBundle(input: Uint8Array): Bundle {
   checkEvidence(logEntries, version);
   const timestamps = material.optionalObject("timestampVerificationData", "timestamp_verification_data")
     ?.objects(MAX_TIMESTAMPS, "rfc3161Timestamps", "rfc3161_timestamps")
-    .map((token) => notEmpty(token.bytes("signedTimestamp", "signed_timestamp"), token.where)) ?? [];
+    .map((token) => notEmpty("A4", token.bytes("signedTimestamp", "signed_timestamp"), token.where)) ?? [];
 
   const content = choose(bundle, { messageSignature: "message_signature", dsseEnvelope: "dsse_envelope" }) === "messageSignature"
     ? decodeMessage(bundle.object("messageSignature", "message_signature"))
     : decodeEnvelope(bundle.object("dsseEnvelope", "dsse_envelope"));
   if (key.kind === "publicKey" && content.kind === "dsse" && key.hint !== "" && content.keyid !== "" && key.hint !== content.keyid) {
-    throw shape("key hint and envelope name different keys", { expected: key.hint.slice(0, 80), found: content.keyid.slice(0, 80) });
+    throw shape("B8", "key hint and envelope name different keys", { expected: key.hint.slice(0, 80), found: content.keyid.slice(0, 80) });
   }
   return { mediaType, version, key, logEntries, timestamps, content, unknownFields: bundle.unreadPaths().slice(0, MAX_REPORTED) };
 }
 
-function notEmpty(bytes: Uint8Array, where: string): Uint8Array {
-  if (bytes.length === 0) throw shape(`${where} is empty`);
+function notEmpty(rule: string, bytes: Uint8Array, where: string): Uint8Array {
+  if (bytes.length === 0) throw shape(rule, `${where} is empty`);
   return bytes;
 }
 
@@ -132,9 +133,9 @@ function decodeKey(material: JsonObject, version: BundleVersion): BundleKey {
     case "certificate":
       return { kind: "certificate", chain: [decodeDerBytes(material.object("certificate"))] };
     case "x509CertificateChain": {
-      if (version === "0.3") throw shape("a version 0.3 bundle holds one certificate, not a chain", { expected: "certificate", found: "x509CertificateChain" });
+      if (version === "0.3") throw shape("B4", "a version 0.3 bundle holds one certificate, not a chain", { expected: "certificate", found: "x509CertificateChain" });
       const chain = material.object("x509CertificateChain", "x509_certificate_chain").objects(MAX_CERTIFICATES, "certificates").map(decodeDerBytes);
-      if (chain.length === 0) throw shape("certificate chain is empty");
+      if (chain.length === 0) throw shape("B5", "certificate chain is empty");
       return { kind: "certificate", chain };
     }
   }
@@ -160,28 +161,28 @@ function decodeMessage(message: JsonObject): BundleContent {
   if (stated !== undefined) {
     const name = stated.optionalString("algorithm") ?? "HASH_ALGORITHM_UNSPECIFIED";
     const algorithm = HASH_NAMES.get(name);
-    if (algorithm === undefined) throw shape("message digest is of an unknown algorithm", { expected: [...HASH_NAMES.keys()].join(", "), found: name.slice(0, 60) });
+    if (algorithm === undefined) throw shape("B7", "message digest is of an unknown algorithm", { expected: [...HASH_NAMES.keys()].join(", "), found: name.slice(0, 60) });
     const value = stated.bytes("digest");
     if (value.length !== DIGEST_LENGTH[algorithm]) {
-      throw shape("message digest has the wrong length", { expected: `${DIGEST_LENGTH[algorithm]} octets`, found: `${value.length}` });
+      throw shape("B7", "message digest has the wrong length", { expected: `${DIGEST_LENGTH[algorithm]} octets`, found: `${value.length}` });
     }
     digest = { algorithm, value };
   }
-  return { kind: "message", digest, signature: notEmpty(message.bytes("signature"), "the signature of the message") };
+  return { kind: "message", digest, signature: notEmpty("B7", message.bytes("signature"), "the signature of the message") };
 }
 
 function decodeEnvelope(envelope: JsonObject): BundleContent {
   const payloadType = envelope.string("payloadType", "payload_type");
-  if (payloadType === "") throw shape("envelope has no payload type");
+  if (payloadType === "") throw shape("B8", "envelope has no payload type");
   // The protobuf file asks for exactly one; readers that took the first of several could be shown another than was checked.
   const count = envelope.optionalArray("signatures")?.length ?? 0;
   const [signature] = count === 1 ? envelope.objects(1, "signatures") : [];
-  if (signature === undefined) throw shape("envelope must have exactly one signature", { expected: "1", found: `${count}` });
+  if (signature === undefined) throw shape("B8", "envelope must have exactly one signature", { expected: "1", found: `${count}` });
   return {
     kind: "dsse",
-    payload: notEmpty(envelope.bytes("payload"), "the payload of the envelope"),
+    payload: notEmpty("B8", envelope.bytes("payload"), "the payload of the envelope"),
     payloadType,
-    signature: notEmpty(signature.bytes("sig"), "the signature of the envelope"),
+    signature: notEmpty("B8", signature.bytes("sig"), "the signature of the envelope"),
     keyid: signature.optionalString("keyid") ?? "",
   };
 }

@@ -42,7 +42,7 @@ const MAX_CHECKPOINT = 64 << 10;
 const MAX_NAME = 64;
 
 function shape(message: string, found?: string): LacreError {
-  return new LacreError("BUNDLE_SHAPE", message, found === undefined ? {} : { found });
+  return new LacreError("BUNDLE_SHAPE", message, { rule: "B3", ...(found === undefined ? {} : { found }) });
 }
 
 /**
