@@ -188,6 +188,7 @@ export class JsonObject {
   get(name: string, ...aliases: readonly string[]): Json | undefined {
     let found = this.#own(name);
     for (const alias of aliases) {
+      if (alias === name) continue;
       const other = this.#own(alias);
       if (other === undefined) continue;
       if (found !== undefined) throw new LacreError("BAD_JSON", `${this.#path(name)} is given under two names`, { found: alias });
