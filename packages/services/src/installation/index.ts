@@ -3,3 +3,4 @@
 export { openInstallation, viewInstallation, type Installation, type InstallationView, type OpenOptions } from "./installation.ts";
 export { readKey, type StoredKey } from "./keys.ts";
 export { layoutOf, type CertificateName, type KeyName, type Layout } from "./layout.ts";
+export { createTrustDocuments, writeTrustFiles, type Offered, type TrustDocuments } from "./trust.ts";
