@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A log: append a record, get its place; ask for the receipt, get a proof under a published checkpoint.
+ *
+ * The life of an entry, numbered, and what a crash leaves at each step, is in this room's README.
+ */
+import { dirname, join } from "node:path";
+import type { TileCoordinate } from "@lacre/core/merkle";
+import { ServiceError } from "../errors.ts";
+import { createFileBlobStore, createFileLock, createFileSystem, createJournal, storageFailure, type BlobStore, type CommitStore, type FileSystem, type Lock } from "../store/index.ts";
+import type { Anchor, Anchored } from "./anchor.ts";
+import { Identities } from "./identities.ts";
+import type { Personality } from "./personality.ts";
+import { Publisher, type CheckpointState, type Published } from "./publish.ts";
+import { recover } from "./recover.ts";
+import { DEFAULT_LIMITS, key, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
+import type { Tiles } from "./tiles.ts";
+import type { Tree } from "./tree.ts";
+
+/** Where notices for the operator go; pino's shape. */
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface LogOptions {
+  /** The log's directory: journal, tiles, checkpoint, lock. */
+  readonly dir: string;
+  /** First line of its checkpoints; fixed for the life of the log. */
+  readonly origin: string;
+  readonly personality: Personality;
+  /** Signs a state that the engine vouches for: durable, and larger than every state before. */
+  readonly signCheckpoint: (state: CheckpointState) => string | Promise<string>;
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  readonly anchor: Anchor;
+  /** A log of a production installation refuses where one in development warns. */
+  readonly production: boolean;
+  /** The operator's word that this very state is the last one published. */
+  readonly accept?: Anchored | undefined;
+  readonly log?: Logger | undefined;
+  readonly limits?: Partial<SequenceLimits> | undefined;
+  /** Octets of a journal segment. */
+  readonly segmentBytes?: number | undefined;
+  /** Replace the machine's files: for tests, and for stores elsewhere. */
+  readonly fs?: FileSystem | undefined;
+  readonly lock?: Lock | undefined;
+  readonly store?: CommitStore | undefined;
+  readonly blobs?: BlobStore | undefined;
+}
+
+/** An entry with the proof that a published checkpoint covers it. */
+export interface Receipt extends Sequenced {
+  readonly checkpoint: string;
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+}
+
+export interface LogHealth {
+  /** `stopped`: nothing more is committed until the process starts again. */
+  readonly status: "serving" | "stopped";
+  readonly committed: number;
+  readonly published: number;
+  /** Time of the published checkpoint. */
+  readonly timeMs: number;
+  readonly waiting: number;
+  readonly failure: string | undefined;
+}
+
+export interface Log {
+  readonly origin: string;
+  /** Size of the published tree. */
+  readonly size: number;
+  /** Stores a record, or finds the entry of the same identity. Resolves when it is durable (I1). */
+  append(record: Uint8Array): Promise<Sequenced>;
+  /** The receipt of an entry, once a published checkpoint covers it (I6). */
+  receipt(entry: Sequenced): Promise<Receipt>;
+  /** The published checkpoint. */
+  checkpoint(): string;
+  /** A tile or bundle of the published tree; undefined where it has none such. */
+  readTile(coordinate: TileCoordinate): Promise<Uint8Array | undefined>;
+  /** A published record. */
+  readRecord(index: number): Promise<Uint8Array | undefined>;
+  /** The entry at an index as `append` gave it out, for a receipt asked for later. */
+  entry(index: number): Promise<Sequenced | undefined>;
+  /** Index of the committed entry with this identity. */
+  find(identity: Uint8Array): Promise<number | undefined>;
+  health(): LogHealth;
+  /** Resolves when the log has stopped: with the failure, or undefined after `close`. */
+  readonly ended: Promise<ServiceError | undefined>;
+  /** Commits what waits, publishes it, seals what is full and gives the lock back. */
+  close(): Promise<void>;
+}
+
+const SILENT: Logger = { info: () => {}, warn: () => {}, error: () => {} };
+
+/**
+ * Opens a log, or makes one in an empty directory. Throws DIRECTORY_LOCKED, LOG_DAMAGED, LOG_FORKED, LOG_UNANCHORED,
+ * and what the file system refuses as DIRECTORY_UNWRITABLE, DISK_FULL or STORE_FAILED.
+ */
+export async function openLog(options: LogOptions): Promise<Log> {
+  const fs = options.fs ?? createFileSystem();
+  const lock = options.lock ?? createFileLock(join(options.dir, "lock"));
+  const release = lock.acquire();
+  try {
+    await fs.makeDirectory(options.dir);
+    await fs.syncDirectory(dirname(options.dir));
+    const store = options.store ?? createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
+    const blobs = options.blobs ?? createFileBlobStore(fs, options.dir);
+    const log = await EngineLog.open(options, store, blobs, release);
+    return log;
+  } catch (cause) {
+    release();
+    throw cause instanceof ServiceError ? cause : storageFailure(`opening ${options.dir}`, cause);
+  }
+}
+
+class EngineLog implements Log {
+  readonly origin: string;
+  readonly ended: Promise<ServiceError | undefined>;
+  readonly #sequencer: Sequencer;
+  readonly #publisher: Publisher;
+  readonly #tree: Tree;
+  readonly #tiles: Tiles;
+  readonly #identities: Identities;
+  readonly #personality: Personality;
+  readonly #store: CommitStore;
+  readonly #anchor: Anchor;
+  readonly #release: () => void;
+  #end: (failure: ServiceError | undefined) => void = () => {};
+  #failure: ServiceError | undefined;
+  #closing: Promise<void> | undefined;
+
+  static async open(options: LogOptions, store: CommitStore, blobs: BlobStore, release: () => void): Promise<EngineLog> {
+    const { origin, anchor, personality, signCheckpoint, production, accept, now, log = SILENT } = options;
+    const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log });
+    const { view, state } = recovered;
+    const checkpoint = await signCheckpoint({ origin, size: view.size, root: view.root, timeMs: state.timeMs });
+    // Writing the anchor before the checkpoint holds for the first publication too.
+    await anchor.write({ size: view.size, root: view.root });
+    await blobs.putMutable("checkpoint", new TextEncoder().encode(checkpoint));
+    const engine = new EngineLog(options, store, blobs, recovered, { view, timeMs: state.timeMs, checkpoint }, release);
+    return engine;
+  }
+
+  constructor(options: LogOptions, store: CommitStore, blobs: BlobStore, { token, state, tree, tiles }: Awaited<ReturnType<typeof recover>>, first: Published, release: () => void) {
+    const { origin, personality, anchor, signCheckpoint, now, log = SILENT } = options;
+    this.origin = origin;
+    this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.#tree = tree;
+    this.#tiles = tiles;
+    this.#personality = personality;
+    this.#identities = new Identities();
+    this.#store = store;
+    this.#anchor = anchor;
+    this.#release = release;
+    const onFailure = (failure: ServiceError): void => {
+      log.error({ origin, code: failure.code, detail: failure.detail }, "the log has stopped");
+      this.#fail(failure);
+    };
+    this.#publisher = new Publisher(
+      {
+        origin, signCheckpoint, tiles, blobs, anchor, onFailure,
+        onSealed: (size) => store.release(size),
+        onPublished: ({ view }) => this.#sequencer.published(view.size),
+      },
+      first,
+    );
+    this.#sequencer = new Sequencer({
+      store, token, state, tree, tiles, personality, now, onFailure,
+      identities: this.#identities,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      onCommit: (view, timeMs) => this.#publisher.committed(view, timeMs),
+    });
+  }
+
+  #fail(failure: ServiceError): void {
+    this.#failure ??= failure;
+    this.#sequencer.stop(failure);
+    this.#publisher.stop(failure);
+    this.#end(failure);
+  }
+
+  get size(): number {
+    return this.#publisher.published.view.size;
+  }
+
+  append(record: Uint8Array): Promise<Sequenced> {
+    return this.#sequencer.append(record);
+  }
+
+  async receipt(entry: Sequenced): Promise<Receipt> {
+    const { view, checkpoint } = await this.#publisher.covering(entry.index);
+    let answer = this.#tree.prove(entry.index, view);
+    // Tiles may be dropped again while others are read; two rounds suffice unless the log is very busy.
+    for (let round = 0; "missing" in answer && round < 8; round++) {
+      await Promise.all(answer.missing.map((name) => this.#tiles.load(name)));
+      answer = this.#tree.prove(entry.index, view);
+    }
+    if ("missing" in answer) throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a proof were dropped before they were used" });
+    return { ...entry, checkpoint, size: view.size, root: view.root, proof: answer.proof };
+  }
+
+  checkpoint(): string {
+    return this.#publisher.published.checkpoint;
+  }
+
+  readTile(coordinate: TileCoordinate): Promise<Uint8Array | undefined> {
+    return this.#tiles.read(coordinate, this.size);
+  }
+
+  async readRecord(index: number): Promise<Uint8Array | undefined> {
+    return index < this.size ? (await this.#tiles.record(index))?.record : undefined;
+  }
+
+  async entry(index: number): Promise<Sequenced | undefined> {
+    const stored = index < this.size ? await this.#tiles.record(index) : undefined;
+    return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), ...stored, duplicate: false };
+  }
+
+  find(identity: Uint8Array): Promise<number | undefined> {
+    return this.#identities.find(key(identity));
+  }
+
+  health(): LogHealth {
+    const { view, timeMs } = this.#publisher.published;
+    return {
+      status: this.#failure === undefined && this.#closing === undefined ? "serving" : "stopped",
+      committed: this.#sequencer.state.size,
+      published: view.size,
+      timeMs,
+      waiting: this.#sequencer.waiting,
+      failure: this.#failure?.detail,
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await this.#sequencer.idle();
+    this.#sequencer.stop(new ServiceError("LOG_STOPPED", undefined, { detail: "closed" }));
+    await this.#publisher.finish();
+    this.#publisher.stop(new ServiceError("LOG_STOPPED", undefined, { detail: "closed" }));
+    await this.#store.close();
+    await this.#anchor.close();
+    this.#release();
+    this.#end(this.#failure);
+  }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * From what is on the disk to a state that may be signed: the start of a log. Nothing is written before everything was
+ * checked.
+ *
+ *  1. The commit store says which commits are durable (a torn tail was never acknowledged).
+ *  2. The tree is rebuilt from the sealed tiles up to the oldest commit kept, and must have the root it names.
+ *  3. The commits are replayed: every root is computed again and must be the one in the frame.
+ *  4. The public checkpoint and the anchor must lie within that history (I10): larger or different is a fork.
+ *  5. Full bundles of the replayed part are written again and sealed: unsealed files may hold anything.
+ *  6. The rest is written to a new journal segment under a new epoch: bytes that a failed sync left in the page cache
+ *     are not trusted.
+ */
+import { randomBytes } from "node:crypto";
+import { equalBytes, text, toBase64 } from "@lacre/core/bytes";
+import { sha256 } from "@lacre/core/crypto";
+import { emptyRoot, HASH_LENGTH, hashLeaf, hashSlice, TILE_WIDTH } from "@lacre/core/merkle";
+import { ServiceError } from "../errors.ts";
+import type { BlobStore, Commit, Committed, CommitStore, Loaded, Token } from "../store/index.ts";
+import type { Anchor, Anchored } from "./anchor.ts";
+import { decodeBatch, encodeBatch } from "./batch.ts";
+import type { Logger } from "./log.ts";
+import type { Personality } from "./personality.ts";
+import { CHECKPOINT } from "./publish.ts";
+import { readTile, Tiles, type Stored } from "./tiles.ts";
+import { Tree, type View } from "./tree.ts";
+
+export interface RecoverParts {
+  readonly origin: string;
+  readonly store: CommitStore;
+  readonly blobs: BlobStore;
+  readonly anchor: Anchor;
+  readonly personality: Personality;
+  readonly production: boolean;
+  readonly accept: Anchored | undefined;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export interface Recovered {
+  readonly token: Token;
+  readonly state: Committed;
+  readonly tree: Tree;
+  readonly tiles: Tiles;
+  readonly view: View;
+}
+
+function damaged(detail: string): ServiceError {
+  return new ServiceError("LOG_DAMAGED", undefined, { detail });
+}
+
+/** The hashes that each tile level holds beyond its last full tile, at a sealed size. */
+async function sealedEdges(blobs: BlobStore, size: number): Promise<Uint8Array[]> {
+  const edges: Uint8Array[] = [new Uint8Array(0)];
+  for (let level = 1; size >= TILE_WIDTH ** level; level++) {
+    const count = Math.floor(size / TILE_WIDTH ** level);
+    const first = count - (count % TILE_WIDTH);
+    const edge = new Uint8Array((count - first) * HASH_LENGTH);
+    for (let index = first; index < count; index++) {
+      const below = await readTile(blobs, { level: level - 1, index });
+      edge.set(hashSlice(sha256, below, { from: 0, to: TILE_WIDTH }), (index - first) * HASH_LENGTH);
+    }
+    edges.push(edge);
+  }
+  return edges;
+}
+
+interface Replayed {
+  readonly tree: Tree;
+  readonly tiles: Tiles;
+  /** Where sealing stopped: a multiple of 256 at or before the first replayed entry that is kept. */
+  readonly sealed: number;
+  readonly records: readonly Stored[];
+}
+
+/** Steps 2 and 3. */
+async function replay(parts: RecoverParts, { base, commits }: Loaded): Promise<Replayed> {
+  // A journal is only shortened behind sealed bundles, so the bundle that `base` lies in is sealed as a whole.
+  const start = Math.floor(base.size / TILE_WIDTH) * TILE_WIDTH;
+  const tree = new Tree();
+  tree.restore(start, await sealedEdges(parts.blobs, start));
+  const records: Stored[] = [];
+  if (base.size > start) {
+    const hashes = await readTile(parts.blobs, { level: 0, index: start / TILE_WIDTH });
+    for (let at = 0; at < base.size - start; at++) tree.append(hashes.slice(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
+  }
+  if (!equalBytes(tree.view()!.root, base.root)) throw damaged(`the sealed tiles do not have the root that the journal names at size ${base.size}`);
+  for (const commit of commits) {
+    const batch = decodeBatch(commit.body);
+    for (const record of batch) {
+      records.push({ record, timeMs: commit.next.timeMs });
+      tree.append(hashLeaf(sha256, parts.personality.leafInput(record)));
+    }
+    const view = tree.view()!;
+    if (view.size !== commit.next.size || !equalBytes(view.root, commit.next.root)) throw damaged(`the journal's entries do not have the root that it names at size ${commit.next.size}`);
+    if (commit.next.timeMs < commit.previous.timeMs) throw damaged(`time goes back at size ${commit.next.size}`);
+  }
+  // The first kept records complete a bundle that is sealed already, unless base is at its start.
+  const skip = base.size > start ? Math.min(records.length, start + TILE_WIDTH - base.size) : 0;
+  const sealed = base.size > start ? start + TILE_WIDTH : start;
+  if (base.size > start && base.size + records.length < sealed) throw damaged("the journal ends before the bundle that it was shortened behind");
+  tree.written(sealed);
+  const tiles = new Tiles(parts.blobs, tree, parts.personality, sealed);
+  const kept = records.slice(skip);
+  for (const stored of kept) tiles.add(stored);
+  return { tree, tiles, sealed, records: kept };
+}
+
+/** The root at an earlier size, with the tiles it needs. */
+async function rootAt(tree: Tree, tiles: Tiles, size: number): Promise<Uint8Array> {
+  for (const name of tree.missingForView(size)) await tiles.load(name);
+  const view = tree.view(size);
+  if (view === undefined) throw damaged(`the tiles that the root at size ${size} needs are incomplete`);
+  return view.root;
+}
+
+/** What a checkpoint's first three lines say. */
+function readCheckpoint(bytes: Uint8Array): { readonly origin: string; readonly size: number; readonly root: string } {
+  const [origin, size, root] = text(bytes).split("\n", 3);
+  if (origin === undefined || root === undefined || !/^\d{1,15}$/.test(size ?? "")) throw damaged("the file checkpoint is not a checkpoint");
+  return { origin, size: Number(size), root };
+}
+
+/** Step 4. Throws LOG_FORKED or LOG_UNANCHORED, unless the operator accepts this very state as the last published one. */
+async function checkPast(parts: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<void> {
+  const { origin, accept, log, production } = parts;
+  const here = `${state.size}:${toBase64(state.root)}`;
+  const problem = await findFork(parts, state, rootOf);
+  if (problem === undefined) return;
+  if (accept !== undefined && accept.size === state.size && equalBytes(accept.root, state.root)) {
+    log.warn({ origin, accepted: here, problem: problem.detail }, "the operator accepts this state of the log as the last published one");
+    return;
+  }
+  if (problem.code === "LOG_UNANCHORED" && !production && accept === undefined) {
+    log.warn({ origin, here }, "no record of this log outside its directory: moved, copied or restored? A development installation goes on from here");
+    return;
+  }
+  throw problem;
+}
+
+/** What was published and is not part of this history; or that nothing is known of it. */
+async function findFork({ origin, blobs, anchor }: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<ServiceError | undefined> {
+  const here = `this directory is at ${state.size}:${toBase64(state.root)}`;
+  const isPast = async (size: number, root: string): Promise<boolean> => size <= state.size && toBase64(await rootOf(size)) === root;
+  const shown = await blobs.get(CHECKPOINT);
+  if (shown !== undefined) {
+    const checkpoint = readCheckpoint(shown);
+    if (checkpoint.origin !== origin) throw damaged(`the checkpoint is of ${checkpoint.origin}, this log is ${origin}`);
+    if (!(await isPast(checkpoint.size, checkpoint.root))) {
+      return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: its file checkpoint says ${checkpoint.size}:${checkpoint.root}, ${here}` });
+    }
+  }
+  const anchored = await anchor.read();
+  if (anchored === undefined) return state.size === 0 ? undefined : new ServiceError("LOG_UNANCHORED", undefined, { detail: `${origin}: ${here}` });
+  const root = toBase64(anchored.root);
+  if (await isPast(anchored.size, root)) return undefined;
+  return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: ${anchored.size}:${root} was published, ${here}. Restored from a backup?` });
+}
+
+/** Opens what is there, or makes a new log. */
+export async function recover(parts: RecoverParts): Promise<Recovered> {
+  const loaded = (await parts.store.load()) ?? (await createFirst(parts));
+  const { tree, tiles, sealed, records } = await replay(parts, loaded);
+  await checkPast(parts, loaded.state, (size) => rootAt(tree, tiles, size));
+  await tiles.write(loaded.state.size);
+  const whole = await tiles.seal();
+  const { base, commits } = restamp(loaded, whole, await rootAt(tree, tiles, whole), records.slice(0, whole - sealed).at(-1)?.timeMs);
+  const token = await parts.store.takeOver(loaded.token, base, commits);
+  const state = commits.at(-1)?.next ?? base;
+  return { token, state, tree, tiles, view: tree.view()! };
+}
+
+async function createFirst({ store, blobs, now, origin }: RecoverParts): Promise<Loaded> {
+  const shown = await blobs.get(CHECKPOINT);
+  if (shown !== undefined && readCheckpoint(shown).size > 0) throw damaged(`${origin} has a checkpoint but no journal`);
+  const state: Committed = { size: 0, root: emptyRoot(sha256), timeMs: now(), epoch: 0, nonce: randomBytes(16) };
+  return { state, token: await store.create(state), base: state, commits: [] };
+}
+
+/** The commits behind `size`, as a new writer's: the same entries, sizes, roots and times. */
+function restamp({ base, state, commits }: Loaded, size: number, root: Uint8Array, timeMs: number | undefined): { readonly base: Committed; readonly commits: readonly Commit[] } {
+  const epoch = state.epoch + 1;
+  const first: Committed = { size, root, timeMs: timeMs ?? base.timeMs, epoch, nonce: randomBytes(16) };
+  const out: Commit[] = [];
+  let previous = first;
+  for (const { previous: was, next, body } of commits) {
+    // A commit without entries (a renewed time) at the very end of the sealed part is kept too.
+    if (next.size < size || (next.size === size && next.timeMs <= first.timeMs)) continue;
+    const records = decodeBatch(body).slice(Math.max(0, size - was.size));
+    const stamped: Committed = { ...next, epoch, nonce: randomBytes(16) };
+    out.push({ previous, next: stamped, body: encodeBatch(records) });
+    previous = stamped;
+  }
+  return { base: first, commits: out };
+}

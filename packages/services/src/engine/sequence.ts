@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The sequencer: records in, committed entries out. One group at a time, one durable write a group.
+ *
+ * There is no timer. What arrives while a commit is under way is the next group, so an idle log commits at once and a
+ * busy one in larger groups. A record that is already stored, or already waiting, is not stored again: its first entry is
+ * the answer (exact, since this is the only writer).
+ *
+ * Failures. No space: the group is refused with LOG_FULL, the tree goes back, later appends try again. Anything else of
+ * the store leaves open what the disk holds: the sequencer stops for good and only a restart, which reads what is really
+ * there, goes on (I7).
+ */
+import { randomBytes } from "node:crypto";
+import { sha256 } from "@lacre/core/crypto";
+import { hashLeaf } from "@lacre/core/merkle";
+import { ServiceError } from "../errors.ts";
+import type { Committed, CommitStore, Token } from "../store/index.ts";
+import { encodeBatch } from "./batch.ts";
+import type { Identities } from "./identities.ts";
+import type { Personality } from "./personality.ts";
+import type { Stored, Tiles } from "./tiles.ts";
+import type { Tree, View } from "./tree.ts";
+
+/** An entry that is committed: durable, at its place for ever. */
+export interface Sequenced {
+  readonly index: number;
+  readonly leafHash: Uint8Array;
+  /** The stored record: with `duplicate`, the first one of this identity. */
+  readonly record: Uint8Array;
+  /** When it was committed, in milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly duplicate: boolean;
+}
+
+/** How much may wait and how much goes into one commit. */
+export interface SequenceLimits {
+  readonly groupEntries: number;
+  readonly groupBytes: number;
+  /** Octets waiting before LOG_BUSY. */
+  readonly pendingBytes: number;
+  /** Entries committed but not yet published before LOG_BUSY. */
+  readonly unpublishedEntries: number;
+}
+
+export const DEFAULT_LIMITS: SequenceLimits = { groupEntries: 1024, groupBytes: 4 << 20, pendingBytes: 64 << 20, unpublishedEntries: 65_536 };
+
+interface Pending {
+  readonly record: Uint8Array;
+  readonly identity: string;
+  readonly leafHash: Uint8Array;
+  readonly resolve: (entry: Sequenced) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface SequencerParts {
+  readonly store: CommitStore;
+  readonly token: Token;
+  readonly state: Committed;
+  readonly tree: Tree;
+  readonly tiles: Tiles;
+  readonly identities: Identities;
+  readonly personality: Personality;
+  readonly now: () => number;
+  readonly limits: SequenceLimits;
+  /** A group is durable: the view at its end and its time. */
+  readonly onCommit: (view: View, timeMs: number) => void;
+  /** The store failed: nothing more will be committed. */
+  readonly onFailure: (error: ServiceError) => void;
+}
+
+export class Sequencer {
+  readonly #parts: SequencerParts;
+  #token: Token;
+  #state: Committed;
+  /** Entries waiting, and the octets of their records. */
+  #pending: Pending[] = [];
+  #pendingBytes = 0;
+  /** By identity, from arrival until the entry is committed or refused. */
+  readonly #inFlight = new Map<string, Promise<Sequenced>>();
+  #running: Promise<void> | undefined;
+  #published: number;
+  #refusal: ServiceError | undefined;
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+    this.#token = parts.token;
+    this.#state = parts.state;
+    this.#published = parts.state.size;
+  }
+
+  get state(): Committed {
+    return this.#state;
+  }
+
+  /** Entries that wait for their commit. */
+  get waiting(): number {
+    return this.#pending.length;
+  }
+
+  /** Told by the publisher how far it is. */
+  published(size: number): void {
+    this.#published = size;
+  }
+
+  /** Refuses everything from now on: what waits, and what comes. */
+  stop(refusal: ServiceError): void {
+    this.#refusal ??= refusal;
+    const waiting = this.#pending;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    for (const { reject } of waiting) reject(this.#refusal);
+  }
+
+  /** Resolves when no commit is under way and nothing waits. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async append(record: Uint8Array): Promise<Sequenced> {
+    this.#check(record);
+    const identity = key(this.#parts.personality.identity(record));
+    const first = this.#inFlight.get(identity);
+    if (first !== undefined) return { ...(await first), duplicate: true };
+    const entry = this.#place(record, identity);
+    this.#inFlight.set(identity, entry);
+    try {
+      return await entry;
+    } finally {
+      this.#inFlight.delete(identity);
+    }
+  }
+
+  #check(record: Uint8Array): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+    const behind = this.#state.size - this.#published;
+    if (this.#pendingBytes + record.length > this.#parts.limits.pendingBytes || behind > this.#parts.limits.unpublishedEntries) {
+      throw new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" }, detail: `${this.#pending.length} waiting, ${behind} unpublished` });
+    }
+  }
+
+  async #place(record: Uint8Array, identity: string): Promise<Sequenced> {
+    const index = await this.#parts.identities.find(identity);
+    if (index !== undefined) {
+      const stored = await this.#parts.tiles.record(index);
+      if (stored === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${index} cannot be read` });
+      return { index, leafHash: this.leafHash(stored.record), ...stored, duplicate: true };
+    }
+    const leafHash = this.leafHash(record);
+    return new Promise((resolve, reject) => {
+      if (this.#refusal !== undefined) return reject(this.#refusal);
+      this.#pending.push({ record, identity, leafHash, resolve, reject });
+      this.#pendingBytes += record.length;
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Hash of the leaf that stands for a record. */
+  leafHash(record: Uint8Array): Uint8Array {
+    return hashLeaf(sha256, this.#parts.personality.leafInput(record));
+  }
+
+  async #run(): Promise<void> {
+    // Let the event loop finish the requests that are already here: they make one group.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#pending.length > 0) await this.#commit(this.#takeGroup());
+    this.#running = undefined;
+  }
+
+  #takeGroup(): Pending[] {
+    const { groupEntries, groupBytes } = this.#parts.limits;
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#pending.length && count < groupEntries && (count === 0 || bytes + this.#pending[count]!.record.length <= groupBytes)) {
+      bytes += this.#pending[count]!.record.length;
+      count++;
+    }
+    this.#pendingBytes -= bytes;
+    return this.#pending.splice(0, count);
+  }
+
+  async #commit(group: readonly Pending[]): Promise<void> {
+    const { store, tree, tiles, identities, now, onCommit, onFailure } = this.#parts;
+    const before = this.#state;
+    // The clock may step back; the log's time does not.
+    const timeMs = Math.max(before.timeMs, now());
+    for (const { leafHash } of group) tree.append(leafHash);
+    const view = tree.view()!;
+    const next: Committed = { size: view.size, root: view.root, timeMs, epoch: before.epoch, nonce: randomBytes(16) };
+    try {
+      this.#token = await store.commit(this.#token, next, encodeBatch(group.map(({ record }) => record)));
+    } catch (cause) {
+      tree.rollback(before.size);
+      const full = cause instanceof ServiceError && cause.code === "DISK_FULL";
+      const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, { detail: (cause as ServiceError).detail ?? String(cause), cause, headers: { "retry-after": "5" } });
+      for (const { reject } of group) reject(refusal);
+      if (!full) {
+        this.stop(refusal);
+        onFailure(refusal);
+      }
+      return;
+    }
+    this.#state = next;
+    const entries = group.map(({ record, identity }, at): Stored => {
+      identities.add(identity, before.size + at);
+      const stored = { record, timeMs };
+      tiles.add(stored);
+      return stored;
+    });
+    for (const [at, { leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, ...entries[at]!, duplicate: false });
+    onCommit(view, timeMs);
+  }
+}
+
+/** An identity as a key of maps: one character per octet. */
+export function key(identity: Uint8Array): string {
+  return Buffer.from(identity.buffer, identity.byteOffset, identity.length).toString("latin1");
+}

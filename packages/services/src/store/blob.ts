@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `BlobStore`: what a log shows the world. Named byte strings, most of which never change.
+ *
+ * Contract (suite in `contract.ts`):
+ * - a blob is seen whole or not at all, at once when `put` returns;
+ * - `putImmutable` of the same bytes again succeeds and changes nothing;
+ * - a blob may be lost with the power until `flush` of its name has returned. Object stores flush as they put.
+ *
+ * Names are paths of lower-case letters, digits, `.`, `_` and `-`, so that a web server can serve the directory as it is.
+ */
+import { randomBytes } from "node:crypto";
+import { dirname, join } from "node:path";
+import { equalBytes } from "@lacre/core/bytes";
+import { ServiceError } from "../errors.ts";
+import type { FileSystem } from "./filesystem.ts";
+
+export interface BlobStore {
+  /** A blob that will never have other bytes. With other bytes than before it is LOG_DAMAGED where the store can tell. */
+  putImmutable(name: string, bytes: Uint8Array): Promise<void>;
+  /** Replaces a blob in one step. */
+  putMutable(name: string, bytes: Uint8Array): Promise<void>;
+  get(name: string): Promise<Uint8Array | undefined>;
+  /** Makes blobs durable that were put before. STORE_FAILED is final: they may be lost. */
+  flush(names: readonly string[]): Promise<void>;
+}
+
+const NAME = /^(?:[a-z0-9_-][a-z0-9._-]*\/)*[a-z0-9_-][a-z0-9._-]*$/;
+
+function checkName(name: string): void {
+  if (!NAME.test(name)) throw new TypeError(`not a blob name: ${name}`);
+}
+
+/** Blobs in a map; `places` may be shared. */
+export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map()): BlobStore {
+  return {
+    putImmutable: async (name, bytes) => {
+      checkName(name);
+      const before = places.get(name);
+      if (before !== undefined && !equalBytes(before, bytes)) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${name} would change` });
+      places.set(name, bytes.slice());
+    },
+    putMutable: async (name, bytes) => {
+      checkName(name);
+      places.set(name, bytes.slice());
+    },
+    get: async (name) => places.get(name),
+    flush: async () => {},
+  };
+}
+
+/**
+ * Blobs as files below `directory`: written beside their place and renamed, not synced before `flush`. After a loss of
+ * power an unflushed blob may be there, be gone, or be there with wrong bytes: whoever recovers writes it again.
+ */
+export function createFileBlobStore(fs: FileSystem, directory: string): BlobStore {
+  // Directories known to exist; those whose own name may not be durable yet.
+  const known = new Set<string>();
+  const fresh = new Set<string>();
+  const prepare = async (path: string): Promise<void> => {
+    const missing: string[] = [];
+    for (let at = path; at.length >= directory.length && !known.has(at); at = dirname(at)) missing.push(at);
+    if (missing.length === 0) return;
+    await fs.makeDirectory(path);
+    for (const at of missing) {
+      known.add(at);
+      fresh.add(at);
+    }
+  };
+  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+    checkName(name);
+    const path = join(directory, name);
+    await prepare(dirname(path));
+    const beside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+    const file = await fs.open(beside, "create");
+    try {
+      await file.write(0, bytes);
+    } catch (error) {
+      await file.close();
+      await fs.remove(beside);
+      throw error;
+    }
+    await file.close();
+    await fs.rename(beside, path);
+  };
+  return {
+    putImmutable: put,
+    putMutable: put,
+    get: (name) => {
+      checkName(name);
+      return fs.readFile(join(directory, name));
+    },
+    async flush(names) {
+      const directories = new Set<string>();
+      for (const name of names) {
+        const path = join(directory, name);
+        const file = await fs.open(path, "read");
+        try {
+          await file.datasync();
+        } finally {
+          await file.close();
+        }
+        // The name is durable with its directory; a directory we made, with the one above it.
+        for (let at = dirname(path); ; at = dirname(at)) {
+          directories.add(at);
+          if (at.length <= directory.length || !fresh.has(at)) break;
+        }
+      }
+      for (const at of directories) await fs.syncDirectory(at);
+      for (const at of directories) if (at.length > directory.length) fresh.delete(at);
+    },
+  };
+}
