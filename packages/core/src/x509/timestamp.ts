@@ -43,13 +43,15 @@ export interface ProvenTime<A extends TimestampAuthority = TimestampAuthority> {
 const SIGNING_CERTIFICATE_V1 = "1.2.840.113549.1.9.16.2.12";
 const SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47";
 
-function invalid(message: string, detail: { expected?: string; found?: string; cause?: unknown } = {}): LacreError {
-  return new LacreError("TIMESTAMP_INVALID", message, detail);
+// `rule` is the number in the verifier's catalogue: one code stands for all of block E.
+function invalid(rule: string, message: string, detail: { expected?: string; found?: string; cause?: unknown } = {}): LacreError {
+  return new LacreError("TIMESTAMP_INVALID", message, { ...detail, rule });
 }
 
 /**
  * Proves that `signedBytes` (for a bundle: the raw signature) existed at the token's time, by the word of one of the
- * authorities. Throws TIMESTAMP_MISMATCH when the token is for other bytes, TIMESTAMP_INVALID for everything else.
+ * authorities. Throws TIMESTAMP_MISMATCH when the token is for other bytes, ALGORITHM_UNKNOWN when this platform cannot
+ * check the signature, TIMESTAMP_INVALID for everything else.
  */
 export function checkTimestamp<A extends TimestampAuthority>({ response, signedBytes, authorities }: {
   readonly response: TimestampResponse;
@@ -71,38 +73,38 @@ export function checkTimestamp<A extends TimestampAuthority>({ response, signedB
       if (failure === undefined || failure.message === UNKNOWN_SIGNER) failure = error;
     }
   }
-  throw failure ?? invalid("no timestamp authority is trusted");
+  throw failure ?? invalid("E5", "no timestamp authority is trusted");
 }
 
 const UNKNOWN_SIGNER = "signer's certificate is not of a trusted timestamp authority";
 
 function checkAgainst(authority: TimestampAuthority, signedData: SignedData, named: readonly NamedCertificate[], timeMs: number): readonly Certificate[] {
   const anchor = authority.chain[authority.chain.length - 1];
-  if (anchor === undefined) throw invalid("timestamp authority has no anchor");
+  if (anchor === undefined) throw invalid("E5", "timestamp authority has no anchor");
   const listed = authority.chain.slice(0, -1);
   const embedded = signedData.certificates.flatMap(decodeOffered);
   // A root that lists the signer's certificate means that one: another under the same anchor does not stand in for it.
   const pinned = listed.filter((certificate) => !certificate.isCa);
   const signer = (pinned.length > 0 ? pinned : embedded).find((certificate) => isNamed(certificate, signedData, named));
-  if (signer === undefined) throw invalid(UNKNOWN_SIGNER);
+  if (signer === undefined) throw invalid("E5", UNKNOWN_SIGNER);
   checkSigner(signer);
   try {
     const key = signer.publicKey;
     checkSignature(algorithmFor(signedData.signatureAlgorithm, key), key, { message: signedData.signedBytes }, signedData.signature);
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw invalid("token was not signed by the certificate it names", { found: cause.message, cause });
+    throw invalid("E6", "token was not signed by the certificate it names", { found: cause.message, cause });
   }
   let path: readonly Certificate[];
   try {
     path = checkChain({ leaf: signer, intermediates: [...listed, ...embedded], anchors: [anchor], timeMs, purpose: "timeStamping" });
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw invalid("signer's certificate does not lead to the trusted authority at the token's time", { found: cause.message, cause });
+    throw invalid("E7", "signer's certificate does not lead to the trusted authority at the token's time", { found: cause.message, cause });
   }
   if (!(timeMs >= authority.startMs) || (authority.endMs !== undefined && !(timeMs <= authority.endMs))) {
     const show = (ms: number): string => (Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : String(ms));
-    throw invalid("token's time is outside the authority's window", {
+    throw invalid("E8", "token's time is outside the authority's window", {
       expected: `${show(authority.startMs)} to ${authority.endMs === undefined ? "now" : show(authority.endMs)}`, found: show(timeMs),
     });
   }
@@ -131,22 +133,17 @@ interface NamedCertificate {
 function checkAttributes(signedData: SignedData): readonly NamedCertificate[] {
   const { signedAttributes, content, digest } = signedData;
   const contentType = signedAttributes.get(CMS.contentType);
-  if (contentType === undefined || der.readOid(expect(contentType, der.TAG.oid)) !== signedData.contentType) throw invalid("signed attributes do not state the content's type");
+  if (contentType === undefined || der.readOid(expect(contentType, der.TAG.oid)) !== signedData.contentType) throw invalid("E4", "signed attributes do not state the content's type");
   const messageDigest = signedAttributes.get(CMS.messageDigest);
   if (messageDigest === undefined || !equalBytes(expect(messageDigest, der.TAG.octetString).content, hash(digest, content))) {
-    throw invalid("signed attributes do not state the content's digest");
+    throw invalid("E4", "signed attributes do not state the content's digest");
   }
   const named = [SIGNING_CERTIFICATE_V2, SIGNING_CERTIFICATE_V1].flatMap((type) => {
     const value = signedAttributes.get(type);
     return value === undefined ? [] : [readSigningCertificate(value.whole, type === SIGNING_CERTIFICATE_V2)];
   });
-  if (named.length === 0) throw invalid("signed attributes do not name the signer's certificate");
+  if (named.length === 0) throw invalid("E4", "signed attributes do not name the signer's certificate");
   return named;
-}
-
-function expect(value: der.Der, tag: number): der.Der {
-  if (value.tag !== tag) throw invalid("a signed attribute has a value of the wrong type", { expected: `0x${tag.toString(16)}`, found: `0x${value.tag.toString(16)}` });
-  return value;
 }
 
 // SigningCertificateV2 = SEQUENCE { SEQUENCE OF ESSCertIDv2, policies? } (RFC 5035); the first names the signer.
@@ -174,7 +171,7 @@ function readSigningCertificate(whole: Uint8Array, version2: boolean): NamedCert
     return { digestOf, digest, issuer, serial };
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw invalid("the attribute that names the signer's certificate is malformed", { found: cause.message, cause });
+    throw invalid("E4", "the attribute that names the signer's certificate is malformed", { found: cause.message, cause });
   }
 }
 
@@ -192,7 +189,7 @@ function isNamed(certificate: Certificate, { signer }: SignedData, named: readon
 // E7, what the path rules do not ask.
 function checkSigner(signer: Certificate): void {
   const refuse = (message: string): never => {
-    throw invalid(message, { found: formatName(signer.subject) });
+    throw invalid("E7", message, { found: formatName(signer.subject) });
   };
   if (signer.isCa) refuse("timestamp signer is an authority");
   if (!signer.keyUsage("digitalSignature")) refuse("timestamp signer is not for digital signatures");

@@ -190,7 +190,7 @@ export function decodeTimestampResponse(bytes: Uint8Array): TimestampResponse {
     const status = readStatus(fields.enter());
     const token = fields.optional(TAG.sequence);
     fields.end();
-    if (token === undefined) throw new LacreError("TIMESTAMP_INVALID", "response is granted but has no token");
+    if (token === undefined) throw new LacreError("TIMESTAMP_INVALID", "response is granted but has no token", { rule: "E1" });
     const signedData = decodeSignedData(token.whole);
     if (signedData.contentType !== TST_INFO) throw new LacreError("TIMESTAMP_INVALID", "token is not about a time", { expected: TST_INFO, found: signedData.contentType });
     return { status, signedData, info: decodeTstInfo(signedData.content) };
@@ -211,7 +211,7 @@ function readStatus(fields: der.DerReader): 0 | 1 {
   fields.optional(TAG.bitString);
   fields.end();
   if (status !== 0 && status !== 1) {
-    throw new LacreError("TIMESTAMP_INVALID", "the timestamp authority refused", { expected: "status 0 or 1", found: `${status} ${said.join("; ")}`.trim().slice(0, 200) });
+    throw new LacreError("TIMESTAMP_INVALID", "the timestamp authority refused", { rule: "E1", expected: "status 0 or 1", found: `${status} ${said.join("; ")}`.trim().slice(0, 200) });
   }
   return status;
 }
