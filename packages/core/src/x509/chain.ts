@@ -43,8 +43,8 @@ export function checkIssuedBy(child: Certificate, issuer: Certificate): void {
   if (!equalBytes(child.issuer, issuer.subject)) {
     throw new LacreError("CHAIN_INVALID", "issuer has another name", { expected: formatName(child.issuer), found: formatName(issuer.subject) });
   }
-  if (!issuer.isCa) throw new LacreError("CHAIN_INVALID", "issuer is not an authority", { found: formatName(issuer.subject) });
-  if (!issuer.keyUsage("keyCertSign")) throw new LacreError("CHAIN_INVALID", "issuer may not sign certificates", { found: formatName(issuer.subject) });
+  if (!issuer.isCa) throw new LacreError("CHAIN_INVALID", "issuer is not an authority", { rule: "H3", found: formatName(issuer.subject) });
+  if (!issuer.keyUsage("keyCertSign")) throw new LacreError("CHAIN_INVALID", "issuer may not sign certificates", { rule: "H3", found: formatName(issuer.subject) });
   child.checkSignedBy(issuer);
 }
 
@@ -68,22 +68,22 @@ function showTime(timeMs: number): string {
 function checkAuthority(authority: Certificate, below: number, purpose: Purpose, timeMs: number): void {
   const name = (): string => formatName(authority.subject);
   if (authority.extensions.has(EXTENSION.nameConstraints)) {
-    throw new LacreError("CHAIN_INVALID", "authority has name constraints, which are not processed", { found: name() });
+    throw new LacreError("CHAIN_INVALID", "authority has name constraints, which are not processed", { rule: "H3", found: name() });
   }
   checkNoUnknownCritical(authority);
   if (authority.pathLength !== undefined && below > authority.pathLength) {
-    throw new LacreError("CHAIN_INVALID", "path is longer than an authority allows", { expected: `${authority.pathLength}`, found: `${below} below ${name()}` });
+    throw new LacreError("CHAIN_INVALID", "path is longer than an authority allows", { rule: "H3", expected: `${authority.pathLength}`, found: `${below} below ${name()}` });
   }
   const purposes = authority.extendedKeyUsage;
   if (purposes.length > 0 && !purposes.includes(PURPOSE[purpose]) && !purposes.includes(PURPOSE.any)) {
-    throw new LacreError("CHAIN_INVALID", "authority is not for this purpose", { expected: purpose, found: name() });
+    throw new LacreError("CHAIN_INVALID", "authority is not for this purpose", { rule: "H3", expected: purpose, found: name() });
   }
   checkValidAt(authority, timeMs);
 }
 
 function checkNoUnknownCritical(certificate: Certificate): void {
   const [oid] = certificate.unknownCritical;
-  if (oid !== undefined) throw new LacreError("CHAIN_INVALID", "certificate has a critical extension that is not processed", { found: oid });
+  if (oid !== undefined) throw new LacreError("CHAIN_INVALID", "certificate has a critical extension that is not processed", { rule: "H3", found: oid });
 }
 
 /**
@@ -94,7 +94,7 @@ function checkNoUnknownCritical(certificate: Certificate): void {
 export function checkChain({ leaf, intermediates, anchors, timeMs, purpose }: ChainOptions): readonly Certificate[] {
   checkNoUnknownCritical(leaf);
   if (!leaf.extendedKeyUsage.includes(PURPOSE[purpose])) {
-    throw new LacreError("CHAIN_INVALID", "leaf is not for this purpose", { expected: purpose, found: leaf.extendedKeyUsage.join(" ") || "no purpose" });
+    throw new LacreError("CHAIN_INVALID", "leaf is not for this purpose", { rule: "H4", expected: purpose, found: leaf.extendedKeyUsage.join(" ") || "no purpose" });
   }
   checkValidAt(leaf, timeMs);
 
