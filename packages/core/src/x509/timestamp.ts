@@ -133,9 +133,9 @@ interface NamedCertificate {
 function checkAttributes(signedData: SignedData): readonly NamedCertificate[] {
   const { signedAttributes, content, digest } = signedData;
   const contentType = signedAttributes.get(CMS.contentType);
-  if (contentType === undefined || der.readOid(expect(contentType, der.TAG.oid)) !== signedData.contentType) throw invalid("E4", "signed attributes do not state the content's type");
+  if (contentType === undefined || !equalBytes(contentType.whole, der.oid(signedData.contentType))) throw invalid("E4", "signed attributes do not state the content's type");
   const messageDigest = signedAttributes.get(CMS.messageDigest);
-  if (messageDigest === undefined || !equalBytes(expect(messageDigest, der.TAG.octetString).content, hash(digest, content))) {
+  if (messageDigest === undefined || !equalBytes(messageDigest.whole, der.octets(hash(digest, content)))) {
     throw invalid("E4", "signed attributes do not state the content's digest");
   }
   const named = [SIGNING_CERTIFICATE_V2, SIGNING_CERTIFICATE_V1].flatMap((type) => {
