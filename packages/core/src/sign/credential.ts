@@ -12,11 +12,10 @@
  */
 import { equalBytes, toBase64 } from "../bytes/index.ts";
 import type { AuthorityClient, EntryVerifier } from "../client/index.ts";
-import { der } from "../codec/index.ts";
-import { type Algorithm, algorithmOf, defaultAlgorithm, generateKey, type PrivateKey, sha256, signMessage } from "../crypto/index.ts";
+import { type Algorithm, algorithmOf, defaultAlgorithm, generateKey, type PrivateKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
-import { type Certificate, checkChain, checkCodeSigningLeaf, decodeCertificate } from "../x509/index.ts";
+import { type Certificate, checkChain, checkCodeSigningLeaf, decodeCertificate, EMPTY_NAME, prepareRequest, signUnsigned } from "../x509/index.ts";
 import { readToken } from "./token.ts";
 
 /** A key that can sign, and what the world knows it by. Made by `requestCredential` or `keyCredential`. */
@@ -45,8 +44,6 @@ export interface CredentialRequest {
 /** Signing and logging happen within this before a certificate's end. */
 const MARGIN_MS = 60_000;
 
-const ECDSA_SHA256 = "1.2.840.10045.4.3.2";
-
 /**
  * A certificate for a fresh P-256 key and the token's identity. Throws TOKEN_INVALID, CREDENTIAL_INVALID and what the
  * authority's client throws.
@@ -55,7 +52,8 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
   readToken(token, now());
   const key = generateKey("P-256");
   const algorithm = algorithmOf("PKIX_ECDSA_P256_SHA_256");
-  const chain = await authority.signingCertificate({ token, csr: createSigningRequest(key, algorithm) });
+  const csr = signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: EMPTY_NAME }), key);
+  const chain = await authority.signingCertificate({ token, csr });
   const arrivedMs = now();
   try {
     const [leaf, ...above] = chain.map(decodeCertificate);
@@ -115,12 +113,6 @@ export function createCredentialSource(request: () => Promise<Credential>, now: 
 
 function hintOf(key: PrivateKey): string {
   return toBase64(sha256(key.publicKey.spki));
-}
-
-/** PKCS#10: no subject, no attributes; what counts is the key and the proof that we hold it. */
-function createSigningRequest(key: PrivateKey, algorithm: Algorithm): Uint8Array {
-  const info = der.sequence(der.integer(0), der.sequence(), key.publicKey.spki, der.context(0));
-  return der.sequence(info, der.sequence(der.oid(ECDSA_SHA256)), der.bits(signMessage(algorithm, key, info)));
 }
 
 /**

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A verdict in words: what was proved (who, when, where it is logged) or which check decided against, what it expected,
+ * what it found, and what to do.
+ */
+import { decidingCheck, type Verdict } from "@lacre/core/verify";
+import { plain, type Terminal } from "./terminal.ts";
+
+/** The lines for one artifact. `stream` decides about colour. */
+export function describeVerdict(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
+  return verdict.outcome === "verified" ? describeVerified(terminal, stream, name, verdict) : describeRefused(terminal, stream, name, verdict);
+}
+
+function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
+  const lines = [`${terminal.style(stream, "green", "Verified OK")}  ${plain(name)}`];
+  const row = (label: string, value: string): void => void lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
+  if (verdict.identity !== undefined) row("signed by", `${verdict.identity.value}${verdict.identity.issuer === undefined ? "" : `, vouched for by ${verdict.identity.issuer}`}`);
+  if (verdict.key !== undefined) row("signed with", `key ${verdict.key}`);
+  for (const [claim, value] of Object.entries(verdict.identity?.claims ?? {})) row("", `${claim}: ${value}`);
+  for (const { timeMs, kind, source } of verdict.times ?? []) row("at", `${formatTime(timeMs)}, says the ${kind === "timestamp" ? "timestamp authority" : "log"} ${source}`);
+  for (const entry of verdict.logEntries ?? []) {
+    const index = entry.logIndex ?? entry.treeIndex;
+    row("logged", `${entry.log}${index === undefined ? "" : `, entry ${index}`}${entry.treeSize === undefined ? "" : ` of ${entry.treeSize}`}`);
+  }
+  for (const [hash, value] of Object.entries(verdict.artifact ?? {})) row("artifact", `${hash}:${value}`);
+  if (verdict.predicateType !== undefined) row("states", verdict.predicateType);
+  describeRoot(verdict, row);
+  for (const warning of verdict.warnings) row("warning", warning);
+  for (const check of verdict.checks) if (check.status === "assumed" && !QUIET.has(check.id)) row("not checked", `${check.id} ${check.name}: ${check.evidence ?? "waived"}`);
+  return lines.join("\n");
+}
+
+/** Assumptions that every verification makes and nobody needs to be told. */
+const QUIET = new Set(["C7"]);
+
+function describeRefused(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
+  const check = decidingCheck(verdict);
+  const lines = [`${terminal.style(stream, ["red", "bold"], "REFUSED")}  ${plain(name)}`];
+  const row = (label: string, value: string | undefined): void => {
+    if (value !== undefined) lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
+  };
+  row("check", check === undefined ? "none was reached" : `${check.id}: ${check.name}`);
+  row("reason", check === undefined ? undefined : `${check.message ?? "not proved"}${check.code === undefined ? "" : ` [${check.code}]`}`);
+  row("expected", check?.expected);
+  row("found", check?.found);
+  row("to do", check?.hint);
+  describeRoot(verdict, row);
+  for (const warning of verdict.warnings) row("warning", warning);
+  return lines.join("\n");
+}
+
+function describeRoot(verdict: Verdict, row: (label: string, value: string) => void): void {
+  const root = verdict.trustedRoot;
+  if (root?.source !== undefined) row("trusting", `${root.source}${root.reason === undefined ? "" : ` (${root.reason})`}`);
+}
+
+/** A moment as people read it, in UTC. */
+export function formatTime(timeMs: number): string {
+  return Math.abs(timeMs) <= 8.64e15 ? `${new Date(timeMs).toISOString().replace(/\.\d+Z$/, "").replace("T", " ")} UTC` : "an impossible time";
+}

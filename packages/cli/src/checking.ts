@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The verification that `verify`, `verify-blob` and `verify-blob-attestation` share: bundles from a file, artifacts as
+ * streams, one verdict each, and the exit status of them all.
+ *
+ * A bundle file holds one bundle, or several as JSON lines. An artifact is verified when one of them verifies for it;
+ * otherwise the refusal that got furthest is told. One bad artifact does not hide another: all are looked at. Status 1
+ * wins over 3, 3 over 0.
+ */
+import { decodeBundle } from "@lacre/core/bundle";
+import { defaultAlgorithm, type HashName, type PublicKey } from "@lacre/core/crypto";
+import { LacreError } from "@lacre/core/errors";
+import { decodeCertificate } from "@lacre/core/x509";
+import { createVerifier, decidingCheck, type Policy, type Verdict, type Verifier } from "@lacre/core/verify";
+import { describeVerdict } from "./account.ts";
+import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
+import type { Context } from "./context.ts";
+import { CliError, reportOf } from "./errors.ts";
+import { formatReport } from "./run.ts";
+import { findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
+
+export interface CheckOptions {
+  /** undefined: a statement is verified without being about anything. */
+  readonly artifacts: readonly (Artifact | undefined)[];
+  readonly bundlePath: string;
+  readonly policy: Policy;
+  readonly key: PublicKey | undefined;
+  readonly trust: TrustFlags;
+  readonly asJson: boolean;
+  /** Where the account for people goes. */
+  readonly stream: "stdout" | "stderr";
+}
+
+const MAX_BUNDLES = 1000;
+/** Schemes that sign the message itself need it in memory. */
+const MAX_MESSAGE_BYTES = 256 << 20;
+
+/** Verifies and reports. Returns the exit status. */
+export async function checkAll(context: Context, options: CheckOptions): Promise<number> {
+  const bundles = splitBundles(await readNamed(context, options.bundlePath));
+  const verifier = await createConfigured(context, options);
+  let worst = 0;
+  for (const artifact of options.artifacts) {
+    const name = artifact?.name ?? options.bundlePath;
+    try {
+      const verdict = await checkOne(context, verifier, options, bundles, artifact);
+      if (options.asJson) context.terminal.result(JSON.stringify(verdict));
+      else {
+        const account = describeVerdict(context.terminal, options.stream, name, verdict);
+        if (verdict.outcome === "refused") context.terminal.complain(account);
+        else if (options.stream === "stderr") context.terminal.say(account);
+        else if (!context.terminal.isQuiet) context.terminal.result(account);
+      }
+      if (verdict.outcome === "refused") worst = 1;
+    } catch (error) {
+      if (options.artifacts.length === 1) throw error;
+      const report = reportOf(error);
+      if (options.asJson) context.terminal.result(JSON.stringify({ error: report }));
+      context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
+      if (worst === 0 || report.status === 1) worst = report.status;
+    }
+  }
+  return worst;
+}
+
+async function createConfigured(context: Context, options: CheckOptions): Promise<Verifier> {
+  // Without a log to check, a key needs nobody's word: no root is looked for, and nothing is asked.
+  const isBare = options.key !== undefined && options.policy.ignoreTlog === true && options.trust.trustedRoot === undefined;
+  if (isBare) return createVerifier({});
+  const { value, source } = await findTrustedRoot(context, options.trust);
+  return createVerifier({ trustedRoot: value, rootSource: source });
+}
+
+async function checkOne(
+  context: Context, verifier: Verifier, options: CheckOptions, bundles: readonly Uint8Array[], artifact: Artifact | undefined,
+): Promise<Verdict> {
+  const needs = bundles.map((bundle) => needsOf(bundle, options.key));
+  const wanted = new Set<HashName>(needs.flatMap((need) => need.hashes));
+  const isWhole = needs.some((need) => need.isWhole) && artifact !== undefined && artifact.kind !== "digest";
+  const given = artifact === undefined ? undefined : isWhole ? await holdArtifact(context, artifact, [...wanted]) : { digests: await hashArtifact(context, artifact, [...wanted]) };
+  let best: Verdict | undefined;
+  for (const bundle of bundles) {
+    const verdict = verifier.verify({
+      bundle,
+      artifact: given,
+      policy: options.policy,
+      ...(options.key === undefined ? {} : { key: options.key }),
+      nowMs: context.now(),
+    });
+    if (verdict.outcome === "verified") return verdict;
+    if (best === undefined || reach(verdict) > reach(best)) best = verdict;
+  }
+  return best!;
+}
+
+/** How far a refused verification got. */
+function reach(verdict: Verdict): number {
+  const check = decidingCheck(verdict);
+  return check === undefined ? -1 : verdict.checks.filter((one) => one.status === "pass").length;
+}
+
+async function holdArtifact(context: Context, artifact: Artifact, algorithms: readonly HashName[]): Promise<{ digests: ReadonlyMap<HashName, Uint8Array>; message: Uint8Array }> {
+  const { hash } = await import("@lacre/core/crypto");
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of readArtifact(context, artifact)) {
+    length += chunk.length;
+    if (length > MAX_MESSAGE_BYTES) throw new LacreError("TOO_LARGE", "signatures of this kind cannot be verified over a file this large", { expected: `at most ${MAX_MESSAGE_BYTES} octets` });
+    parts.push(chunk);
+  }
+  const message = Buffer.concat(parts);
+  return { message, digests: new Map(algorithms.map((algorithm) => [algorithm, hash(algorithm, message)])) };
+}
+
+interface Need {
+  readonly hashes: readonly HashName[];
+  /** The scheme signs the message itself. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Which digests a bundle's verification will compare. A guess from undecided data: it saves a second pass over a large
+ * file and decides nothing, so whatever is wrong with the bundle is left for the verifier to say.
+ */
+function needsOf(bytes: Uint8Array, key: PublicKey | undefined): Need {
+  const hashes = new Set<HashName>(["sha256"]);
+  let isWhole = false;
+  try {
+    const bundle = decodeBundle(bytes);
+    const signer = key ?? (bundle.key.kind === "certificate" ? decodeCertificate(bundle.key.chain[0]!).publicKey : undefined);
+    if (bundle.content.kind === "message") {
+      if (bundle.content.digest !== undefined) hashes.add(bundle.content.digest.algorithm);
+      if (signer !== undefined) {
+        const algorithm = defaultAlgorithm(signer);
+        hashes.add(algorithm.hash);
+        isWhole = !algorithm.prehashed;
+      }
+    } else {
+      const words = Buffer.from(bundle.content.payload).toString("latin1");
+      for (const name of ["sha384", "sha512"] as const) if (words.includes(`"${name}"`)) hashes.add(name);
+    }
+  } catch (error) {
+    if (!(error instanceof LacreError)) throw error;
+  }
+  return { hashes: [...hashes], isWhole };
+}
+
+/** The bundles of a file: one JSON document, or one a line. */
+export function splitBundles(file: Uint8Array): readonly Uint8Array[] {
+  const buffer = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const end = buffer.indexOf(0x0a);
+  const isOneLine = end < 0 || buffer.subarray(end).every((octet) => octet === 0x0a || octet === 0x0d || octet === 0x20);
+  const first = (end < 0 ? buffer : buffer.subarray(0, end)).toString("latin1").trim();
+  if (isOneLine || !first.startsWith("{") || !first.endsWith("}")) return [file];
+  const lines: Uint8Array[] = [];
+  for (let from = 0; from < buffer.length; ) {
+    const to = buffer.indexOf(0x0a, from);
+    const line = buffer.subarray(from, to < 0 ? buffer.length : to);
+    if (line.toString("latin1").trim() !== "") lines.push(line);
+    if (lines.length > MAX_BUNDLES) throw new CliError("USAGE", `a bundle file holds at most ${MAX_BUNDLES} bundles`);
+    from = to < 0 ? buffer.length : to + 1;
+  }
+  return lines;
+}
