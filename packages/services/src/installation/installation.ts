@@ -75,7 +75,7 @@ export function viewInstallation(dir: string): InstallationView {
   return { layout, facts, settings };
 }
 
-/** The settings of a configuration file. A file that describes an installation cannot configure another. */
+/** The settings of a configuration file; what it may say of an installation does not count. */
 function readSettings(path: string): ConfigFile["settings"] {
   try {
     accessSync(path, constants.R_OK);

@@ -69,7 +69,7 @@ function holds(path: string, content: string | Uint8Array): boolean {
   }
 }
 
-function trustedRoot({ facts, keys, certificates }: Installation): { readonly tlogs: readonly object[] } & object {
+function trustedRoot({ facts, keys, certificates }: Installation): object {
   const validFor = { start: facts.createdAt };
   const instance = (baseUrl: string, key: PublicKey, keyId: Uint8Array): object => ({
     baseUrl,
@@ -127,7 +127,7 @@ function clientConfig(root: object, config: object): string {
   return pretty({ mediaType: "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json", trustedRoot: root, signingConfig: config });
 }
 
-function targets(installation: Installation, trusted: string, signing: string, root: { readonly tlogs: readonly object[] }): Map<string, Target> {
+function targets(installation: Installation, trusted: string, signing: string, root: object): Map<string, Target> {
   const { facts, keys, certificates } = installation;
   const legacy = (usage: string, uri: string): Pick<Target, "custom"> => ({ custom: { sigstore: { usage, status: "Active", uri } } });
   const publicKey = (key: PublicKey): Uint8Array => utf8(formatPem("PUBLIC KEY", key.spki));

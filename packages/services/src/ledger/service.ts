@@ -64,7 +64,7 @@ export function createLedgerService({ log, logId }: LedgerServiceOptions): Ledge
     async add(body) {
       const entry = admit(body);
       // An entry that is already logged was verified when it came; its signatures need no second look.
-      if (log.find(LEDGER_PERSONALITY.identity(entry.body)) === undefined) verify(entry);
+      if ((await log.find(LEDGER_PERSONALITY.identity(entry.body))) === undefined) verify(entry);
       const sequenced = await log.append(entry.body);
       const receipt = await log.receipt(sequenced);
       const index = BigInt(receipt.index);
@@ -101,7 +101,7 @@ export function admit(body: Uint8Array): Admitted {
     if (cause instanceof LacreError) throw new ServiceError("ENTRY_REFUSED", refusal(request), { cause });
     throw cause;
   }
-  if (entry.body.length > LARGEST_ENTRY) throw new ServiceError("ENTRY_REFUSED", `entry is larger than ${LARGEST_ENTRY} bytes`);
+  if (entry.body.length > LARGEST_ENTRY) throw new ServiceError("ENTRY_TOO_LARGE", `entry is larger than ${LARGEST_ENTRY} bytes`);
   return entry;
 }
 
