@@ -21,6 +21,9 @@ export interface Place {
   readonly url: string;
 }
 
+/** After this long, connections of the second door that still answer are cut, as the edge does with its own. */
+const LONGEST_CLOSE_MS = 10_000;
+
 /** `host:port`, `[v6]:port`, `:port` or `host`. Throws ServiceError ADDRESS_UNUSABLE. */
 export function parseListen(text: string): Listen {
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*)(?::([0-9]{1,5}))?$/.exec(text);
@@ -84,7 +87,7 @@ function refusal(cause: NodeJS.ErrnoException, host: string, port: number): Serv
   return new ServiceError("ADDRESS_UNUSABLE", `The address ${where} cannot be listened on`, { detail: cause.message, cause });
 }
 
-/** Opens the doors. Returns what closes the second one; the first belongs to the edge and closes with it. */
+/** Opens the doors. Returns what closes them, and the edge: requests under way end, nothing new is taken. */
 export async function openDoors(app: FastifyInstance, place: Place): Promise<() => Promise<void>> {
   const [first, second] = place.addresses;
   try {
@@ -92,7 +95,7 @@ export async function openDoors(app: FastifyInstance, place: Place): Promise<() 
   } catch (error) {
     throw refusal(error as NodeJS.ErrnoException, first!, place.port);
   }
-  if (second === undefined) return async () => {};
+  if (second === undefined) return () => app.close();
   // Connections of the second address are handed to the first one's HTTP server: one set of limits and timeouts for both.
   const sockets = new Set<Socket>();
   const door = createServer((socket) => {
@@ -105,10 +108,9 @@ export async function openDoors(app: FastifyInstance, place: Place): Promise<() 
   } catch (error) {
     throw refusal(error as NodeJS.ErrnoException, second, place.port);
   }
-  return () =>
-    new Promise((resolve) => {
-      door.close(() => resolve());
-      app.server.closeIdleConnections();
-      setTimeout(() => sockets.forEach((socket) => socket.destroy()), 10_000).unref();
-    });
+  return async () => {
+    const left = new Promise<void>((resolve) => door.close(() => resolve()));
+    setTimeout(() => sockets.forEach((socket) => socket.destroy()), LONGEST_CLOSE_MS).unref();
+    await Promise.all([left, app.close()]);
+  };
 }

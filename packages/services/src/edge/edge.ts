@@ -51,6 +51,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   const routes = new RouteTable<ErrorShape>();
   const prefix = randomBytes(6).toString("hex");
   let requests = 0;
+  let closing = false;
 
   const app = Fastify({
     ...(options.log === undefined ? { logger: false } : { loggerInstance: options.log }),
@@ -83,6 +84,8 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
 
   app.addHook("onSend", async (_request, reply, payload) => {
     setHouseHeaders(reply);
+    // An answer under way when the edge closes ends its connection; kept alive, it would hold up the close.
+    if (closing) reply.header("connection", "close");
     if (reply.getHeader("content-type") === "application/json; charset=utf-8") reply.header("content-type", "application/json");
     // A stream would be sent in chunks, and gitsign crashes on an answer without Content-Length.
     if (typeof payload === "object" && payload !== null && !(payload instanceof Uint8Array) && reply.getHeader("content-length") === undefined) {
@@ -121,6 +124,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   });
 
   app.addHook("preClose", async () => {
+    closing = true;
     setTimeout(() => app.server.closeAllConnections(), options.closeTimeoutMs ?? 10_000).unref();
   });
   return app;
