@@ -121,7 +121,12 @@ function verifyRsaDigest(algorithm: Algorithm, key: NodeKey, digest: Uint8Array,
 }
 
 function hash(algorithm: HashName, data: Uint8Array): Uint8Array {
-  return crypto.hash(algorithm, data, "buffer");
+  return plain(crypto.hash(algorithm, data, "buffer"));
+}
+
+// A Buffer is not what it seems: its slice() shares memory where a Uint8Array's copies. None leaves this file.
+function plain(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
 export const platform: Platform = {
@@ -129,9 +134,9 @@ export const platform: Platform = {
   hash,
   hasher(algorithm) {
     const state = crypto.createHash(algorithm);
-    return { update: (chunk) => void state.update(chunk), digest: () => state.digest() };
+    return { update: (chunk) => void state.update(chunk), digest: () => plain(state.digest()) };
   },
-  random: (length) => crypto.randomBytes(length),
+  random: (length) => plain(crypto.randomBytes(length)),
   importKey: (material) => ({ platformKey: new NodeKey(material) }),
   verifyMessage,
   verifyDigests,
@@ -142,14 +147,14 @@ export const platform: Platform = {
       : type.startsWith("ML-DSA") ? crypto.generateKeyPairSync(type.toLowerCase() as "ml-dsa-44")
       : crypto.generateKeyPairSync("ec", { namedCurve: type });
     return {
-      pkcs8: pair.privateKey.export({ format: "der", type: "pkcs8" }),
-      spki: pair.publicKey.export({ format: "der", type: "spki" }),
+      pkcs8: plain(pair.privateKey.export({ format: "der", type: "pkcs8" })),
+      spki: plain(pair.publicKey.export({ format: "der", type: "spki" })),
     };
   },
   importPrivateKey(pkcs8) {
     try {
       const key = crypto.createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
-      return { handle: { platformKey: key }, spki: crypto.createPublicKey(key).export({ format: "der", type: "spki" }) };
+      return { handle: { platformKey: key }, spki: plain(crypto.createPublicKey(key).export({ format: "der", type: "spki" })) };
     } catch {
       // The cause could quote key bytes; it stays here.
       throw new LacreError("KEY_INVALID", "not an unencrypted PKCS#8 private key of a known type");
@@ -160,10 +165,10 @@ export const platform: Platform = {
       case "ecdsa":
       case "rsa-pkcs1":
       case "rsa-pss":
-        return crypto.sign(algorithm.hash, message, { key: privateKey(key), ...padding(algorithm) });
+        return plain(crypto.sign(algorithm.hash, message, { key: privateKey(key), ...padding(algorithm) }));
       case "ed25519":
       case "ml-dsa":
-        return crypto.sign(null, message, privateKey(key));
+        return plain(crypto.sign(null, message, privateKey(key)));
       case "ed25519ph":
         throw new LacreError("ALGORITHM_UNKNOWN", "this platform cannot sign so", { found: algorithm.keyDetails });
     }
@@ -173,6 +178,6 @@ export const platform: Platform = {
       throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream", { found: algorithm.keyDetails });
     }
     const state = crypto.createSign(algorithm.hash);
-    return { update: (chunk) => void state.update(chunk), finish: () => state.sign({ key: privateKey(key), ...padding(algorithm) }) };
+    return { update: (chunk) => void state.update(chunk), finish: () => plain(state.sign({ key: privateKey(key), ...padding(algorithm) })) };
   },
 } satisfies Platform;

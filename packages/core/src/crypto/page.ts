@@ -128,7 +128,7 @@ function importPrivateKey(pkcs8: Uint8Array): { readonly handle: PlatformKey; re
     const { type, secret, raw: stated } = decodePkcs8(pkcs8);
     const raw = publicOf(type, secret);
     if (stated !== undefined && !equalBytes(stated, raw)) throw new LacreError("KEY_INVALID", "public key is not the private key's");
-    return { handle: { platformKey: { type, secret: secret.slice() } satisfies PagePrivateKey }, spki: encodeSpki(type, raw) };
+    return { handle: { platformKey: { type, secret: Uint8Array.from(secret) } satisfies PagePrivateKey }, spki: encodeSpki(type, raw) };
   } catch {
     // The cause could quote key bytes; it stays here.
     throw new LacreError("KEY_INVALID", "not an unencrypted PKCS#8 private key of a known type");
