@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The application of the argument parser: the verb that is asked for in full, the others by name. */
-import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, text_en } from "@stricli/core";
+import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, type CommandContext, text_en } from "@stricli/core";
 import { VERBS } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { plain } from "./terminal.ts";
@@ -8,9 +8,9 @@ import type { Verb } from "./verb.ts";
 
 /** Builds the application with these verbs in full. */
 export function createApp(loaded: Readonly<Record<string, Verb>>): Application<Context> {
-  const routes: Record<string, Command<Context>> = {};
+  const routes: Record<string, Command<Context & CommandContext>> = {};
   for (const [name, entry] of Object.entries(VERBS)) {
-    routes[name] = loaded[name]?.command ?? buildCommand<Context>({ docs: { brief: entry.brief }, parameters: { flags: {} }, func: () => undefined });
+    routes[name] = loaded[name]?.command ?? buildCommand({ docs: { brief: entry.brief }, parameters: { flags: {} }, func: () => undefined });
   }
   const root = buildRouteMap<string, Context>({
     routes,

@@ -13,6 +13,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import * as oidc from "openid-client";
 import { CliError } from "./errors.ts";
+import { isLoopbackHost } from "./loopback.ts";
 import { plain, type Terminal } from "./terminal.ts";
 
 export interface LoginOptions {
@@ -58,11 +59,6 @@ async function discover(options: LoginOptions): Promise<oidc.Configuration> {
   } catch (cause) {
     throw new CliError("LOGIN_FAILED", `the provider ${options.issuer} cannot be used: ${reasonOf(cause)}`, { cause });
   }
-}
-
-/** Names that never leave this machine. */
-export function isLoopbackHost(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 }
 
 type Tokens = Awaited<ReturnType<typeof oidc.authorizationCodeGrant>>;

@@ -36,7 +36,7 @@ const CLAIM_FLAGS = {
 } as const;
 
 /** The part of a policy about the signer, in certificate mode. Throws POLICY_MISSING, USAGE. */
-export async function readSigners(context: Context, flags: SignerFlags): Promise<Pick<Policy, "identities" | "claims">> {
+export async function readSigners(context: Context, flags: SignerFlags): Promise<Policy> {
   const identity = await readMatcher(context, "--certificate-identity", flags.certificateIdentity, flags.certificateIdentityRegexp);
   const issuer = await readMatcher(context, "--certificate-oidc-issuer", flags.certificateOidcIssuer, flags.certificateOidcIssuerRegexp);
   if (identity === undefined) throw new CliError("POLICY_MISSING", "it is not said who must have signed", { hint: "Give --certificate-identity (or --certificate-identity-regexp), or --key." });
@@ -74,9 +74,9 @@ async function readMatcher(context: Context, flag: string, exact: string | undef
   if (!isAnchored(pattern)) {
     context.terminal.warn(`${flag}-regexp is not anchored: it also fits longer values around it; write ^…$ around the whole pattern`);
   }
-  const test = (text: string): boolean => compiled.test(text);
+  const test = (value: string): boolean => compiled.test(value);
   if (exact === undefined) return { pattern: { source: pattern, test } };
-  return { pattern: { source: `${pattern}/ and exactly /${exact}`, test: (text) => text === exact && test(text) } };
+  return { pattern: { source: `${pattern}/ and exactly /${exact}`, test: (value) => value === exact && test(value) } };
 }
 
 /** Whether both ends of every alternative are tied: `^…$` without `|` outside brackets. */

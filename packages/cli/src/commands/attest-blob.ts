@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import { basename, resolve } from "node:path";
+import { parseJson } from "@lacre/core/codec";
+import { encodeStatement } from "@lacre/core/sign";
+import { hashArtifact, parseBlob } from "../artifact.ts";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { writeWhole } from "../home.ts";
+import { predicateType } from "../predicates.ts";
+import { refuse, refusedFlags, refuseOldBundle, REFUSED_SIGNING } from "../refusals.ts";
+import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
+import { readNamed } from "../trust.ts";
+import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+
+const IN_TOTO = "application/vnd.in-toto+json";
+
+async function readAll(context: Context, path: string): Promise<Uint8Array> {
+  if (path !== "-") return readNamed(context, path);
+  const parts: Uint8Array[] = [];
+  for await (const chunk of context.stdin) parts.push(chunk);
+  return Buffer.concat(parts);
+}
+
+export const verb: Verb = defineVerb({
+  brief: "Seal a statement about a file, with cosign's flags",
+  details: "The statement says --predicate, of --type, about FILE; or it is ready-made in --statement and signed as it is.",
+  isCosign: true,
+  flags: {
+    ...SEALING_FLAGS,
+    ...refusedFlags(REFUSED_SIGNING),
+    bundle: text("Where the seal goes", { placeholder: "file" }),
+    predicate: text("What is said: a JSON file; - for standard input", { placeholder: "file" }),
+    statement: text("A ready-made in-toto statement; - for standard input", { placeholder: "file" }),
+    type: text("Type of the predicate: a short name or a URI (default custom)", { placeholder: "type" }),
+    hash: text("Digest of FILE, instead of reading it", { placeholder: "hex" }),
+    newBundleFormat: toggle("Write the bundle format (always)", { hidden: true }),
+    useSigningConfig: toggle("Use a signing config (always)", { hidden: true }),
+    output: choice(["text", "json"], "How to report", { alias: "o" }),
+    outputFile: text("Log to a file", { hidden: true }),
+    timeout: text("Limit for the whole command", { alias: "t", hidden: true }),
+    verbose: toggle("Log more", { alias: "d", hidden: true }),
+    quiet: toggle("Say nothing but errors", { alias: "q" }),
+  },
+  operands: { name: "FILE", brief: "What the statement is about", minimum: 0, maximum: 1 },
+  async run(context, flags, operands) {
+    if (flags.quiet === true) context.terminal.quieten();
+    refuse(REFUSED_SIGNING, flags);
+    refuseOldBundle(flags);
+    if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
+    const [file] = operands;
+    if ((flags.predicate === undefined) === (flags.statement === undefined)) throw new CliError("USAGE", "give either --predicate or --statement");
+    let payload: Uint8Array;
+    if (flags.statement !== undefined) payload = await readAll(context, flags.statement);
+    else {
+      if (file === undefined) throw new CliError("USAGE", "FILE is missing: what is the statement about?");
+      const value = flags.hash === undefined ? (await hashArtifact(context, parseBlob(file, context.cwd), ["sha256"])).get("sha256")! : Buffer.from(flags.hash, "hex");
+      if (value.length !== 32) throw new CliError("USAGE", "--hash is not a SHA-256 in hexadecimal");
+      const predicate = parseJson(await readAll(context, flags.predicate!));
+      payload = encodeStatement([{ name: basename(file), digest: { algorithm: "sha256", value } }], predicateType(flags.type ?? "custom"), predicate);
+    }
+    const { sealer } = await openWorkshop(context, flags);
+    const sealed = await sealer.sealEnvelope(payload, IN_TOTO);
+    await writeWhole(resolve(context.cwd, flags.bundle), sealed.json, 0o644);
+    const name = file ?? flags.statement ?? "statement";
+    if (flags.output === "json") context.terminal.result(JSON.stringify(describeSealed(name, flags.bundle, sealed)));
+    else saySealed(context, name, flags.bundle, sealed);
+  },
+});

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import { decodeSigningConfig, decodeTrustedRoot } from "@lacre/core/trust";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { digestOf, findHome, mirrorFolder, recallAll, remember } from "../home.ts";
+import { createMirror, readTargets } from "../mirror.ts";
+import { readNamed } from "../trust.ts";
+import { plain } from "../terminal.ts";
+import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+
+const MAX_ROOT_BYTES = 512_000;
+
+async function readRoot(context: Context, given: string): Promise<Uint8Array> {
+  if (!/^https?:\/\//.test(given)) return readNamed(context, given);
+  let answer;
+  try {
+    answer = await fetch(given, { redirect: "error", signal: AbortSignal.timeout(30_000) });
+  } catch (cause) {
+    throw new CliError("MIRROR_UNREACHABLE", `${given} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  if (!answer.ok) throw new CliError("MIRROR_UNREACHABLE", `${given} answers with status ${answer.status}`);
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (bytes.length > MAX_ROOT_BYTES) throw new CliError("MIRROR_REFUSED", `${given} is too large for a root`);
+  return bytes;
+}
+
+export const verb: Verb = defineVerb({
+  brief: "Remember an installation: its trust, verified by TUF",
+  details: `Fetches the repository at --mirror, verifies it from --root on, and remembers it as the installation that is meant when
+nothing says otherwise. Several are kept side by side; the last one initialised counts.
+
+  lacre initialize --mirror http://localhost:7800/tuf --root .lacre/trust/root.json`,
+  isCosign: true,
+  flags: {
+    mirror: text("Address of the TUF repository", { placeholder: "url" }),
+    root: text("Its first trusted root: a file or an address", { placeholder: "file|url" }),
+    rootChecksum: text("SHA-256 of the root's file, in hexadecimal", { placeholder: "hex" }),
+    staging: toggle("The staging instance", { hidden: true }),
+    output: choice(["text", "json"], "How to report", { alias: "o" }),
+    quiet: toggle("Say nothing but errors", { alias: "q" }),
+  },
+  async run(context, flags) {
+    if (flags.quiet === true) context.terminal.quieten();
+    if (flags.staging === true) throw new CliError("UNSUPPORTED_FLAG", "--staging cannot be honoured", { hint: "Give the instance's --mirror and --root." });
+    if (flags.mirror === undefined || flags.root === undefined) throw new CliError("USAGE", "--mirror and --root are needed");
+    if (!/^https?:\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http or https address");
+    const mirror = flags.mirror.replace(/\/+$/, "");
+    const root = await readRoot(context, flags.root);
+    const rootDigest = digestOf(root);
+    if (flags.rootChecksum !== undefined && rootDigest !== `sha256:${flags.rootChecksum.toLowerCase()}`) {
+      throw new CliError("MIRROR_REFUSED", `the root's checksum is ${rootDigest}, not sha256:${plain(flags.rootChecksum)}`);
+    }
+    if (/^http:/.test(flags.root) && flags.rootChecksum === undefined) context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
+    const home = findHome();
+    const folder = mirrorFolder(home, mirror);
+    await createMirror(folder, root);
+    const [trustedRoot, signingConfig] = await readTargets({ url: mirror, folder, rootDigest, isOffline: false }, ["trusted_root.json", "signing_config.v0.2.json"]);
+    if (trustedRoot === undefined) throw new CliError("MIRROR_REFUSED", `the repository at ${mirror} has no trusted_root.json`);
+    decodeTrustedRoot(trustedRoot);
+    if (signingConfig === undefined) context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
+    else decodeSigningConfig(signingConfig);
+    await remember(home, { kind: "mirror", mirror, path: folder, rootDigest }, { current: "always" });
+    const count = (await recallAll(home)).length;
+    if (flags.output === "json") context.terminal.result(JSON.stringify({ mirror, rootDigest, installations: count }));
+    else context.terminal.say(`Remembered ${plain(mirror)} (root ${rootDigest}). It is trusted where nothing else is named.`);
+  },
+});

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import { parseBlob, parseDigest } from "../artifact.ts";
+import { checkAll } from "../checking.ts";
+import { CliError } from "../errors.ts";
+import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
+import { refuse, refusedFlags, refuseOldBundle, REFUSED_CHECKING } from "../refusals.ts";
+import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+
+export const verb: Verb = defineVerb({
+  brief: "Verify a statement about a file, with cosign's flags",
+  details: "The file's digest must be among the statement's subjects, unless --check-claims=false.",
+  isCosign: true,
+  flags: {
+    ...CHECKING_FLAGS,
+    ...refusedFlags(REFUSED_CHECKING),
+    bundle: text("The seal", { placeholder: "file" }),
+    type: text("The predicate type that the statement must have (default custom)", { placeholder: "type" }),
+    digest: text("The file's digest, instead of the file", { placeholder: "hex" }),
+    digestAlg: text("Its algorithm (default sha256)", { placeholder: "name" }),
+    newBundleFormat: toggle("Read the bundle format (always)", { hidden: true }),
+    output: choice(["text", "json"], "How to report", { alias: "o" }),
+    outputFile: text("Log to a file", { hidden: true }),
+    timeout: text("Limit for the whole command", { alias: "t", hidden: true }),
+    verbose: toggle("Log more", { alias: "d", hidden: true }),
+    quiet: toggle("Say nothing but errors; the exit status tells", { alias: "q" }),
+  },
+  operands: { name: "FILE", brief: "The file that the statement is about", minimum: 0, maximum: 1 },
+  async run(context, flags, operands) {
+    if (flags.quiet === true) context.terminal.quieten();
+    refuse(REFUSED_CHECKING, flags);
+    refuseOldBundle(flags);
+    if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where is the seal?");
+    const [file] = operands;
+    if (file !== undefined && flags.digest !== undefined) throw new CliError("USAGE", "give the file or its --digest, not both");
+    let artifact = file === undefined ? undefined : parseBlob(file, context.cwd);
+    if (flags.digest !== undefined) {
+      artifact = parseDigest(`${flags.digestAlg ?? "sha256"}:${flags.digest}`);
+      if (artifact === undefined) throw new CliError("USAGE", "--digest is not hexadecimal, or --digestAlg is not sha256, sha384 or sha512");
+    }
+    if (artifact === undefined && flags.checkClaims !== false) throw new CliError("USAGE", "the file is missing", { hint: "Give it, or its --digest, or --check-claims=false." });
+    const { policy, key } = await openPolicy(context, flags, flags.type ?? "custom");
+    return checkAll(context, { artifacts: [artifact], bundlePath: flags.bundle, policy, key, trust: flags, asJson: flags.output === "json", stream: "stderr" });
+  },
+});

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArtifact } from "../artifact.ts";
+import { checkAll } from "../checking.ts";
+import { CliError } from "../errors.ts";
+import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
+import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+
+export const verb: Verb = defineVerb({
+  brief: "Verify artifacts and say who sealed them, when, and where it is logged",
+  details: `  lacre verify ./FILE --bundle FILE.sigstore.json \\
+    --certificate-identity you@example.com --certificate-oidc-issuer https://issuer.example
+  lacre verify sha256:DIGEST --bundle FILE.sigstore.json --key public.pem
+
+Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
+  isCosign: true,
+  flags: {
+    ...CHECKING_FLAGS,
+    bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
+    type: text("The predicate type that the statement must have", { placeholder: "type" }),
+    output: choice(["text", "json"], "How to report", { alias: "o" }),
+    quiet: toggle("Say nothing but errors; the exit status tells", { alias: "q" }),
+  },
+  operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, sha256:DIGEST, - for standard input" },
+  async run(context, flags, operands) {
+    if (flags.quiet === true) context.terminal.quieten();
+    const { policy, key } = await openPolicy(context, flags, flags.type);
+    const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
+    const image = artifacts.find(({ kind }) => kind === "image");
+    if (image !== undefined) {
+      throw new CliError("NOT_IMPLEMENTED", `${image.name} is read as an image, and images are not built yet`, { hint: `Write ./${image.name} if you mean a file.` });
+    }
+    let worst = 0;
+    const common = { policy, key, trust: flags, asJson: flags.output === "json", stream: "stdout" as const };
+    if (flags.bundle !== undefined) return checkAll(context, { ...common, artifacts, bundlePath: flags.bundle });
+    for (const artifact of artifacts) {
+      const bundlePath = artifact.kind === "file" ? `${artifact.path}.sigstore.json` : undefined;
+      if (bundlePath === undefined || !existsSync(resolve(context.cwd, bundlePath))) {
+        throw new CliError("FILE_UNREADABLE", `there is no seal for ${artifact.name}`, { hint: "Give it with --bundle FILE." });
+      }
+      const status = await checkAll(context, { ...common, artifacts: [artifact], bundlePath });
+      if (worst === 0 || status === 1) worst = status;
+    }
+    return worst;
+  },
+});

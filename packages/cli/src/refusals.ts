@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Flags of cosign that are understood and cannot be honoured: they are in the tables, hidden, so that they end in a
+ * sentence that names what to use instead, and never in silence.
+ */
+import { CliError } from "./errors.ts";
+import { text, toggle, type FlagTable } from "./verb.ts";
+
+interface Refused {
+  readonly instead: string;
+  readonly kind: "text" | "toggle";
+}
+
+const SERVICE_URL = "Put the services into a signing config and give it with --signing-config.";
+const NO_KMS = "Keys in hardware and key services are not built yet: give a PEM file with --key.";
+const DETACHED = "Detached material is not read yet: give the bundle with --bundle.";
+
+/** For verbs that sign. */
+export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
+  fulcioUrl: { kind: "text", instead: SERVICE_URL },
+  rekorUrl: { kind: "text", instead: SERVICE_URL },
+  timestampServerUrl: { kind: "text", instead: SERVICE_URL },
+  timestampClientCacert: { kind: "text", instead: SERVICE_URL },
+  timestampClientCert: { kind: "text", instead: SERVICE_URL },
+  timestampClientKey: { kind: "text", instead: SERVICE_URL },
+  timestampServerName: { kind: "text", instead: SERVICE_URL },
+  sk: { kind: "toggle", instead: NO_KMS },
+  slot: { kind: "text", instead: NO_KMS },
+  certificate: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
+  certificateChain: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
+  issueCertificate: { kind: "toggle", instead: "With --key no certificate is issued; leave --key out to sign with an identity." },
+  rfc3161Timestamp: { kind: "text", instead: "The timestamp is in the bundle." },
+  insecureSkipVerify: { kind: "toggle", instead: "A certificate's promise of publication is always checked; give the right --trusted-root." },
+};
+
+/** For verbs that verify. */
+export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
+  signature: { kind: "text", instead: DETACHED },
+  certificate: { kind: "text", instead: DETACHED },
+  certificateChain: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
+  caRoots: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
+  caIntermediates: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
+  timestampCertificateChain: { kind: "text", instead: "Put the timestamp authority into a trusted root and give it with --trusted-root." },
+  rfc3161Timestamp: { kind: "text", instead: DETACHED },
+  sct: { kind: "text", instead: "The promise is read from the certificate." },
+  rekorUrl: { kind: "text", instead: "Entries are proved from the bundle; nothing is asked. Leave the flag out." },
+  sk: { kind: "toggle", instead: NO_KMS },
+  slot: { kind: "text", instead: NO_KMS },
+};
+
+/** The table rows of refused flags. */
+export function refusedFlags<const T extends Readonly<Record<string, Refused>>>(refused: T): { readonly [K in keyof T]: ReturnType<typeof text> | ReturnType<typeof toggle> } {
+  const rows = Object.entries(refused).map(([name, { kind, instead }]) => [name, kind === "text" ? text(instead, { hidden: true }) : toggle(instead, { hidden: true })] as const);
+  return Object.fromEntries(rows) as never satisfies FlagTable;
+}
+
+/** Refuses what was given of them. Throws UNSUPPORTED_FLAG. */
+export function refuse(refused: Readonly<Record<string, Refused>>, flags: Readonly<Record<string, unknown>>): void {
+  for (const [name, { instead }] of Object.entries(refused)) {
+    const given = flags[name];
+    if (given === undefined || given === false || given === "") continue;
+    throw new CliError("UNSUPPORTED_FLAG", `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} cannot be honoured`, { hint: instead });
+  }
+}
+
+/** Refuses to write anything but the bundle format: scripts that read the old one would fail later, and elsewhere. */
+export function refuseOldBundle(flags: { readonly newBundleFormat?: boolean | undefined; readonly useSigningConfig?: boolean | undefined }): void {
+  if (flags.newBundleFormat === false) {
+    throw new CliError("UNSUPPORTED_FLAG", "--new-bundle-format=false cannot be honoured", { hint: "Bundles are read and written in the new format; old ones: cosign bundle create converts them." });
+  }
+  if (flags.useSigningConfig === false) throw new CliError("UNSUPPORTED_FLAG", "--use-signing-config=false cannot be honoured", { hint: SERVICE_URL });
+}
