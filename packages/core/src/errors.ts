@@ -44,6 +44,11 @@ export const CODES = {
   STATEMENT_INVALID: { meaning: "The payload is not an in-toto statement of version 0.1 or 1 with a subject.", hint: "The envelope holds something else; look at its payload." },
   CHECKPOINT_INVALID: { meaning: "The note's text is not a checkpoint: origin, size, root.", hint: "Fetch the checkpoint again, byte for byte." },
   CHECKPOINT_UNSIGNED: { meaning: "No signature line of the checkpoint is by the log's name and key.", hint: "The checkpoint is of another log, or the trusted root has another key for it." },
+  // entry/
+  ENTRY_UNSUPPORTED: { meaning: "A log entry is of a kind or version that is not known, or that does not record the signature.", hint: "Known are hashedrekord, dsse and intoto; sign again with a current client." },
+  ENTRY_INVALID: { meaning: "The body of a log entry is not what its kind prescribes, or is of another kind than stated.", hint: "Fetch the entry again; a log does not store such bodies." },
+  ENTRY_MISMATCH: { meaning: "The log entry is of another signature, artifact, certificate or key.", hint: "The bundle was put together from parts that do not belong together." },
+  ENTRY_REQUEST_INVALID: { meaning: "A request to log an entry is not of a known type, or contradicts itself.", hint: "Send one hashedRekordRequestV002 or dsseRequestV002 whose digest, signature and key belong together." },
   // client/
   SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
   SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },
