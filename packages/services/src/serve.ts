@@ -7,13 +7,16 @@
  * whoever gets an answer gets a good one. A failure on the way closes what was opened, in reverse.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { join } from "node:path";
 import envPaths from "env-paths";
 import type { FastifyBaseLogger } from "fastify";
+import { noteKeyId, signCheckpoint } from "@lacre/core/bundle";
 import { createEdge } from "./edge/index.ts";
+import { createFileAnchor, openLog, type Log, type LogOptions } from "./engine/index.ts";
 import { ServiceError } from "./errors.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
+import { createLedgerService, LEDGER_PERSONALITY, registerLedger } from "./ledger/index.ts";
 import { findPlace, openDoors, type Listen } from "./listen.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
 import { createTrustService, registerTuf } from "./tuf/index.ts";
@@ -85,7 +88,10 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   closers.push(() => installation.release());
   const { keys, certificates, settings, layout } = installation;
 
-  const app = createEdge({ log: o.log });
+  const logs = await openLogs(o, installation, services, now);
+  for (const log of Object.values(logs)) closers.push(() => log.close());
+
+  const app = createEdge({ log: o.log, health: () => healthOf(logs, now()) });
   closers.push(() => app.close());
   app.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
 
@@ -108,6 +114,9 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   writeTrustFiles(layout.trust, documents, tuf.firstRoot());
 
   if (services.has("tuf")) registerTuf(app, tuf);
+  if (logs.ledger !== undefined) {
+    registerLedger(app, createLedgerService({ log: logs.ledger, logId: noteKeyId(logs.ledger.origin, keys.ledger.publicKey) }));
+  }
   if (services.has("tsa")) {
     const signer = { certificate: certificates.tsa, intermediates: [], key: keys.tsa };
     registerTsa(app, createClockService({ signer, root: certificates["tsa-root"].der, config: settings.tsa, now, random }));
@@ -116,16 +125,53 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
     registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(keys.idp.pkcs8), now, log: o.log }));
   }
 
-  const closeDoors = await openDoors(app, place);
-  closers.push(closeDoors);
+  closers.push(await openDoors(app, place));
   let closing: Promise<void> | undefined;
   return {
     url: place.url,
     installation,
     services,
-    failed: new Promise(() => {}),
+    failed: firstFailure(Object.values(logs)),
     close: () => (closing ??= closeAll()),
   };
+}
+
+/** The logs that the wanted services need. A log that fails to open closes those before it. */
+async function openLogs(o: UpOptions, { layout, facts, keys }: Installation, services: ReadonlySet<ServiceName>, now: () => number): Promise<Readonly<Partial<Record<"ledger", Log>>>> {
+  const stateDir = join(o.stateDir ?? envPaths("lacre", { suffix: "" }).log, facts.id);
+  const common = (name: string, origin: string): Pick<LogOptions, "dir" | "origin" | "now" | "anchor" | "production" | "accept" | "log"> => ({
+    dir: layout.log(name),
+    origin,
+    now,
+    anchor: createFileAnchor(join(stateDir, `${name}.anchor`), origin),
+    production: facts.mode === "production",
+    accept: o.accept,
+    log: o.log,
+  });
+  const logs: Partial<Record<"ledger", Log>> = {};
+  if (services.has("ledger")) {
+    const { origin } = facts.ledger;
+    logs.ledger = await openLog({
+      ...common("ledger", origin),
+      personality: LEDGER_PERSONALITY,
+      signCheckpoint: ({ size, root }) => signCheckpoint({ origin, name: origin, size: BigInt(size), root, key: keys.ledger }),
+    });
+  }
+  return logs;
+}
+
+/** What `/healthz` says: serving while every log takes entries, and how fresh each published checkpoint is. */
+function healthOf(logs: Readonly<Record<string, Log | undefined>>, nowMs: number): { readonly ready: boolean; readonly [name: string]: unknown } {
+  const states = Object.entries(logs).flatMap(([name, log]) => (log === undefined ? [] : [[name, log.health()] as const]));
+  const members = states.map(([name, { status, committed, published, timeMs }]) => [name, { status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)) }]);
+  return { ready: states.every(([, { status }]) => status === "serving"), ...Object.fromEntries(members) };
+}
+
+/** A log that has stopped takes no more entries: the process should end and start again from what the disk holds. */
+function firstFailure(logs: readonly Log[]): Promise<Error> {
+  return new Promise((resolve) => {
+    for (const log of logs) void log.ended.then((failure) => failure !== undefined && resolve(failure));
+  });
 }
 
 function isOffered(name: ServiceName): name is Offered {

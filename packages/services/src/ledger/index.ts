@@ -2,4 +2,4 @@
 /** The artifact ledger: a signed entry in, its place in the log and the proof of it out. */
 export { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./config.ts";
 export { registerLedger } from "./http.ts";
-export { admit, createLedgerService, LARGEST_ENTRY, LEDGER_PERSONALITY, type LedgerService, type LoggedEntry } from "./service.ts";
+export { admit, createLedgerService, LEDGER_PERSONALITY, type LedgerService, type LoggedEntry } from "./service.ts";

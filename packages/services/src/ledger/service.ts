@@ -16,14 +16,14 @@ import { hashLeaf, type TileCoordinate } from "@lacre/core/merkle";
 import type { Log, Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 
-/** Entry bundles prefix each record with 16 bits of length (C2SP tlog-tiles). */
-export const LARGEST_ENTRY = 65_535;
-
-/** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix 16 bits of length. */
+/** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix each with 16 bits of length (C2SP tlog-tiles). */
 export const LEDGER_PERSONALITY: Personality = {
   leafInput: (record) => record,
   identity: (record) => hashLeaf(sha256, record),
-  frame: (record) => concat(Uint8Array.of(record.length >> 8, record.length & 0xff), record),
+  frame(record) {
+    if (record.length > 0xffff) throw new ServiceError("ENTRY_TOO_LARGE");
+    return concat(Uint8Array.of(record.length >> 8, record.length & 0xff), record);
+  },
   unframe(bundle) {
     const reader = new ByteReader(bundle);
     const records: Uint8Array[] = [];
@@ -98,10 +98,10 @@ export function admit(body: Uint8Array): Admitted {
   try {
     entry = admitRequest(request);
   } catch (cause) {
-    if (cause instanceof LacreError) throw new ServiceError("ENTRY_REFUSED", refusal(request), { cause });
-    throw cause;
+    if (!(cause instanceof LacreError)) throw cause;
+    if (cause.code === "TOO_LARGE") throw new ServiceError("ENTRY_TOO_LARGE", cause.message, { cause });
+    throw new ServiceError("ENTRY_REFUSED", refusal(request), { cause });
   }
-  if (entry.body.length > LARGEST_ENTRY) throw new ServiceError("ENTRY_TOO_LARGE", `entry is larger than ${LARGEST_ENTRY} bytes`);
   return entry;
 }
 
