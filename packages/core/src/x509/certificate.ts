@@ -73,7 +73,7 @@ export class Certificate {
     const version = fields.optional(der.contextTag(0));
     if (version === undefined || der.readSmall(der.decodeDer(version.content)) !== 2) throw new LacreError("CERT_INVALID", "certificate is not of version 3");
     const serial = der.readIntegerBytes(fields.next(TAG.integer));
-    if (serial[0]! >= 0x80 || serial.length > 21) throw new LacreError("CERT_INVALID", "serial number is negative or longer than 20 octets");
+    if (serial[0]! >= 0x80 || serial.length > (serial[0] === 0 ? 21 : 20)) throw new LacreError("CERT_INVALID", "serial number is negative or longer than 20 octets");
     const inner = fields.next(TAG.sequence).whole;
     if (!equalBytes(inner, algorithm)) throw new LacreError("CERT_INVALID", "signature algorithms inside and outside differ");
     const issuer = fields.next(TAG.sequence);

@@ -92,7 +92,7 @@ function checkAgainst(authority: TimestampAuthority, signedData: SignedData, nam
     const key = signer.publicKey;
     checkSignature(algorithmFor(signedData.signatureAlgorithm, key), key, { message: signedData.signedBytes }, signedData.signature);
   } catch (cause) {
-    if (!(cause instanceof LacreError)) throw cause;
+    if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
     throw invalid("E6", "token was not signed by the certificate it names", { found: cause.message, cause });
   }
   let path: readonly Certificate[];
