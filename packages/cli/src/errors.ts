@@ -107,8 +107,17 @@ export function reportOf(error: unknown): Report {
       hint: error.hint,
     };
   }
+  if (isServiceError(error)) {
+    const found = error.detail === undefined ? {} : { found: error.detail };
+    return { status: error.code === "CONFIG_INVALID" ? 2 : 3, code: error.code, message: error.message, ...found, hint: error.hint };
+  }
   const message = error instanceof Error ? error.message : String(error);
   return { status: 3, code: "INTERNAL", message: message.split("\n")[0]!.slice(0, 300), hint: CLI_CODES.INTERNAL.hint };
+}
+
+/** Known by its shape: only the verbs that serve load the services. */
+function isServiceError(error: unknown): error is Error & { readonly code: string; readonly detail?: string; readonly hint: string } {
+  return error instanceof Error && error.name === "ServiceError" && typeof (error as { hint?: unknown }).hint === "string";
 }
 
 /** The words for a failed system call on a file. */
