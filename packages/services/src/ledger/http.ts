@@ -18,7 +18,7 @@ export function registerLedger(app: FastifyInstance, service: LedgerService): vo
   app.post("/api/v2/log/entries", async (request, reply) => {
     const entry = await service.add(bodyOf(request));
     if (entry.duplicate) reply.header("x-log-index", entry.index);
-    return reply.code(201).send(entry.answer);
+    return reply.code(201).header("content-type", "application/json").send(entry.answer);
   });
   app.get("/api/v2/checkpoint", (_request, reply) =>
     reply.headers({ "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" }).send(service.checkpoint()),

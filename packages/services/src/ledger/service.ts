@@ -6,8 +6,7 @@
  * Nothing is sequenced before every signature verified: a log whose entries were not checked proves nothing. Certificates
  * are not chained and may have expired; who trusts whom is the reader's question.
  */
-import { encodeLogEntry } from "@lacre/core/bundle";
-import { ByteReader, concat } from "@lacre/core/bytes";
+import { ByteReader, concat, toBase64 } from "@lacre/core/bytes";
 import { parseJson, type Json } from "@lacre/core/codec";
 import { checkSignature, sha256 } from "@lacre/core/crypto";
 import { admitRequest, type Admitted } from "@lacre/core/entry";
@@ -15,6 +14,7 @@ import { LacreError } from "@lacre/core/errors";
 import { hashLeaf, type TileCoordinate } from "@lacre/core/merkle";
 import type { Log, Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
+import { formatAnswer } from "./answer.ts";
 
 /** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix each with 16 bits of length (C2SP tlog-tiles). */
 export const LEDGER_PERSONALITY: Personality = {
@@ -37,8 +37,8 @@ export interface LoggedEntry {
   readonly index: number;
   /** It was there before this request. */
   readonly duplicate: boolean;
-  /** The TransparencyLogEntry for the client. */
-  readonly answer: object;
+  /** The TransparencyLogEntry for the client, as JSON. */
+  readonly answer: string;
 }
 
 export interface LedgerService {
@@ -60,6 +60,7 @@ export interface LedgerServiceOptions {
 }
 
 export function createLedgerService({ log, logId }: LedgerServiceOptions): LedgerService {
+  const keyId = toBase64(logId);
   return {
     async add(body) {
       const entry = admit(body);
@@ -67,18 +68,7 @@ export function createLedgerService({ log, logId }: LedgerServiceOptions): Ledge
       if ((await log.find(LEDGER_PERSONALITY.identity(entry.body))) === undefined) verify(entry);
       const sequenced = await log.append(entry.body);
       const receipt = await log.receipt(sequenced);
-      const index = BigInt(receipt.index);
-      const answer = encodeLogEntry({
-        logIndex: index,
-        logId,
-        kind: entry.kind,
-        version: entry.version,
-        integratedTime: 0n,
-        signedEntryTimestamp: undefined,
-        inclusionProof: { logIndex: index, rootHash: receipt.root, treeSize: BigInt(receipt.size), hashes: receipt.proof, checkpoint: receipt.checkpoint },
-        canonicalizedBody: entry.body,
-      });
-      return { index: receipt.index, duplicate: receipt.duplicate, answer };
+      return { index: receipt.index, duplicate: receipt.duplicate, answer: formatAnswer(entry.kind, entry.version, keyId, receipt) };
     },
     checkpoint: () => log.checkpoint(),
     readTile: (tile) => log.readTile(tile),
@@ -116,7 +106,7 @@ function verify(entry: Admitted): void {
 
 /** The sentence for a request that was refused, by the member it has. */
 function refusal(request: Json): string {
-  const members = typeof request === "object" && request !== null ? Object.keys(request) : [];
+  const members = typeof request === "object" && request !== null ? Object.entries(request).flatMap(([name, value]) => (value === null ? [] : [name])) : [];
   if (members.some((name) => /^hashed_?rekord_?request/i.test(name))) return "invalid hashedrekord request";
   if (members.some((name) => /^dsse_?request/i.test(name))) return "invalid dsse request";
   return "invalid type, must be either hashedrekord or dsse";
