@@ -74,6 +74,7 @@ export const CODES = {
   SCT_MISSING: { meaning: "No known certificate log has promised to publish the certificate.", hint: "Check that the trusted root has the certificate log of the authority." },
   IDENTITY_MISMATCH: { meaning: "The signer is not one of those accepted.", hint: "Compare the identity found with the one you meant; both are compared as whole texts." },
   CLAIM_MISMATCH: { meaning: "The certificate lacks a required claim, or carries another value.", hint: "Compare the claim found with the one required." },
+  ALGORITHM_REFUSED: { meaning: "The pairing of key and hash is outdated and not accepted.", hint: "Old clients signed so with P-384 and P-521 keys; accept it explicitly if you must, or sign again." },
   STEP_MISSING: { meaning: "A required step of verification left no record.", hint: "This is a fault of lacre; please report it with the bundle." },
   INTERNAL: { meaning: "Something went wrong inside lacre.", hint: "This is a fault of lacre; please report it with the input." },
   // sign/

@@ -42,7 +42,8 @@ export class Evidence {
 
   /** Notes something that deserves a look but decides nothing. */
   warn(sentence: string): void {
-    if (!this.#warnings.includes(sentence)) this.#warnings.push(sentence);
+    const clean = plain(sentence);
+    if (!this.#warnings.includes(clean)) this.#warnings.push(clean);
   }
 
   /** The status recorded so far, if any. */
@@ -84,6 +85,16 @@ export class Evidence {
     return proved;
   }
 
+  /** Runs part of a check that a later step completes: a LacreError refuses under it, but nothing is recorded as passed. */
+  guard<T>(id: CheckId, part: () => T): T {
+    try {
+      return part();
+    } catch (error) {
+      if (error instanceof LacreError) return this.refuse(id, error);
+      throw error;
+    }
+  }
+
   /** Records a failure and ends the verification. */
   refuse(id: CheckId, error: LacreError): never {
     this.fail(id, error);
@@ -106,10 +117,10 @@ export class Evidence {
       return {
         id, name, status,
         ...(code === undefined ? undefined : { code }),
-        ...(message === undefined ? undefined : { message }),
+        ...(message === undefined ? undefined : { message: plain(message) }),
         ...(expected === undefined ? undefined : { expected: plain(expected) }),
         ...(found === undefined ? undefined : { found: plain(found) }),
-        ...(evidence === undefined ? undefined : { evidence }),
+        ...(evidence === undefined ? undefined : { evidence: plain(evidence) }),
         ...(code === undefined ? undefined : { hint: CODES[code].hint }),
       };
     });
@@ -126,9 +137,11 @@ export class Evidence {
 }
 
 const LONGEST = 300;
+const PLAIN = /^[ -~]*$/;
 
 /** Text from a bundle may hold anything; a verdict shows it cut to a size and without control characters. */
 function plain(text: string): string {
+  if (text.length <= LONGEST && PLAIN.test(text)) return text;
   const clean = text.replaceAll(/\p{C}/gu, (found) => `\\u{${found.codePointAt(0)!.toString(16)}}`);
   return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean;
 }

@@ -95,6 +95,7 @@ export function readPolicy(policy: Policy, mode: "certificate" | "key"): Rules {
     expectClaims(rule.claims);
   }
   expectClaims(policy.claims);
+  if (policy.payloadTypes?.every((type) => typeof type === "string" && type !== "") === false) throw new TypeError("payloadTypes are not non-empty strings");
   if (policy.predicateType !== undefined && (typeof policy.predicateType !== "string" || policy.predicateType === "")) {
     throw new TypeError("predicateType is not a non-empty string");
   }

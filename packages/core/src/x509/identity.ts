@@ -63,7 +63,7 @@ export function readIdentity(certificate: Certificate): Identity {
   const legacy = readClaim(certificate, LEGACY_ISSUER);
   const current = readClaim(certificate, ISSUER);
   if (legacy !== undefined && current !== undefined && legacy !== current) {
-    throw new LacreError("IDENTITY_INVALID", "certificate names two issuers", { expected: current, found: legacy });
+    throw new LacreError("IDENTITY_INVALID", "certificate names two issuers", { rule: "I1", expected: current, found: legacy });
   }
   const claims = new Map<string, string>();
   for (const claim of ALL) {
