@@ -47,22 +47,30 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const DIGIT = new Int16Array(128).fill(-1);
 for (let i = 0; i < 64; i++) DIGIT[ALPHABET.charCodeAt(i)] = i;
 
+const CODES = encoder.encode(ALPHABET);
+const PADDING = 0x3d;
+
 /** Standard base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
-  let out = "";
-  let i = 0;
-  for (; i + 2 < bytes.length; i += 3) {
+  const left = bytes.length % 3;
+  const whole = bytes.length - left;
+  const out = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  let at = 0;
+  for (let i = 0; i < whole; i += 3) {
     const n = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
-    out += ALPHABET[n >> 18]! + ALPHABET[(n >> 12) & 63]! + ALPHABET[(n >> 6) & 63]! + ALPHABET[n & 63]!;
+    out[at++] = CODES[n >> 18]!;
+    out[at++] = CODES[(n >> 12) & 63]!;
+    out[at++] = CODES[(n >> 6) & 63]!;
+    out[at++] = CODES[n & 63]!;
   }
-  if (i + 1 === bytes.length) {
-    const n = bytes[i]! << 16;
-    out += `${ALPHABET[n >> 18]!}${ALPHABET[(n >> 12) & 63]!}==`;
-  } else if (i + 2 === bytes.length) {
-    const n = (bytes[i]! << 16) | (bytes[i + 1]! << 8);
-    out += `${ALPHABET[n >> 18]!}${ALPHABET[(n >> 12) & 63]!}${ALPHABET[(n >> 6) & 63]!}=`;
+  if (left > 0) {
+    const n = (bytes[whole]! << 16) | (left === 2 ? bytes[whole + 1]! << 8 : 0);
+    out[at++] = CODES[n >> 18]!;
+    out[at++] = CODES[(n >> 12) & 63]!;
+    out[at++] = left === 2 ? CODES[(n >> 6) & 63]! : PADDING;
+    out[at] = PADDING;
   }
-  return out;
+  return decoder.decode(out);
 }
 
 /**
@@ -70,26 +78,38 @@ export function toBase64(bytes: Uint8Array): string {
  * over. Throws BAD_BASE64. One text has one decoding and one decoding has one text.
  */
 export function fromBase64(value: string): Uint8Array {
-  const bad = (): LacreError =>
-    new LacreError("BAD_BASE64", "text is not strict base64", { found: value.slice(0, 40) });
-  if (value.length % 4 !== 0) throw bad();
+  const { length } = value;
   const padding = value.endsWith("==") ? 2 : value.endsWith("=") ? 1 : 0;
-  const digits = value.length - padding;
-  const out = new Uint8Array((value.length / 4) * 3 - padding);
+  if (length % 4 !== 0) throw notBase64(value);
+  const out = new Uint8Array((length / 4) * 3 - padding);
+  const whole = padding === 0 ? length : length - 4;
   let at = 0;
-  let held = 0;
-  let bits = 0;
-  for (let i = 0; i < digits; i++) {
-    const code = value.charCodeAt(i);
-    const digit = code < 128 ? DIGIT[code]! : -1;
-    if (digit < 0) throw bad();
-    held = ((held << 6) | digit) & 0xffff;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out[at++] = (held >> bits) & 0xff;
-    }
+  let i = 0;
+  for (; i < whole; i += 4) {
+    const n = group(value.charCodeAt(i), value.charCodeAt(i + 1), value.charCodeAt(i + 2), value.charCodeAt(i + 3));
+    if (n < 0) throw notBase64(value);
+    out[at++] = n >> 16;
+    out[at++] = n >> 8;
+    out[at++] = n;
   }
-  if ((held & ((1 << bits) - 1)) !== 0) throw bad();
+  if (padding > 0) {
+    // The padding stands for zero bits, and the bits that it cuts off must be zero too.
+    const n = group(value.charCodeAt(i), value.charCodeAt(i + 1), padding === 1 ? value.charCodeAt(i + 2) : ZERO, ZERO);
+    if (n < 0 || (n & (padding === 1 ? 0xff : 0xffff)) !== 0) throw notBase64(value);
+    out[at++] = n >> 16;
+    if (padding === 1) out[at] = n >> 8;
+  }
   return out;
+}
+
+const ZERO = 0x41;
+
+// The 24 bits of four characters, negative if one is not of the alphabet.
+function group(a: number, b: number, c: number, d: number): number {
+  if ((a | b | c | d) > 127) return -1;
+  return (DIGIT[a]! << 18) | (DIGIT[b]! << 12) | (DIGIT[c]! << 6) | DIGIT[d]!;
+}
+
+function notBase64(value: string): LacreError {
+  return new LacreError("BAD_BASE64", "text is not strict base64", { found: value.slice(0, 40) });
 }
