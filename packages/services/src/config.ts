@@ -11,6 +11,7 @@ import { Value } from "typebox/value";
 import { parseJson, type Json } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { CA_DEFAULTS, CA_SCHEMA, type CaConfig } from "./ca/config.ts";
+import { CT_DEFAULTS, CT_SCHEMA, type CtConfig } from "./ct/config.ts";
 import { ServiceError } from "./errors.ts";
 import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
 import { TSA_DEFAULTS, TSA_SCHEMA, type TsaConfig } from "./tsa/config.ts";
@@ -19,6 +20,7 @@ import { TUF_DEFAULTS, TUF_SCHEMA, type TufConfig } from "./tuf/config.ts";
 /** What an operator may set, section by section; each section is documented in the `config.ts` of its room. */
 export interface Settings {
   readonly ca: CaConfig;
+  readonly ct: CtConfig;
   readonly ledger: LedgerConfig;
   readonly tsa: TsaConfig;
   readonly tuf: TufConfig;
@@ -40,8 +42,8 @@ export interface Facts {
 /** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
 export const CONFIG_VERSION = 1;
 
-const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA };
-const DEFAULTS: Settings = { ca: CA_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS };
+const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA };
+const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS };
 
 const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
 const FACTS_SCHEMA: TSchema = Type.Object(
@@ -102,6 +104,7 @@ export function defaultSettings(): Settings {
 function withDefaults(file: { readonly [name in keyof Settings]?: Partial<Settings[name]> }): Settings {
   return {
     ca: { ...DEFAULTS.ca, ...file.ca },
+    ct: { ...DEFAULTS.ct, ...file.ct },
     ledger: { ...DEFAULTS.ledger, ...file.ledger },
     tsa: { ...DEFAULTS.tsa, ...file.tsa },
     tuf: { ...DEFAULTS.tuf, ...file.tuf },

@@ -7,19 +7,21 @@
  * whoever gets an answer gets a good one. A failure on the way closes what was opened, in reverse.
  */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
-import envPaths from "env-paths";
-import type { FastifyBaseLogger } from "fastify";
-import { noteKeyId, signCheckpoint } from "@lacre/core/bundle";
-import { createEdge } from "./edge/index.ts";
-import { createFileAnchor, openLog, type Log, type LogOptions } from "./engine/index.ts";
-import { ServiceError } from "./errors.ts";
+import { noteKeyId } from "@lacre/core/bundle";
+import { createCtClient, type Fetch } from "@lacre/core/client";
+import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import { createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
+import { createCtService, registerCt } from "./ct/index.ts";
+import { createEdge, createLocalFetch } from "./edge/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
-import { createLedgerService, LEDGER_PERSONALITY, registerLedger } from "./ledger/index.ts";
-import { findPlace, openDoors, type Listen } from "./listen.ts";
+import { createLedgerService, registerLedger } from "./ledger/index.ts";
+import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
+import { ctSigner, firstFailure, healthOf, openLogs, type Logs } from "./logs.ts";
+import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
-import { createTrustService, registerTuf } from "./tuf/index.ts";
+import { createTrustService, registerTuf, type TrustService } from "./tuf/index.ts";
 
 export { parseConfig } from "./config.ts";
 export { SERVICE_CODES, ServiceError, type ServiceCode } from "./errors.ts";
@@ -78,24 +80,92 @@ export async function up(o: UpOptions): Promise<Running> {
   }
 }
 
+/** What the parts are made of. */
+interface Parts {
+  readonly app: FastifyInstance;
+  readonly place: Place;
+  readonly installation: Installation;
+  readonly logs: Logs;
+  readonly now: () => number;
+  readonly random: (length: number) => Uint8Array;
+  readonly log: FastifyBaseLogger | undefined;
+}
+
 async function start(o: UpOptions, closers: (() => void | Promise<void>)[], closeAll: () => Promise<void>): Promise<Running> {
+  const { log } = o;
   const now = o.now ?? Date.now;
   const random = o.random ?? ((length: number) => randomBytes(length));
   const services = new Set(o.only ?? SERVICE_NAMES);
+  // The authority gives nothing out that its CT log has not promised, and that log is where its key is: here.
+  if (services.has("ca")) services.add("ct");
   const place = await findPlace(o.listen);
 
   const installation = openInstallation({ dir: o.dir, config: o.config, now, random });
   closers.push(() => installation.release());
-  const { keys, certificates, settings, layout } = installation;
-
-  const logs = await openLogs(o, installation, services, now);
-  for (const log of Object.values(logs)) closers.push(() => log.close());
-
-  const app = createEdge({ log: o.log, health: () => healthOf(logs, now()) });
+  const logs = await openLogs({ installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log }, (one) => closers.push(() => one.close()));
+  const app = createEdge({ log, health: () => healthOf(logs, now()) });
   closers.push(() => app.close());
-  app.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
+  const parts: Parts = { app, place, installation, logs, now, random, log };
 
-  const tuf = createTrustService({
+  const trust = openTrust(parts);
+  closers.push(() => trust.close());
+  const documents = createTrustDocuments(installation, place.url, new Set([...services].filter(isOffered)));
+  trust.publish(documents.targets, o.accept !== undefined);
+  writeTrustFiles(installation.layout.trust, documents, trust.firstRoot());
+
+  for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
+  if (services.has("tuf")) registerTuf(app, trust);
+  app.get("/", { config: { errors: "text" } }, (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
+
+  closers.push(await openDoors(app, place));
+  let closing: Promise<void> | undefined;
+  return { url: place.url, installation, services, failed: firstFailure(logs), close: () => (closing ??= closeAll()) };
+}
+
+const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, services: ReadonlySet<ServiceName>) => void>> = {
+  ca({ app, place, installation, now, random, log }, services) {
+    const { keys, certificates, settings } = installation;
+    const fetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
+    const issuing = keys["ca-issuing"];
+    const algorithm = defaultAlgorithm(issuing.publicKey);
+    const development = installation.facts.mode === "development" && services.has("idp") ? [emailIssuer(`${place.url}/oidc`)] : [];
+    const service = createAuthorityService({
+      chain: [certificates["ca-issuing"], certificates["ca-root"]],
+      algorithm,
+      sign: (tbs) => signMessage(algorithm, issuing, tbs),
+      ct: createCtClient({ url: place.url, fetch }),
+      ctLog: { logId: ctSigner(installation).logId, key: keys.ct.publicKey },
+      issuers: createIssuerTable([...decodeIssuers(settings.ca.issuers as never), ...development]),
+      discovery: createDiscovery({ fetch, now }),
+      now,
+      random,
+      log,
+    });
+    registerAuthority(app, service);
+  },
+  ct({ app, installation, logs, now }) {
+    const { layout, certificates, settings } = installation;
+    const blobs = createFileBlobStore(createFileSystem(), layout.log("ct"));
+    registerCt(app, createCtService({ ...ctSigner(installation), log: logs.ct!, roots: [certificates["ca-root"]], blobs, now }), settings.ct);
+  },
+  idp({ app, place, installation, now, log }) {
+    if (installation.facts.mode !== "development") return;
+    registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(installation.keys.idp.pkcs8), now, log }));
+  },
+  ledger({ app, installation, logs }) {
+    const log = logs.ledger!;
+    registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey) }));
+  },
+  tsa({ app, installation, now, random }) {
+    const { keys, certificates, settings } = installation;
+    const signer = { certificate: certificates.tsa, intermediates: [], key: keys.tsa };
+    registerTsa(app, createClockService({ signer, root: certificates["tsa-root"].der, config: settings.tsa, now, random }));
+  },
+};
+
+function openTrust({ installation, now, log }: Parts): TrustService {
+  const { keys, layout, settings } = installation;
+  return createTrustService({
     dir: layout.tuf,
     rootKey: keys["tuf-root"],
     onlineKey: keys["tuf-online"],
@@ -106,71 +176,7 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
       rootMs: settings.tuf.rootLifeSeconds * 1000,
     },
     now,
-    onFailure: (error) => o.log?.error({ err: error }, "trust metadata could not be renewed"),
-  });
-  closers.push(() => tuf.close());
-  const documents = createTrustDocuments(installation, place.url, new Set([...services].filter(isOffered)));
-  tuf.publish(documents.targets);
-  writeTrustFiles(layout.trust, documents, tuf.firstRoot());
-
-  if (services.has("tuf")) registerTuf(app, tuf);
-  if (logs.ledger !== undefined) {
-    registerLedger(app, createLedgerService({ log: logs.ledger, logId: noteKeyId(logs.ledger.origin, keys.ledger.publicKey) }));
-  }
-  if (services.has("tsa")) {
-    const signer = { certificate: certificates.tsa, intermediates: [], key: keys.tsa };
-    registerTsa(app, createClockService({ signer, root: certificates["tsa-root"].der, config: settings.tsa, now, random }));
-  }
-  if (services.has("idp")) {
-    registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(keys.idp.pkcs8), now, log: o.log }));
-  }
-
-  closers.push(await openDoors(app, place));
-  let closing: Promise<void> | undefined;
-  return {
-    url: place.url,
-    installation,
-    services,
-    failed: firstFailure(Object.values(logs)),
-    close: () => (closing ??= closeAll()),
-  };
-}
-
-/** The logs that the wanted services need. A log that fails to open closes those before it. */
-async function openLogs(o: UpOptions, { layout, facts, keys }: Installation, services: ReadonlySet<ServiceName>, now: () => number): Promise<Readonly<Partial<Record<"ledger", Log>>>> {
-  const stateDir = join(o.stateDir ?? envPaths("lacre", { suffix: "" }).log, facts.id);
-  const common = (name: string, origin: string): Pick<LogOptions, "dir" | "origin" | "now" | "anchor" | "production" | "accept" | "log"> => ({
-    dir: layout.log(name),
-    origin,
-    now,
-    anchor: createFileAnchor(join(stateDir, `${name}.anchor`), origin),
-    production: facts.mode === "production",
-    accept: o.accept,
-    log: o.log,
-  });
-  const logs: Partial<Record<"ledger", Log>> = {};
-  if (services.has("ledger")) {
-    const { origin } = facts.ledger;
-    logs.ledger = await openLog({
-      ...common("ledger", origin),
-      personality: LEDGER_PERSONALITY,
-      signCheckpoint: ({ size, root }) => signCheckpoint({ origin, name: origin, size: BigInt(size), root, key: keys.ledger }),
-    });
-  }
-  return logs;
-}
-
-/** What `/healthz` says: serving while every log takes entries, and how fresh each published checkpoint is. */
-function healthOf(logs: Readonly<Record<string, Log | undefined>>, nowMs: number): { readonly ready: boolean; readonly [name: string]: unknown } {
-  const states = Object.entries(logs).flatMap(([name, log]) => (log === undefined ? [] : [[name, log.health()] as const]));
-  const members = states.map(([name, { status, committed, published, timeMs }]) => [name, { status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)) }]);
-  return { ready: states.every(([, { status }]) => status === "serving"), ...Object.fromEntries(members) };
-}
-
-/** A log that has stopped takes no more entries: the process should end and start again from what the disk holds. */
-function firstFailure(logs: readonly Log[]): Promise<Error> {
-  return new Promise((resolve) => {
-    for (const log of logs) void log.ended.then((failure) => failure !== undefined && resolve(failure));
+    onFailure: (error) => log?.error({ err: error }, "trust metadata could not be renewed"),
   });
 }
 

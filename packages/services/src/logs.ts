@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The logs of an installation: instances of one engine, each with its own key, origin and directory.
+ *
+ * What each published is also recorded outside the data directory, in one small file a log under the user's state
+ * directory: an old copy of the directory put back is then noticed before it signs a second history.
+ */
+import { join } from "node:path";
+import { signCheckpoint } from "@lacre/core/bundle";
+import { defaultAlgorithm, sha256, signMessage } from "@lacre/core/crypto";
+import envPaths from "env-paths";
+import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
+import { createFileAnchor, openLog, type Log, type Logger, type LogOptions } from "./engine/index.ts";
+import type { Installation } from "./installation/index.ts";
+import { LEDGER_PERSONALITY } from "./ledger/index.ts";
+
+/** Names of the logs, which are those of the services that write them. */
+export type LogName = "ct" | "ledger";
+export type Logs = Readonly<Partial<Record<LogName, Log>>>;
+
+export interface LogsOptions {
+  readonly installation: Installation;
+  readonly wanted: ReadonlySet<string>;
+  /** Where anchors are kept; the user's state directory unless given. */
+  readonly stateDir?: string | undefined;
+  /** The operator's word for a tree whose anchor is missing or ahead; it counts for the log that it fits. */
+  readonly accept?: LogOptions["accept"];
+  readonly now: () => number;
+  readonly log?: Logger | undefined;
+}
+
+/** Opens the wanted logs. Each that is open is in the result of `opened` even if a later one fails. */
+export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Promise<Logs> {
+  const { facts, keys } = o.installation;
+  const logs: Partial<Record<LogName, Log>> = {};
+  const open = async (name: LogName, origin: string, rest: Pick<LogOptions, "personality" | "signCheckpoint">): Promise<void> => {
+    const log = await openLog({
+      dir: o.installation.layout.log(name),
+      origin,
+      now: o.now,
+      anchor: createFileAnchor(join(anchorDirectory(o.stateDir, facts.id), `${name}.anchor`), origin),
+      production: facts.mode === "production",
+      accept: o.accept,
+      log: o.log,
+      ...rest,
+    });
+    opened(log);
+    logs[name] = log;
+  };
+  if (o.wanted.has("ledger")) {
+    const { origin } = facts.ledger;
+    await open("ledger", origin, {
+      personality: LEDGER_PERSONALITY,
+      signCheckpoint: ({ size, root }) => signCheckpoint({ origin, name: origin, size: BigInt(size), root, key: keys.ledger }),
+    });
+  }
+  if (o.wanted.has("ct")) {
+    await open("ct", facts.ct.origin, { personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)) });
+  }
+  return logs;
+}
+
+/** How the CT log signs: promises and checkpoints with one key. */
+export function ctSigner({ keys }: Installation): CtSigner {
+  const key = keys.ct;
+  const algorithm = defaultAlgorithm(key.publicKey);
+  return { logId: sha256(key.publicKey.spki), sign: (message) => signMessage(algorithm, key, message) };
+}
+
+/** The directory of an installation's anchors. */
+export function anchorDirectory(stateDir: string | undefined, id: string): string {
+  return join(stateDir ?? envPaths("lacre", { suffix: "" }).log, id);
+}
+
+/** What `/healthz` says: serving while every log takes entries, and how fresh each published checkpoint is. */
+export function healthOf(logs: Logs, nowMs: number): { readonly ready: boolean; readonly [name: string]: unknown } {
+  const states = Object.entries(logs).map(([name, log]) => [name, log.health()] as const);
+  const members = states.map(([name, { status, committed, published, timeMs }]) => [
+    name,
+    { status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)) },
+  ]);
+  return { ready: states.every(([, { status }]) => status === "serving"), ...Object.fromEntries(members) };
+}
+
+/** Resolves when a log has stopped by itself: the process should end, and start again from what the disk holds. */
+export function firstFailure(logs: Logs): Promise<Error> {
+  return new Promise((resolve) => {
+    for (const log of Object.values(logs)) void log.ended.then((failure) => failure !== undefined && resolve(failure));
+  });
+}
