@@ -77,6 +77,8 @@ export const CODES = {
   ALGORITHM_REFUSED: { meaning: "The pairing of key and hash is outdated and not accepted.", hint: "Old clients signed so with P-384 and P-521 keys; accept it explicitly if you must, or sign again." },
   STEP_MISSING: { meaning: "A required step of verification left no record.", hint: "This is a fault of lacre; please report it with the bundle." },
   INTERNAL: { meaning: "Something went wrong inside lacre.", hint: "This is a fault of lacre; please report it with the input." },
+  // log/
+  LOG_INCOMPLETE: { meaning: "A log lacks a file that its checkpoint promises.", hint: "Try again; if it stays so, the log's operator has lost data or hides it." },
   // sign/
   TOKEN_INVALID: { meaning: "The identity token is malformed, expired, or has no usable subject.", hint: "Get a fresh token; it must be a JWT with audience sigstore." },
   SELF_CHECK_FAILED: { meaning: "A seal was made and does not verify against the trusted root.", hint: "The signing config and the trusted root must belong to one installation; fetch both again." },

@@ -4,4 +4,4 @@ export { type AuthorityClient, type CertificateRequest, createAuthorityClient } 
 export { type ClockClient, createClockClient } from "./clock.ts";
 export { type CtClient, createCtClient } from "./ct.ts";
 export { createLedgerClient, dsseRequest, type EntryVerifier, hashedRekordRequest, type LedgerClient } from "./ledger.ts";
-export type { ClientOptions, Fetch, FetchAnswer } from "./request.ts";
+export { type ClientOptions, type Fetch, type FetchAnswer, readResource } from "./request.ts";

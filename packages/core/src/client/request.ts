@@ -106,17 +106,35 @@ export function joinUrl(base: string, path: string): string {
  * SERVICE_UNREACHABLE when there was no answer or only passing failures, SERVICE_ANSWER_INVALID for an answer too large.
  */
 export async function exchange(options: ClientOptions, call: Exchange): Promise<Uint8Array> {
+  const outcome = await perform(options, call);
+  if (outcome.kind === "refused") throw refused(call, hostOf(options), outcome);
+  return outcome.body;
+}
+
+/** Reads a resource by GET; undefined when there is none (404). Throws as `exchange`. */
+export async function readResource(options: ClientOptions, path: string, service: string): Promise<Uint8Array | undefined> {
+  const call: Exchange = { path, method: "GET", headers: {}, success: [200], service };
+  const outcome = await perform(options, call);
+  if (outcome.kind === "answer") return outcome.body;
+  if (outcome.status === 404) return undefined;
+  throw refused(call, hostOf(options), outcome);
+}
+
+function hostOf(options: ClientOptions): string {
+  return new URL(options.url).host;
+}
+
+/** Attempts until there is an answer or a definite no. Throws SERVICE_UNREACHABLE. */
+async function perform(options: ClientOptions, call: Exchange): Promise<Outcome & { kind: "answer" | "refused" }> {
   const url = joinUrl(options.url, call.path);
-  const { host } = new URL(url);
   const retries = options.retries ?? 3;
   const sleep = options.sleep ?? sleepFor;
   for (let attempt = 0; ; attempt++) {
     const outcome = await attemptOnce(url, options, call);
-    if (outcome.kind === "answer") return outcome.body;
-    if (outcome.kind === "refused") throw refused(call, host, outcome);
+    if (outcome.kind !== "failed") return outcome;
     const delayMs = outcome.retryAfterMs ?? Math.random() * Math.min(LONGEST_DELAY_MS, BASE_DELAY_MS * 2 ** attempt);
     const isGivenUp = attempt >= retries || delayMs > LONGEST_DELAY_MS || (options.signal as Signal | undefined)?.aborted === true;
-    if (isGivenUp) throw unreachable(call, host, outcome, attempt + 1);
+    if (isGivenUp) throw unreachable(call, hostOf(options), outcome, attempt + 1);
     await sleep(delayMs);
   }
 }
