@@ -23,7 +23,8 @@ function opensslAccepts(certificate: Certificate, helpers: readonly Certificate[
   try {
     openssl("verify", "-x509_strict", "-purpose", purpose, "-attime", `${NOW / 1000}`, "-CAfile", anchorPath, ...(helpers.length === 0 ? [] : ["-untrusted", helperPath]), leafPath);
     return true;
-  } catch {
+  } catch (error) {
+    assert.match(String(error), /verification failed/);
     return false;
   }
 }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { concat, utf8 } from "../bytes/index.ts";
-import { der } from "../codec/index.ts";
+import { der, formatPem } from "../codec/index.ts";
 import { defaultAlgorithm, generateKey, signMessage, type KeyType, type PrivateKey } from "../crypto/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeCertificate, type Certificate } from "./certificate.ts";
@@ -174,7 +174,7 @@ export function file(bytes: Uint8Array | string, suffix = ".der"): string {
 }
 
 export function pem(...certificates: readonly Uint8Array[]): string {
-  return certificates.map((bytes) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(bytes).toString("base64").replaceAll(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`).join("");
+  return certificates.map((bytes) => formatPem("CERTIFICATE", bytes)).join("");
 }
 
 /** Runs OpenSSL; returns its output, or throws with what it said. */
