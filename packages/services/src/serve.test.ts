@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test, type TestContext } from "node:test";
+import { createAuthorityClient, createClockClient, createLedgerClient, hashedRekordRequest, type Fetch } from "@lacre/core/client";
+import { formatPem } from "@lacre/core/codec";
+import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
+import { checkInclusion, hashLeaf } from "@lacre/core/merkle";
+import { decodeCertificate, encodeName, prepareRequest, readIdentity, signUnsigned } from "@lacre/core/x509";
+import { importIdentityKey, mintDevelopmentToken } from "./idp/index.ts";
+import { readKey } from "./installation/index.ts";
+import { ServiceError, up, type Running, type ServiceCode, type UpOptions } from "./serve.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "lacre-serve-"));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => join(scratch, String(folders++));
+const stateDir = join(scratch, "state");
+const start = (dir: string, o: Partial<UpOptions> = {}): Promise<Running> => up({ dir, listen: { host: "127.0.0.1", port: 0 }, stateDir, ...o });
+async function running(t: TestContext, o: Partial<UpOptions> = {}): Promise<{ readonly dir: string; readonly url: string }> {
+  const dir = folder();
+  const started = await start(dir, o);
+  t.after(() => started.close());
+  return { dir, url: started.url };
+}
+const refuses = (code: ServiceCode, work: Promise<unknown>, saying = /./): Promise<void> =>
+  assert.rejects(work, (error) => {
+    if (!(error instanceof ServiceError)) throw error;
+    assert.equal(error.code, code);
+    assert.match(`${error.message} ${error.detail ?? ""}`, saying);
+    return true;
+  });
+const clientOf = (url: string) => ({ url, fetch: globalThis.fetch as unknown as Fetch });
+const tokenOf = (dir: string, url: string, email: string): string =>
+  mintDevelopmentToken({ issuer: `${url}/oidc`, key: importIdentityKey(readKey(dir, "idp").pkcs8), email, audience: "sigstore", now: Date.now });
+
+/** What a signer does, step by step. */
+async function seal(dir: string, url: string, content: Uint8Array) {
+  const key = generateKey("P-256");
+  const algorithm = defaultAlgorithm(key.publicKey);
+  const csr = signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: encodeName({}) }), key);
+  const chain = await createAuthorityClient(clientOf(url)).signingCertificate({ token: tokenOf(dir, url, "ada@example.com"), csr });
+  const signature = signMessage(algorithm, key, content);
+  const timestamp = await createClockClient(clientOf(`${url}/api/v1/timestamp`)).timestamp(signature);
+  const request = hashedRekordRequest(sha256(content), signature, { kind: "certificate", der: chain[0]!, keyDetails: algorithm.keyDetails });
+  const entry = await createLedgerClient(clientOf(url)).addEntry(request);
+  return { chain, signature, timestamp, entry, request };
+}
+
+test("an artifact goes all the way: identity, certificate, signature, time, ledger", async (t) => {
+  const { dir, url } = await running(t);
+  const { chain, signature, timestamp, entry } = await seal(dir, url, Buffer.from("lacre\n"));
+  const work = folder();
+  execFileSync("mkdir", [work]);
+  const file = (name: string, bytes: string | Uint8Array): string => (writeFileSync(join(work, name), bytes), name);
+  const openssl = (...args: string[]): string => execFileSync("openssl", args, { cwd: work, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  // The certificate: chained by OpenSSL, strictly, to the root of the directory.
+  file("leaf.pem", formatPem("CERTIFICATE", chain[0]!));
+  openssl("verify", "-x509_strict", "-purpose", "any", "-CAfile", join(dir, "certs", "ca-root.pem"), "-untrusted", join(dir, "certs", "ca-issuing.pem"), "leaf.pem");
+  const identity = readIdentity(decodeCertificate(chain[0]!));
+  assert.deepEqual([identity.san.value, identity.issuer], ["ada@example.com", `${url}/oidc`]);
+  assert.match(openssl("x509", "-in", "leaf.pem", "-noout", "-text"), /CT Precertificate SCTs/);
+  // The time: verified by OpenSSL over the signature.
+  file("signature", signature);
+  file("reply.tsr", timestamp);
+  assert.match(openssl("ts", "-verify", "-data", "signature", "-in", "reply.tsr", "-CAfile", join(dir, "certs", "tsa-root.pem"), "-untrusted", join(dir, "certs", "tsa.pem")), /Verification: OK/);
+  // The ledger: the proof leads to the signed root.
+  const proof = entry.inclusionProof!;
+  checkInclusion(sha256, { index: entry.logIndex, size: proof.treeSize, leafHash: hashLeaf(sha256, entry.canonicalizedBody), proof: proof.hashes, root: proof.rootHash });
+  const root = JSON.parse(readFileSync(join(dir, "trust", "trusted_root.json"), "utf8"));
+  assert.equal(Buffer.from(entry.logId).toString("base64"), root.tlogs[0].logId.keyId);
+  assert.equal(proof.checkpoint.split("\n")[0], new URL(root.tlogs[0].baseUrl).host);
+});
+
+test("after a restart the entry is still there, and the same request gives it back", async () => {
+  const dir = folder();
+  const first = await start(dir);
+  assert.equal(first.installation.created, true);
+  const { entry, request } = await seal(dir, first.url, Buffer.from("kept"));
+  await first.close();
+  const second = await start(dir);
+  assert.equal(second.installation.created, false);
+  const again = await createLedgerClient(clientOf(second.url)).addEntry(request);
+  assert.deepEqual([again.logIndex, again.canonicalizedBody], [entry.logIndex, entry.canonicalizedBody]);
+  await second.close();
+});
+
+test("ready means that every door answers", async (t) => {
+  const { url } = await running(t);
+  const paths = ["/", "/healthz", "/api/v2/configuration", "/api/v2/trustBundle", "/api/v1/rootCert", "/ct/v1/get-roots", "/ct/checkpoint", "/api/v2/checkpoint", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/tuf/root.json", "/oidc/.well-known/openid-configuration"];
+  for (const path of paths) assert.equal((await fetch(url + path)).status, 200, path);
+  const health = (await (await fetch(`${url}/healthz`)).json()) as { status: string; ledger: { status: string; checkpointAgeSeconds: number } };
+  assert.deepEqual([health.status, health.ledger.status, typeof health.ledger.checkpointAgeSeconds], ["SERVING", "serving", "number"]);
+});
+
+test("the trust files in the directory are those that the repository serves", async (t) => {
+  const { dir, url } = await running(t);
+  const { signed } = (await (await fetch(`${url}/tuf/1.targets.json`)).json()) as { signed: { targets: Record<string, { hashes: { sha256: string } }> } };
+  for (const name of ["trusted_root.json", "signing_config.v0.2.json"]) {
+    const served = await (await fetch(`${url}/tuf/targets/${signed.targets[name]!.hashes.sha256}.${name}`)).text();
+    assert.equal(readFileSync(join(dir, "trust", name), "utf8"), served);
+  }
+  assert.equal(readFileSync(join(dir, "trust", "root.json"), "utf8"), await (await fetch(`${url}/tuf/1.root.json`)).text());
+  const config = JSON.parse(readFileSync(join(dir, "trust", "signing_config.v0.2.json"), "utf8"));
+  assert.equal(config.rekorTlogUrls[0].url, url);
+});
+
+test("serves only what it is told to", async (t) => {
+  const { dir, url } = await running(t, { only: new Set(["ledger"] as const) });
+  assert.equal((await fetch(`${url}/api/v2/checkpoint`)).status, 200);
+  for (const path of ["/api/v2/configuration", "/ct/checkpoint", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/oidc/.well-known/openid-configuration"]) {
+    assert.equal((await fetch(url + path)).status, 404, path);
+  }
+  const config = JSON.parse(readFileSync(join(dir, "trust", "signing_config.v0.2.json"), "utf8"));
+  assert.deepEqual(Object.keys(config), ["mediaType", "rekorTlogUrls", "rekorTlogConfig"]);
+});
+
+test("a taken port is refused before the directory is touched", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen({ host: "127.0.0.1", port: 0 }, resolve));
+  const { port } = other.address() as { port: number };
+  const dir = folder();
+  await refuses("ADDRESS_TAKEN", start(dir, { listen: { host: "127.0.0.1", port } }), /lsof -i/);
+  assert.throws(() => readFileSync(join(dir, "lacre.json")));
+  other.close();
+});
+
+test("a second start on one directory is refused, and the first serves on", async (t) => {
+  const { dir, url } = await running(t);
+  await refuses("DIRECTORY_LOCKED", start(dir), new RegExp(`process ${process.pid}`));
+  assert.equal((await fetch(`${url}/healthz`)).status, 200);
+});
+
+test("a failed start gives everything back", async () => {
+  const dir = folder();
+  writeFileSync(join(scratch, "wrong.json"), '{"ca":{"issuers":{"oidc-issuers":{"ftp://x":{"client-id":"a","type":"email"}}}}}');
+  await refuses("CONFIG_INVALID", start(dir, { config: join(scratch, "wrong.json") }), /issuer/);
+  await (await start(dir)).close();
+});
+
+test("yesterday's copy of the directory refuses to sign a second history, until its operator insists", async () => {
+  const dir = folder();
+  const first = await start(dir);
+  await seal(dir, first.url, Buffer.from("one"));
+  await first.close();
+  const copy = folder();
+  cpSync(dir, copy, { recursive: true });
+  const second = await start(dir);
+  await seal(dir, second.url, Buffer.from("two"));
+  await second.close();
+  await refuses("LOG_FORKED", start(copy), /./);
+  // Nothing was lost: the newer directory still starts.
+  const third = await start(dir);
+  const [, size, root] = (await (await fetch(`${third.url}/api/v2/checkpoint`)).text()).split("\n");
+  assert.equal(size, "2");
+  assert.equal(Buffer.from(root!, "base64").length, 32);
+  await third.close();
+});
+
+test("requests under way end well when it is told to stop, and then nothing answers", async () => {
+  const dir = folder();
+  const started = await start(dir);
+  const key = generateKey("P-256");
+  const algorithm = defaultAlgorithm(key.publicKey);
+  const post = (content: string): Promise<Response> => {
+    const signature = signMessage(algorithm, key, Buffer.from(content));
+    const request = hashedRekordRequest(sha256(Buffer.from(content)), signature, { kind: "publicKey", der: key.publicKey.spki, keyDetails: algorithm.keyDetails });
+    return fetch(`${started.url}/api/v2/log/entries`, { method: "POST", body: JSON.stringify(request) });
+  };
+  await post("first");
+  const under = Array.from({ length: 16 }, (_, i) => post(`${i}`));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const closed = started.close();
+  const answers = await Promise.allSettled(under);
+  await closed;
+  assert.equal(started.close(), closed, "closing again is the same closing");
+  // Each was either answered in full or never taken in.
+  for (const answer of answers) if (answer.status === "fulfilled") assert.ok([201, 503].includes(answer.value.status), String(answer.value.status));
+  await assert.rejects(fetch(`${started.url}/healthz`));
+  const again = await start(dir);
+  const health = (await (await fetch(`${again.url}/healthz`)).json()) as { ledger: { committed: number } };
+  const acknowledged = answers.filter((answer) => answer.status === "fulfilled" && answer.value.status === 201).length;
+  assert.ok(health.ledger.committed >= acknowledged + 1);
+  await again.close();
+});
+
+test("the front page says what this is", async (t) => {
+  const { url } = await running(t);
+  const answer = await fetch(url);
+  assert.match(answer.headers.get("content-type")!, /^text\/html/);
+  assert.match(await answer.text(), /Development installation/);
+});
