@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { LacreError } from "../errors.ts";
 import { fromBase64, fromHex, text, toBase64, toHex, utf8 } from "./text.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import canonicalize from "canonicalize";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { utf8 } from "../bytes/index.ts";
 import { canonicalJson, JsonObject, parseJson, type Json } from "./json.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { toHex } from "../bytes/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { formatNote, parseNote } from "./note.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { toBase64 } from "../bytes/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { formatPem, parsePem, parsePemAll } from "./pem.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hash as nodeHash } from "node:crypto";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { fromBase64, fromHex, toHex, utf8 } from "../bytes/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { checkConsistency, checkInclusion, consistencyNodes, inclusionNodes, inclusionRoot, proveConsistency, proveInclusion } from "./proof.ts";

@@ -64,7 +64,7 @@ export function inclusionNodes(index: number, size: number): ProofStep[] {
       start = middle;
     }
   }
-  return steps.reverse();
+  return steps.toReversed();
 }
 
 /** The plan of a consistency proof between trees of two sizes, the first no larger than the second. */
@@ -89,7 +89,7 @@ export function consistencyNodes(oldSize: number, newSize: number): ProofStep[] 
   }
   // The old tree itself is known to the verifier when it is the whole left part.
   if (start > 0) steps.push(cover(start, end));
-  return steps.reverse();
+  return steps.toReversed();
 }
 
 function hashes(h: Sha256, steps: readonly ProofStep[], node: NodeSource): Uint8Array[] {

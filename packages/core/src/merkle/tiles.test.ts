@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hash as nodeHash } from "node:crypto";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { concat, utf8 } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import { proveInclusion, checkInclusion } from "./proof.ts";
