@@ -29,7 +29,7 @@ export interface VerifiedToken {
 }
 
 /** Longest token. A header field cannot carry much more; the longest seen in the field have some 4,000 characters. */
-export const MAX_TOKEN = 16 * 1024;
+export const MAX_TOKEN: number = 16 * 1024;
 /** How far another machine's clock may be ahead for `nbf`. `exp` has no leeway: the token lives by its issuer's word. */
 const NOT_BEFORE_LEEWAY_MS = 5 * 60 * 1000;
 /** Keys tried when a token does not say which one, or several share a name. */
