@@ -58,7 +58,7 @@ async function readMemory(home: Home): Promise<Memory> {
   }
   try {
     const memory = JSON.parse(bytes) as Memory;
-    if (memory.version === 1 && Array.isArray(memory.installations)) return memory;
+    if (memory?.version === 1 && Array.isArray(memory.installations)) return memory;
   } catch {
     // Falls through: the file is not ours any more.
   }
