@@ -49,6 +49,10 @@ export const CODES = {
   ENTRY_INVALID: { meaning: "The body of a log entry is not what its kind prescribes, or is of another kind than stated.", hint: "Fetch the entry again; a log does not store such bodies." },
   ENTRY_MISMATCH: { meaning: "The log entry is of another signature, artifact, certificate or key.", hint: "The bundle was put together from parts that do not belong together." },
   ENTRY_REQUEST_INVALID: { meaning: "A request to log an entry is not of a known type, or contradicts itself.", hint: "Send one hashedRekordRequestV002 or dsseRequestV002 whose digest, signature and key belong together." },
+  // trust/
+  TRUSTED_ROOT_INVALID: { meaning: "The trusted root breaks a rule: its version, a key, a log's id, a chain or a window.", hint: "Fetch the trusted root of the installation again; do not edit it." },
+  SIGNING_CONFIG_INVALID: { meaning: "The signing config is of another version, or lacks something it must say.", hint: "Fetch the signing config of the installation again; version 0.2 is read." },
+  SERVICE_MISSING: { meaning: "The signing config asks for more services than it lists for now.", hint: "Renew the signing config, or ask the installation's operator." },
   // client/
   SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
   SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },

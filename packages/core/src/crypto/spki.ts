@@ -43,6 +43,14 @@ export function curveOfOid(dotted: string): CurveName | undefined {
   return (Object.keys(CURVE_OID) as CurveName[]).find((name) => CURVE_OID[name] === dotted);
 }
 
+/** The type of key that a SubjectPublicKeyInfo says it holds, well formed or not; undefined for one that we do not know. */
+export function keyTypeOf(spki: Uint8Array): KeyType | undefined {
+  const algorithm = openDer(spki).enter();
+  const kind = readOid(algorithm.next(TAG.oid));
+  if (kind === EC_KEY) return algorithm.nextTag === TAG.oid ? curveOfOid(readOid(algorithm.next(TAG.oid))) : undefined;
+  return kind === RSA_KEY ? "RSA" : RAW_KEYS[kind]?.type;
+}
+
 /** The parts of a key. Throws BAD_DER for malformed bytes, KEY_INVALID for a key of another kind or a weak one. */
 export function decodeSpki(spki: Uint8Array): KeyMaterial {
   const body = openDer(spki);
