@@ -141,6 +141,7 @@ test("log entries have an id, a kind and a body", () => {
   const change = (edit: (e: Loose) => unknown) => (b: Loose): unknown => edit(b.verificationMaterial.tlogEntries[0]);
   refuses("BAD_JSON", message(), change((e) => delete e.logId));
   refuses("BUNDLE_SHAPE", message(), change((e) => (e.logId.keyId = "")));
+  refuses("BUNDLE_SHAPE", message(), change((e) => (e.logId.keyId = toBase64(new Uint8Array(65)))));
   refuses("BAD_JSON", message(), change((e) => delete e.kindVersion));
   refuses("BUNDLE_SHAPE", message(), change((e) => (e.kindVersion.kind = "")));
   refuses("BUNDLE_SHAPE", message(), change((e) => (e.kindVersion.version = "9".repeat(65))));

@@ -114,6 +114,8 @@ test("sizes and roots have one spelling", () => {
 });
 
 test("refuses blank lines, carriage returns, missing lines and text behind", () => {
+  for (const wrong of ["log.lacre.example", "log.lacre.example\n1", ""]) refuses("CHECKPOINT_INVALID", () => parseCheckpoint(NOTE.replace(/^[^]*?(?=\n\n)/, wrong)));
+  refuses("CHECKPOINT_INVALID", () => parseCheckpoint(NOTE.replace("log.lacre.example\n1\n", "\n1\n")));
   for (const wrong of [NOTE.replace("\n\n", "\n\n\n"), NOTE.replace("\n1\n", "\n\n1\n"), `\n${NOTE}`, NOTE.replace("log.lacre.example\n1\n", "1\n"), NOTE.replace("\n\n", "\nextension\n\nmore\n\n")]) {
     refuses("CHECKPOINT_INVALID", () => parseCheckpoint(wrong));
   }

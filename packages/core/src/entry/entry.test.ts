@@ -224,6 +224,9 @@ test("every signature needs a verifier, every verifier that is tried a signature
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => r.verifiers.unshift(stranger))));
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => { r.verifiers[1] = stranger; })));
   admitRequest(change((r) => r.verifiers.push(stranger)));
+  const three = envelopeRequest(signers(3));
+  three.dsseRequestV002.verifiers.pop();
+  refuses("ENTRY_REQUEST_INVALID", () => admitRequest(three));
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => r.envelope.signatures.push(r.envelope.signatures[0]))));
 });
 
@@ -421,8 +424,11 @@ test("exactly one signature, as many recorded as compared", () => {
 });
 
 test("intoto 0.0.1 is read, but proves nothing of a signature", () => {
-  const body = utf8(JSON.stringify({ apiVersion: "0.0.1", kind: "intoto", spec: { content: { hash: hex256(PAYLOAD), payloadHash: hex256(PAYLOAD) }, publicKey: PEM } }));
-  const facts = decodeEntry(body, "intoto", "0.0.1");
+  const read = (spec: Loose): ReturnType<typeof decodeEntry> => decodeEntry(utf8(JSON.stringify({ apiVersion: "0.0.1", kind: "intoto", spec })), "intoto", "0.0.1");
+  const content = { hash: hex256(PAYLOAD), payloadHash: hex256(PAYLOAD) };
+  refuses("BAD_JSON", () => read({ content, publicKey: PEM, extra: 1 }));
+  refuses("BAD_JSON", () => read({ content: { ...content, extra: 1 }, publicKey: PEM }));
+  const facts = read({ content, publicKey: PEM });
   assert.deepEqual(facts.payloadHash!.value, sha256(PAYLOAD));
   refuses("ENTRY_UNSUPPORTED", () => checkEntryMatches(facts, dsseEvidence));
 });
