@@ -8,13 +8,14 @@
  */
 import { ByteReader, concat, toBase64 } from "@lacre/core/bytes";
 import { parseJson, type Json } from "@lacre/core/codec";
-import { checkSignature, sha256 } from "@lacre/core/crypto";
+import { sha256 } from "@lacre/core/crypto";
 import { admitRequest, type Admitted } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
 import { hashLeaf, type TileCoordinate } from "@lacre/core/merkle";
 import type { Log, Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 import { formatAnswer } from "./answer.ts";
+import { createVerification, type Verification } from "./verification.ts";
 
 /** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix each with 16 bits of length (C2SP tlog-tiles). */
 export const LEDGER_PERSONALITY: Personality = {
@@ -61,11 +62,12 @@ export interface LedgerServiceOptions {
 
 export function createLedgerService({ log, logId }: LedgerServiceOptions): LedgerService {
   const keyId = toBase64(logId);
+  const verification = createVerification();
   return {
     async add(body) {
       const entry = admit(body);
       // An entry that is already logged was verified when it came; its signatures need no second look.
-      if ((await log.find(LEDGER_PERSONALITY.identity(entry.body))) === undefined) verify(entry);
+      if ((await log.find(LEDGER_PERSONALITY.identity(entry.body))) === undefined) await verify(entry, verification);
       const sequenced = await log.append(entry.body);
       const receipt = await log.receipt(sequenced);
       return { index: receipt.index, duplicate: receipt.duplicate, answer: formatAnswer(entry.kind, entry.version, keyId, receipt) };
@@ -95,9 +97,9 @@ export function admit(body: Uint8Array): Admitted {
   return entry;
 }
 
-function verify(entry: Admitted): void {
+async function verify(entry: Admitted, verification: Verification): Promise<void> {
   try {
-    for (const { algorithm, key, signed, signature } of entry.checks) checkSignature(algorithm, key, signed, signature);
+    await verification.check(entry.checks);
   } catch (cause) {
     if (cause instanceof LacreError) throw new ServiceError("ENTRY_REFUSED", `invalid ${entry.kind} request`, { cause });
     throw cause;
