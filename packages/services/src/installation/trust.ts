@@ -9,13 +9,18 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { noteKeyId } from "@lacre/core/bundle";
-import { toBase64, utf8 } from "@lacre/core/bytes";
+import { utf8 } from "@lacre/core/bytes";
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, sha256, type PublicKey } from "@lacre/core/crypto";
+import {
+  encodeClientTrustConfig, encodePython3TrustConfig, encodeSigningConfig, encodeTrustedRoot, TRUSTED_ROOT_MEDIA_TYPE,
+  type CertificateAuthority, type Service, type SigningConfig, type TransparencyLog, type TrustedRoot,
+} from "@lacre/core/trust";
 import type { Facts } from "../config.ts";
 import type { Target } from "../tuf/index.ts";
 import { replaceFile, storing } from "./files.ts";
 import type { Installation } from "./installation.ts";
+import type { CertificateName } from "./layout.ts";
 
 /** Services that clients may be sent to. */
 export type Offered = "ca" | "ledger" | "tsa" | "idp";
@@ -33,16 +38,15 @@ const OPERATOR = "lacre";
 
 /** Writes the documents of an installation whose services answer at `url`. */
 export function createTrustDocuments(installation: Installation, url: string, offered: ReadonlySet<Offered>): TrustDocuments {
-  const root = trustedRoot(installation);
-  const config = signingConfig(installation, url, offered);
-  const [trustedRootText, signingConfigText] = [pretty(root), pretty(config)];
-  return {
-    trustedRoot: trustedRootText,
-    signingConfig: signingConfigText,
-    trustConfig: clientConfig(root, config),
-    python3Config: clientConfig(root, python3SigningConfig(url)),
-    targets: targets(installation, trustedRootText, signingConfigText, root),
+  const root = createTrustedRoot(installation);
+  const config = createSigningConfig(installation, url, offered);
+  const documents = {
+    trustedRoot: encodeTrustedRoot(root),
+    signingConfig: encodeSigningConfig(config),
+    trustConfig: encodeClientTrustConfig(root, config),
+    python3Config: encodePython3TrustConfig(root, config),
   };
+  return { ...documents, targets: createTargets(installation, root, documents) };
 }
 
 /** Puts the documents and the first TUF root where people find them. Files that are as they should be are not touched. */
@@ -69,29 +73,27 @@ function holds(path: string, content: string | Uint8Array): boolean {
   }
 }
 
-function trustedRoot({ facts, keys, certificates }: Installation): object {
-  const validFor = { start: facts.createdAt };
-  const instance = (baseUrl: string, key: PublicKey, keyId: Uint8Array): object => ({
-    baseUrl,
-    hashAlgorithm: "SHA2_256",
-    publicKey: { rawBytes: toBase64(key.spki), keyDetails: defaultAlgorithm(key).keyDetails, validFor },
-    logId: { keyId: toBase64(keyId) },
-  });
-  const chain = (...names: readonly (keyof typeof certificates)[]): object => ({
-    certificates: names.map((name) => ({ rawBytes: toBase64(certificates[name].der) })),
+function createTrustedRoot({ facts, keys, certificates }: Installation): TrustedRoot {
+  const window = { startMs: Date.parse(facts.createdAt), endMs: undefined };
+  const log = (origin: string, key: PublicKey, logId: Uint8Array): TransparencyLog => {
+    const { keyDetails } = defaultAlgorithm(key);
+    return { ...window, baseUrl: `http://${origin}`, name: origin, key, keyDetails, logId };
+  };
+  const authority = (kind: string, name: string, ...chain: readonly CertificateName[]): CertificateAuthority => ({
+    ...window,
+    subject: { organization: "lacre", commonName: `lacre ${kind} ${facts.id}` },
+    uri: nameOf(facts, name),
+    chain: chain.map((one) => certificates[one]),
   });
   const ledger = keys.ledger.publicKey;
   const ct = keys.ct.publicKey;
   return {
-    mediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-    tlogs: [instance(`http://${facts.ledger.origin}`, ledger, noteKeyId(facts.ledger.origin, ledger))],
-    certificateAuthorities: [
-      { subject: { organization: "lacre", commonName: `lacre authority ${facts.id}` }, uri: nameOf(facts, "ca"), certChain: chain("ca-issuing", "ca-root"), validFor },
-    ],
-    ctlogs: [instance(`http://${facts.ct.origin}`, ct, sha256(ct.spki))],
-    timestampAuthorities: [
-      { subject: { organization: "lacre", commonName: `lacre clock ${facts.id}` }, uri: nameOf(facts, "tsa"), certChain: chain("tsa", "tsa-root"), validFor },
-    ],
+    mediaType: TRUSTED_ROOT_MEDIA_TYPE,
+    tlogs: [log(facts.ledger.origin, ledger, noteKeyId(facts.ledger.origin, ledger))],
+    ctlogs: [log(facts.ct.origin, ct, sha256(ct.spki))],
+    certificateAuthorities: [authority("authority", "ca", "ca-issuing", "ca-root")],
+    timestampAuthorities: [authority("clock", "tsa", "tsa", "tsa-root")],
+    warnings: [],
   };
 }
 
@@ -100,51 +102,35 @@ function nameOf({ id }: Facts, service: string): string {
   return `http://${service}.${id}.lacre.localhost`;
 }
 
-/** An empty list is read differently by every client, and a list without its selector crashes cosign: both or neither. */
-function signingConfig({ facts }: Installation, url: string, offered: ReadonlySet<Offered>): object {
-  const service = (address: string, majorApiVersion: number): object[] => [{ url: address, majorApiVersion, validFor: { start: facts.createdAt }, operator: OPERATOR }];
+function createSigningConfig({ facts }: Installation, url: string, offered: ReadonlySet<Offered>): SigningConfig {
+  const service = (name: Offered, address: string, majorApiVersion: number): readonly Service[] =>
+    offered.has(name) ? [{ url: address, majorApiVersion, operator: OPERATOR, startMs: Date.parse(facts.createdAt), endMs: undefined }] : [];
   return {
-    mediaType: "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-    ...(offered.has("ca") && { caUrls: service(url, 1) }),
-    ...(offered.has("idp") && { oidcUrls: service(`${url}/oidc`, 1) }),
-    ...(offered.has("ledger") && { rekorTlogUrls: service(url, 2), rekorTlogConfig: { selector: "ANY" } }),
-    ...(offered.has("tsa") && { tsaUrls: service(`${url}/api/v1/timestamp`, 1), tsaConfig: { selector: "ANY" } }),
+    // 1, although clients call paths under v2.
+    caUrls: service("ca", url, 1),
+    oidcUrls: service("idp", `${url}/oidc`, 1),
+    rekorTlogUrls: service("ledger", url, 2),
+    rekorTlogConfig: { selector: "ANY" },
+    tsaUrls: service("tsa", `${url}/api/v1/timestamp`, 1),
+    tsaConfig: { selector: "ANY" },
   };
 }
 
-/** The form that sigstore-python 3 reads inside a client trust config, and nothing else does. */
-function python3SigningConfig(url: string): object {
-  return {
-    mediaType: "application/vnd.dev.sigstore.signingconfig.v0.1+json",
-    caUrl: url,
-    oidcUrl: `${url}/oidc`,
-    tlogUrls: [url],
-    tsaUrls: [`${url}/api/v1/timestamp`],
-  };
-}
-
-function clientConfig(root: object, config: object): string {
-  return pretty({ mediaType: "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json", trustedRoot: root, signingConfig: config });
-}
-
-function targets(installation: Installation, trusted: string, signing: string, root: object): Map<string, Target> {
+function createTargets(installation: Installation, root: TrustedRoot, documents: Pick<TrustDocuments, "trustedRoot" | "signingConfig">): Map<string, Target> {
   const { facts, keys, certificates } = installation;
   const legacy = (usage: string, uri: string): Pick<Target, "custom"> => ({ custom: { sigstore: { usage, status: "Active", uri } } });
   const publicKey = (key: PublicKey): Uint8Array => utf8(formatPem("PUBLIC KEY", key.spki));
-  const certificate = (name: keyof typeof certificates): Uint8Array => utf8(formatPem("CERTIFICATE", certificates[name].der));
-  const out = new Map<string, Target>([
-    ["trusted_root.json", { bytes: utf8(trusted) }],
-    ["signing_config.v0.2.json", { bytes: utf8(signing) }],
+  const certificate = (name: CertificateName): Uint8Array => utf8(formatPem("CERTIFICATE", certificates[name].der));
+  const targets = new Map<string, Target>([
+    ["trusted_root.json", { bytes: utf8(documents.trustedRoot) }],
+    ["signing_config.v0.2.json", { bytes: utf8(documents.signingConfig) }],
     ["rekor.pub", { bytes: publicKey(keys.ledger.publicKey), ...legacy("Rekor", `http://${facts.ledger.origin}`) }],
     ["ctfe.pub", { bytes: publicKey(keys.ct.publicKey), ...legacy("CTFE", `http://${facts.ct.origin}`) }],
     ["fulcio_v1.crt.pem", { bytes: certificate("ca-root"), ...legacy("Fulcio", nameOf(facts, "ca")) }],
     ["fulcio_intermediate_v1.crt.pem", { bytes: certificate("ca-issuing"), ...legacy("Fulcio", nameOf(facts, "ca")) }],
   ]);
   // For policy-controller, whose trust roots refuse a log key that is not ECDSA. Without such a log there is no such root.
-  if (keys.ledger.publicKey.type === "P-256") out.set("trusted_root.v1.json", { bytes: utf8(pretty(root)) });
-  return out;
-}
-
-function pretty(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  const tlogs = root.tlogs.filter(({ key }) => key.type.startsWith("P-"));
+  if (tlogs.length > 0) targets.set("trusted_root.v1.json", { bytes: utf8(encodeTrustedRoot({ ...root, tlogs })) });
+  return targets;
 }
