@@ -15,6 +15,8 @@ export interface Signed {
   readonly algorithm: Algorithm;
   /** The statement in the payload, if it is one. */
   readonly statement: Statement | undefined;
+  /** Names of the artifact's digests that this rests on. */
+  readonly compared: readonly HashName[];
 }
 
 /** J: algorithm, encoding, signature, statement. */
@@ -43,17 +45,20 @@ export function proveSignature(evidence: Evidence, rules: Rules, bundle: Bundle,
       if (rules.predicateType === undefined) return;
       throw new LacreError("PREDICATE_MISMATCH", "the bundle holds no statement", { expected: rules.predicateType, found: "a message signature" });
     }, () => "no statement required");
-    return { algorithm, statement: undefined };
+    return { algorithm, statement: undefined, compared: [algorithm.hash] };
   }
   evidence.skip("J4", "not applicable: no message signature");
   evidence.skip("J7", "not applicable: the payload was at hand");
   const encoded = pae(content.payloadType, content.payload);
   const algorithm = evidence.prove("J5", () => checkWithAny(allowed, key, { message: encoded }, content.signature), (used) => used.keyDetails);
   const statement = evidence.guard("J6", () => readStatement(rules, content.payloadType, content.payload));
-  if (rules.checkClaims) evidence.prove("J6", () => checkSubjects(statement, digests), (name) => name);
-  else evidence.assume("J6", "the policy does not compare subjects with an artifact");
   evidence.pass("J8", `${content.payload.length} bytes`);
-  return { algorithm, statement };
+  if (!rules.checkClaims) {
+    evidence.assume("J6", "the policy does not compare subjects with an artifact");
+    return { algorithm, statement, compared: [] };
+  }
+  const { compared } = evidence.prove("J6", () => checkSubjects(statement, digests), (match) => `${match.subject} by ${match.compared.join(", ")}`);
+  return { algorithm, statement, compared };
 }
 
 /** J4, the part that costs nothing: the digest that a message signature states is the artifact's. Never what is verified. */
@@ -125,7 +130,7 @@ const SUBJECT_HASHES: readonly HashName[] = ["sha256", "sha384", "sha512"];
 
 // J6, second half: some subject is this artifact. SHA-1 and others never count; a subject whose digests contradict one
 // another is about nothing.
-function checkSubjects(statement: Statement | undefined, digests: Digests | undefined): string {
+function checkSubjects(statement: Statement | undefined, digests: Digests | undefined): { readonly subject: string; readonly compared: readonly HashName[] } {
   if (digests === undefined) throw new LacreError("ARTIFACT_MISSING", "the statement cannot be compared without the artifact");
   if (statement === undefined) throw new LacreError("STATEMENT_INVALID", "a payload of this type says nothing about an artifact", { expected: IN_TOTO });
   let isComparable = false;
@@ -136,7 +141,7 @@ function checkSubjects(statement: Statement | undefined, digests: Digests | unde
       return stated === undefined || actual === undefined ? [] : [{ name, isEqual: isHexOf(stated, actual) }];
     });
     if (pairs.length > 0) isComparable = true;
-    if (pairs.length > 0 && pairs.every((pair) => pair.isEqual)) return `${subject.name ?? "unnamed subject"} by ${pairs.map((pair) => pair.name).join(", ")}`;
+    if (pairs.length > 0 && pairs.every((pair) => pair.isEqual)) return { subject: subject.name ?? "unnamed subject", compared: pairs.map((pair) => pair.name) };
   }
   const found = statement.subjects.slice(0, 5).map(({ name, digests: stated }) => `${name ?? "unnamed"} ${[...stated].map(([hash, value]) => `${hash}:${value}`).join(" ")}`).join(", ");
   if (!isComparable) {

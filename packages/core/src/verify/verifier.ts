@@ -164,8 +164,7 @@ function judge(evidence: Evidence, rules: Rules, { anchors, leaves, needed, root
 
   // J: that this is what was signed.
   const signed = proveSignature(evidence, rules, bundle, key, digests, known);
-  // What was not compared is not told.
-  return { bundle, digests: bundle.content.kind === "message" || rules.checkClaims ? digests : undefined, times, entries, key, signer, signed };
+  return { bundle, digests, times, entries, key, signer, signed };
 }
 
 // C: proved when the root was decoded; here is said what that rests on.
@@ -222,15 +221,22 @@ function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, 
     if (missing.length > 0) evidence.fail("K1", new LacreError("STEP_MISSING", "a required step left no record", { expected: missing.join(", ") }));
     else for (const id of ["K1", "K2", "K3"] as const) evidence.pass(id);
   }
+  // Told before the rows are read: what goes wrong in telling is on record like everything else.
+  let told: ReturnType<typeof tell> | undefined;
+  try {
+    told = proved === undefined ? undefined : tell(proved);
+  } catch (error) {
+    evidence.fail("K4", internal(error));
+  }
   const checks = evidence.checks();
-  const isVerified = proved !== undefined && checks.every(({ status }) => status !== "fail" && status !== "unknown");
+  const isVerified = told !== undefined && checks.every(({ status }) => status !== "fail" && status !== "unknown");
   return {
     schema: VERDICT_SCHEMA,
     outcome: isVerified ? "verified" : "refused",
     checks,
     warnings: evidence.warnings,
     ...(trustedRoot === undefined ? undefined : { trustedRoot }),
-    ...(isVerified ? tell(proved) : undefined),
+    ...(isVerified ? told : undefined),
   };
 }
 
@@ -244,7 +250,7 @@ function tell({ bundle, digests, times, entries, key, signer, signed }: Proved):
     algorithm: signed.algorithm.keyDetails,
     times: times.map(({ timeMs, kind, source }) => ({ timeMs, kind, source })),
     logEntries: entries,
-    ...(digests === undefined ? undefined : { artifact: tellArtifact(digests) }),
+    ...(digests === undefined ? undefined : { artifact: tellArtifact(digests, signed) }),
     ...(content.kind === "dsse" ? { payloadType: content.payloadType, payload: toBase64(content.payload) } : undefined),
     ...(statement === undefined ? undefined : {
       subjects: statement.subjects.map(({ name, digests: stated }) => ({ ...(name === undefined ? undefined : { name }), digests: Object.fromEntries(stated) })),
@@ -254,10 +260,9 @@ function tell({ bundle, digests, times, entries, key, signer, signed }: Proved):
   };
 }
 
-// At least one digest, so that a verdict says what it is about.
-function tellArtifact(digests: Digests): Readonly<Record<string, string>> {
-  if (digests.names.length === 0) digests.find("sha256");
-  return Object.fromEntries(digests.names.map((name) => [name, toHex(digests.get(name))]));
+// The digests that the proof rests on, and no other that came along.
+function tellArtifact(digests: Digests, { compared }: Signed): Readonly<Record<string, string>> {
+  return Object.fromEntries(compared.map((name) => [name, toHex(digests.get(name))]));
 }
 
 function tellIdentity({ identity: { san, issuer, claims } }: Signer): VerdictIdentity {
