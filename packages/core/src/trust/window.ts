@@ -15,9 +15,14 @@ export interface Window {
 
 const FORM = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$/;
 
+// The years 1 to 9999, as protobuf's Timestamp has them.
+const FIRST_MS = -62_135_596_800_000;
+const AFTER_LAST_MS = 253_402_300_800_000;
+
 /**
- * Milliseconds since 1970 of an RFC 3339 timestamp; digits below the millisecond become a fraction. Throws BAD_JSON for
- * other forms and for dates that do not exist (a 60th second among them, which protobuf has no form for either).
+ * Milliseconds since 1970 of an RFC 3339 timestamp; digits below the millisecond become a fraction, those below the
+ * microsecond are dropped. Throws BAD_JSON for other forms and for dates that do not exist (a 60th second among them,
+ * which protobuf has no form for either).
  */
 export function parseTime(text: string): number {
   const match = FORM.exec(text);
@@ -31,8 +36,11 @@ export function parseTime(text: string): number {
   const exact = whole.getUTCMonth() === month - 1 && whole.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
   const offset = 60 * Number(offsetHours ?? 0) + Number(offsetMinutes ?? 0);
   if (!exact || Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59) throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
-  const milliseconds = fraction === undefined ? 0 : Number(fraction.padEnd(9, "0")) / 1e6;
-  return whole.getTime() + milliseconds - (sign === "-" ? -offset : offset) * 60_000;
+  // Microseconds are what a double still tells apart next to today's date; the rest is cut, never rounded up.
+  const milliseconds = fraction === undefined ? 0 : Number(fraction.slice(0, 6).padEnd(6, "0")) / 1000;
+  const timeMs = whole.getTime() + milliseconds - (sign === "-" ? -offset : offset) * 60_000;
+  if (timeMs < FIRST_MS || timeMs >= AFTER_LAST_MS) throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
+  return timeMs;
 }
 
 /** The RFC 3339 timestamp of a moment, in UTC, with as many digits below the second as it needs (none, three or six). */
