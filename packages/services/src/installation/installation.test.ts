@@ -210,7 +210,7 @@ test("the trusted root has the form that every client reads, and does not depend
   assert.deepEqual([new URL(ledger.baseUrl).host, ledger.publicKey.keyDetails, key.spki.length], [installation.facts.ledger.origin, "PKIX_ED25519", 44]);
   assert.deepEqual(Buffer.from(ledger.logId.keyId, "base64"), Buffer.from(noteKeyId(installation.facts.ledger.origin, key)));
   assert.equal(root.ctlogs[0].publicKey.keyDetails, "PKIX_ECDSA_P256_SHA_256");
-  const raw = (chain: any): string[] => chain.certChain.certificates.map((one: any) => one.rawBytes);
+  const raw = (authority: { certChain: { certificates: { rawBytes: string }[] } }): string[] => authority.certChain.certificates.map((one) => one.rawBytes);
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   const { certificates } = installation;
   assert.deepEqual(raw(root.certificateAuthorities[0]), [base64(certificates["ca-issuing"].der), base64(certificates["ca-root"].der)]);

@@ -67,7 +67,7 @@ function request(data: Uint8Array, by: Signer = p256): { hashedRekordRequestV002
     },
   };
 }
-function dsse(payload: Uint8Array, payloadType = "application/vnd.in-toto+json"): object {
+function dsse(payload: Uint8Array, payloadType = "application/vnd.in-toto+json"): { dsseRequestV002: { envelope: object; verifiers: object[] } } {
   const sig = base64(sign("sha256", pae(payloadType, payload), p256.privateKey));
   return {
     dsseRequestV002: {
@@ -232,8 +232,8 @@ test("hostile and wrong requests are 400 in the words of the original", async ()
     ["array", [], "invalid type, must be either hashedrekord or dsse"],
     ["another type", { intotoRequest: {} }, "invalid type, must be either hashedrekord or dsse"],
     ["both types", { ...good, ...dsse(Buffer.from("{}")) }, INVALID],
-    ["dsse without verifiers", { dsseRequestV002: { ...(dsse(Buffer.from("{}")) as any).dsseRequestV002, verifiers: [] } }, "invalid dsse request"],
-    ["dsse of another payload", { dsseRequestV002: { ...(dsse(Buffer.from("{}")) as any).dsseRequestV002, envelope: (dsse(Buffer.from("[]")) as any).dsseRequestV002.envelope, verifiers: [{ publicKey: { rawBytes: base64(otherKey) }, keyDetails: p256.keyDetails }] } }, "invalid dsse request"],
+    ["dsse without verifiers", { dsseRequestV002: { ...dsse(Buffer.from("{}")).dsseRequestV002, verifiers: [] } }, "invalid dsse request"],
+    ["dsse of another payload", { dsseRequestV002: { ...dsse(Buffer.from("{}")).dsseRequestV002, envelope: dsse(Buffer.from("[]")).dsseRequestV002.envelope, verifiers: [{ publicKey: { rawBytes: base64(otherKey) }, keyDetails: p256.keyDetails }] } }, "invalid dsse request"],
   ];
   const size = log.health().committed;
   for (const [name, body, message] of cases) {

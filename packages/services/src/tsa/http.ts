@@ -12,7 +12,7 @@ import type { ClockService } from "./service.ts";
 /** Mounts `/api/v1/timestamp`, its certificate chain, and `/ping`. */
 export function registerTsa(app: FastifyInstance, service: ClockService): void {
   // An over-size body is 400 here, as clients know it, not 413.
-  const errorHandler = async (error: Error & { code?: string }): Promise<never> => {
+  const errorHandler = (error: Error & { code?: string }): never => {
     throw error.code === "FST_ERR_CTP_BODY_TOO_LARGE" ? new ServiceError("BAD_REQUEST", TOO_LARGE) : error;
   };
   app.post("/api/v1/timestamp", { bodyLimit: DER_LIMIT, config: { errors: "tsa" }, errorHandler }, (request, reply) => {

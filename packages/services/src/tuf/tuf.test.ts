@@ -262,11 +262,11 @@ test("keys are in the one spelling that every client accepts", async () => {
   const service = open(folder());
   service.publish(targets("one"));
   const { signed } = await json(service, "root.json");
-  for (const key of Object.values<any>(signed.keys)) {
+  for (const key of Object.values<{ keytype: string; scheme: string; keyval: { public: string } }>(signed.keys)) {
     assert.deepEqual([key.keytype, key.scheme], ["ecdsa", "ecdsa-sha2-nistp256"]);
     assert.match(key.keyval.public, /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{64}\n[A-Za-z0-9+/=]+\n-----END PUBLIC KEY-----\n$/);
   }
   assert.equal(signed.consistent_snapshot, true);
-  assert.deepEqual(Object.values<any>(signed.roles).map((role) => [role.threshold, role.keyids.length]), [[1, 1], [1, 1], [1, 1], [1, 1]]);
+  assert.deepEqual(Object.values<{ threshold: number; keyids: string[] }>(signed.roles).map((role) => [role.threshold, role.keyids.length]), [[1, 1], [1, 1], [1, 1], [1, 1]]);
   service.close();
 });
