@@ -166,7 +166,23 @@ test("refuses hashes of another length", () => {
   refuses(() => inclusionRoot(h, { ...claim, proof: [new Uint8Array(0)] }));
 });
 
+test("the number of hashes is checked by itself, not only through the root they lead to", () => {
+  const x = LEAVES[9]!;
+  const [l0, l1, l2, l3] = LEAVES as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  // Roots made to fit proofs of the wrong length.
+  refuses(() => checkInclusion(h, { index: 0n, size: 1n, leafHash: l0, proof: [x], root: hashNode(h, x, l0) }));
+  refuses(() => checkInclusion(h, { index: 1n, size: 2n, leafHash: l1, proof: [l0, x], root: hashNode(h, x, hashNode(h, l0, l1)) }));
+  refuses(() => checkInclusion(h, { index: 0n, size: 2n, leafHash: l0, proof: [], root: l0 }));
+  const proof = [l2, l3, hashNode(h, l0, l1)];
+  checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: ROOTS[3]!, newRoot: ROOTS[4]!, proof });
+  refuses(() => checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: hashNode(h, x, ROOTS[3]!), newRoot: hashNode(h, x, ROOTS[4]!), proof: [...proof, x] }));
+  refuses(() => checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: ROOTS[3]!, newRoot: ROOTS[4]!, proof: [] }));
+  refuses(() => checkConsistency(h, { oldSize: 1n, newSize: 2n, oldRoot: l0, newRoot: l0, proof: [] }));
+});
+
 test("refuses a tree that shrinks", () => {
+  refuses(() => checkConsistency(h, { oldSize: 2n, newSize: 1n, oldRoot: ROOTS[2]!, newRoot: ROOTS[2]!, proof: [] }));
+  refuses(() => checkConsistency(h, { oldSize: -1n, newSize: 1n, oldRoot: ROOTS[1]!, newRoot: ROOTS[1]!, proof: [ROOTS[1]!] }));
   refuses(() => checkConsistency(h, { oldSize: 2n, newSize: 1n, oldRoot: ROOTS[2]!, newRoot: ROOTS[1]!, proof: [] }));
   refuses(() => checkConsistency(h, { oldSize: -1n, newSize: 1n, oldRoot: ROOTS[0]!, newRoot: ROOTS[1]!, proof: [] }));
 });
