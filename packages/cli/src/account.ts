@@ -7,8 +7,8 @@ import { decidingCheck, type Verdict } from "@lacre/core/verify";
 import { plain, type Terminal } from "./terminal.ts";
 
 /** The lines for one artifact. `stream` decides about colour. */
-export function describeVerdict(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
-  return verdict.outcome === "verified" ? describeVerified(terminal, stream, name, verdict) : describeRefused(terminal, stream, name, verdict);
+export function describeVerdict(terminal: Terminal, stream: "stdout" | "stderr", name: string, bundle: string, verdict: Verdict): string {
+  return verdict.outcome === "verified" ? describeVerified(terminal, stream, name, verdict) : describeRefused(terminal, stream, name, bundle, verdict);
 }
 
 function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
@@ -26,19 +26,32 @@ function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name:
   if (verdict.predicateType !== undefined) row("states", verdict.predicateType);
   describeRoot(verdict, row);
   for (const warning of verdict.warnings) row("warning", warning);
-  for (const check of verdict.checks) if (check.status === "assumed" && !QUIET.has(check.id)) row("not checked", `${check.id} ${check.name}: ${check.evidence ?? "waived"}`);
+  for (const [evidence, ids] of listAssumed(verdict)) row("not checked", `${ids.join(", ")}: ${evidence}`);
   return lines.join("\n");
 }
 
 /** Assumptions that every verification makes and nobody needs to be told. */
 const QUIET = new Set(["C7"]);
 
-function describeRefused(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
+/** What was waived, by reason. */
+function listAssumed(verdict: Verdict): ReadonlyMap<string, readonly string[]> {
+  const reasons = new Map<string, string[]>();
+  for (const { id, status, evidence = "waived" } of verdict.checks) {
+    if (status !== "assumed" || QUIET.has(id)) continue;
+    const ids = reasons.get(evidence);
+    if (ids === undefined) reasons.set(evidence, [id]);
+    else ids.push(id);
+  }
+  return reasons;
+}
+
+function describeRefused(terminal: Terminal, stream: "stdout" | "stderr", name: string, bundle: string, verdict: Verdict): string {
   const check = decidingCheck(verdict);
   const lines = [`${terminal.style(stream, ["red", "bold"], "REFUSED")}  ${plain(name)}`];
   const row = (label: string, value: string | undefined): void => {
     if (value !== undefined) lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
   };
+  row("seal", bundle);
   row("check", check === undefined ? "none was reached" : `${check.id}: ${check.name}`);
   row("reason", check === undefined ? undefined : `${check.message ?? "not proved"}${check.code === undefined ? "" : ` [${check.code}]`}`);
   row("expected", check?.expected);

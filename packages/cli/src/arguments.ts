@@ -27,6 +27,8 @@ export interface FlagShape {
 
 export interface NormalLine {
   readonly inputs: readonly string[];
+  /** Undefined where help is asked for. */
+  readonly operands?: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -137,7 +139,7 @@ export function normalize(
   for (const [flag, given] of values) {
     for (const value of given) inputs.push(flag.takesValue ? `--${flag.name}=${escapeValue(value)}` : `--${flag.name}=${value}`);
   }
-  return { inputs: [...inputs, "--", ...operands.map(escapeValue)], warnings };
+  return { inputs: [...inputs, "--", ...operands.map(escapeValue)], operands, warnings };
 }
 
 function readBoolean(spelled: string, value: string): "true" | "false" {

@@ -46,7 +46,7 @@ export async function checkAll(context: Context, options: CheckOptions): Promise
       const verdict = await checkOne(context, verifier, options, bundles, artifact);
       if (options.asJson) context.terminal.result(JSON.stringify(verdict));
       else {
-        const account = describeVerdict(context.terminal, options.stream, name, verdict);
+        const account = describeVerdict(context.terminal, options.stream, name, options.bundlePath, verdict);
         if (verdict.outcome === "refused") context.terminal.complain(account);
         else if (options.stream === "stderr") context.terminal.say(account);
         else if (!context.terminal.isQuiet) context.terminal.result(account);

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { CliError } from "./errors.ts";
 import { login, type LoginOptions } from "./login.ts";
-import { createWorld } from "./testing.ts";
+import { createWorld } from "../../../test/cli/world.ts";
 
 const KEYS = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const FOREIGN = generateKeyPairSync("rsa", { modulusLength: 2048 });

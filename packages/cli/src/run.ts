@@ -56,6 +56,7 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
     if (verb !== undefined) {
       const line = normalize(rest, verb.shapes, verb.isCosign ? world.env : {});
       for (const warning of line.warnings) world.terminal.warn(warning);
+      if (line.operands !== undefined) verb.checkOperands(line.operands);
       inputs = [name, ...line.inputs];
     }
     const parser: StricliProcess = { ...world.process, env: { STRICLI_NO_COLOR: "1" } };

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Matcher } from "@lacre/core/verify";
 import { CliError } from "./errors.ts";
 import { isAnchored, readSigners, refuseSigners, type SignerFlags } from "./signers.ts";
-import { createWorld } from "./testing.ts";
+import { createWorld } from "../../../test/cli/world.ts";
 
 const NOTHING = Object.fromEntries(
   ["", "Regexp"].flatMap((end) => [`certificateIdentity${end}`, `certificateOidcIssuer${end}`]).concat(["Trigger", "Sha", "Name", "Repository", "Ref"].map((end) => `certificateGithubWorkflow${end}`)).map((name) => [name, undefined]),

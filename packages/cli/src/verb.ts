@@ -71,6 +71,8 @@ export interface Verb {
   readonly shapes: readonly FlagShape[];
   /** Whether `COSIGN_<FLAG>` counts for it. */
   readonly isCosign: boolean;
+  /** Throws USAGE when there are too few operands or too many. */
+  readonly checkOperands: (given: readonly string[]) => void;
   readonly command: Command<Context & CommandContext>;
 }
 
@@ -108,7 +110,6 @@ export function defineVerb<T extends FlagTable>(definition: VerbDefinition<T>): 
   };
   const run = async (context: Context, flags: FlagValues<T>, given: readonly string[]): Promise<number | void> => {
     checkChoices(definition.flags, flags);
-    checkOperands(operands, given);
     return definition.run(context, flags, given);
   };
   const command = buildCommand({
@@ -120,7 +121,7 @@ export function defineVerb<T extends FlagTable>(definition: VerbDefinition<T>): 
       await run(this, flags, given).then((status) => this.end(status ?? 0), (error: unknown) => this.fail(error));
     },
   }) as unknown as Verb["command"];
-  return { shapes, isCosign: definition.isCosign ?? false, command };
+  return { shapes, isCosign: definition.isCosign ?? false, checkOperands: (given) => checkOperands(operands, given), command };
 }
 
 function parameterOf(flag: Flag): object {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A world for tests: a terminal that records, an environment that is given. */
-import type { Context } from "./context.ts";
-import { Terminal } from "./terminal.ts";
+/** A world for tests of the command: a terminal that records, an environment that is given. */
+import type { Context } from "../../packages/cli/src/context.ts";
+import { Terminal } from "../../packages/cli/src/terminal.ts";
 
 export interface World {
   readonly context: Context;
