@@ -13,7 +13,7 @@ import { LacreError } from "@lacre/core/errors";
 import { type Certificate, decodeCertificate } from "@lacre/core/x509";
 import { type ConfigFile, defaultSettings, type Facts, parseConfig, type Settings } from "../config.ts";
 import { ServiceError } from "../errors.ts";
-import { createFileLock, systemCode } from "../store/index.ts";
+import { createFileLock, storageFailure, systemCode } from "../store/index.ts";
 import { createFiles } from "./creation.ts";
 import { readWhole, storing } from "./files.ts";
 import { keyTypeOf, readKey, type StoredKey } from "./keys.ts";
@@ -88,13 +88,11 @@ function readSettings(path: string): ConfigFile["settings"] {
 /** Ours or empty, existing, writable. Leaves nothing in a directory that it refuses. */
 function prepareDirectory({ dir, config, creating }: Layout): void {
   try {
-    mkdirSync(dir, { recursive: true });
+    makeDirectory(dir);
   } catch (cause) {
     const code = systemCode(cause);
     if (code === "EEXIST" || code === "ENOTDIR") throw new ServiceError("DIRECTORY_UNWRITABLE", "The path of the data directory is a file", { detail: dir, cause });
-    storing(`making ${dir}`, () => {
-      throw cause;
-    });
+    throw storageFailure(`making ${dir}`, cause);
   }
   const names = storing(`reading ${dir}`, () => readdirSync(dir));
   const known = existsSync(config) || existsSync(creating) || names.every((name) => name.startsWith("lock"));
@@ -103,6 +101,16 @@ function prepareDirectory({ dir, config, creating }: Layout): void {
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail: dir, cause });
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    // On a read-only file system the recursive form says "no such file"; the plain one says what it is.
+    mkdirSync(path);
   }
 }
 
