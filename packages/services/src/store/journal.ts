@@ -16,12 +16,14 @@
  *
  * A failed write for lack of space leaves the store as it was (DISK_FULL). Any other failure, and every failed sync, ends
  * the writer for good (STORE_FAILED): what the kernel then still shows may not be on the disk (I7).
+ *
+ * Tokens are of this process: a second process is kept out by the directory's lock, which its owner must hold.
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ServiceError } from "../errors.ts";
 import { checkChain, conflict, lastState, sameState, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "./commit.ts";
-import { isDiskFull, storageFailure, type FileSystem, type OpenFile } from "./filesystem.ts";
+import { ensureDirectory, isDiskFull, storageFailure, type FileSystem, type OpenFile } from "./filesystem.ts";
 import { BLOCK, decodeFrame, encodeFrame, encodeHeader, frameLength, type SegmentMark } from "./frame.ts";
 
 export interface JournalOptions {
@@ -141,16 +143,16 @@ class Journal {
     const numbers = (await this.#numbers()).toReversed();
     this.#nextNumber = (numbers[0] ?? 0) + 1;
     for (const number of numbers) {
-      const segment = await this.#read(number);
       const newer = segments[0];
+      // Numbers grow by one between segments that continue one another; unused prepared ones come only at the end.
+      if (newer !== undefined && (newer.fresh || newer.number !== number + 1)) break;
+      const segment = await this.#read(number);
       if (segment === undefined) {
         if (newer !== undefined) throw this.#damaged(`segment ${number} has lost its base`);
         continue;
       }
-      if (newer !== undefined) {
-        // Numbers grow by one between segments that continue one another; unused prepared ones come only at the end.
-        if (newer.fresh || newer.number !== number + 1) break;
-        if (!sameState(lastState(segment.base, segment.commits), newer.base)) throw this.#damaged(`segment ${newer.number} does not continue segment ${number}`);
+      if (newer !== undefined && !sameState(lastState(segment.base, segment.commits), newer.base)) {
+        throw this.#damaged(`segment ${newer.number} does not continue segment ${number}`);
       }
       segments.unshift(segment);
     }
@@ -193,7 +195,7 @@ class Journal {
     const path = this.#path(nameOf(mark.number));
     const older = await this.#numbers();
     try {
-      await this.#fs.makeDirectory(this.#directory);
+      await ensureDirectory(this.#fs, this.#directory);
       await this.#fs.remove(`${path}.tmp`);
       const file = await this.#fs.open(`${path}.tmp`, "create");
       const filled = Math.min(offset + AHEAD, Math.max(offset, this.#segmentBytes));
@@ -204,7 +206,9 @@ class Journal {
       await this.#active?.file.close();
       this.#active = { mark, file, offset, filled, filling: undefined };
     } catch (cause) {
-      throw this.#fail(`writing ${path}`, cause);
+      const failure = this.#fail(`writing ${path}`, cause);
+      // At a start the operator needs to hear the reason, not only that this writer is done for.
+      throw isDiskFull(cause) ? storageFailure(`writing ${path}`, cause) : failure;
     }
     for (const number of older) await this.#fs.remove(this.#path(nameOf(number)));
     for (const name of await this.#fs.list(this.#directory)) if (name.endsWith(".tmp")) await this.#fs.remove(this.#path(name));
