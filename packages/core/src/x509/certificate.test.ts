@@ -9,8 +9,8 @@ import { der } from "../codec/index.ts";
 import { defaultAlgorithm, generateKey, type KeyType } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "./certificate.ts";
-import { encodeExtension, extendedKeyUsage, EXTENSION, keyUsage, subjectAltName, subjectKeyId, type KeyUsage } from "./extensions.ts";
-import { answers, authority, cases, clock, crafted, damaged, file, haveVectors, HOUR, issue, keyOf, NOW, openssl, raw, refuses, root, serial, signer } from "./fixture.test.ts";
+import { basicConstraints, encodeExtension, extendedKeyUsage, EXTENSION, keyUsage, subjectAltName, subjectKeyId, type KeyUsage } from "./extensions.ts";
+import { answers, authority, cases, clock, crafted, damaged, file, haveVectors, HOUR, issue, keyOf, NOW, openssl, raw, refuses, root, serial, signer, stuffed, withExtensions } from "./fixture.test.ts";
 import { EMPTY_NAME, prepareCertificate, rootFields, signUnsigned } from "./issue.ts";
 import { encodeName } from "./name.ts";
 
@@ -236,6 +236,17 @@ test("no damage to a certificate gets past decoding as anything but an answer", 
     refuses(() => decodeCertificate(concat(certificate.der, Uint8Array.of(0))), "BAD_DER");
     refuses(() => decodeCertificate(certificate.der.subarray(0, -1)), "BAD_DER");
   }
+});
+
+test("refuses one value too many, wherever it stands", () => {
+  const altNames = der.sequence(der.context(0, der.oid("1.3.6.1.4.1.57264.1.7"), der.context(0, der.utf8String("ada!x"))), der.context(4, encodeName({ CN: "x" })));
+  const { certificate } = signer(authority(root()), withExtensions({ oid: EXTENSION.subjectAltName, critical: true, value: altNames }, basicConstraints(true, 1)));
+  let count = 0;
+  for (const bytes of stuffed(certificate.der)) {
+    count++;
+    assert.throws(() => decodeCertificate(bytes).publicKey, (error) => error instanceof LacreError, toHex(bytes));
+  }
+  assert.ok(count > 30, `${count}`);
 });
 
 test("any bytes are an answer", () => {

@@ -74,7 +74,13 @@ export function decodeSignedData(whole: Uint8Array): SignedData {
   const version = der.readSmall(fields.next(TAG.integer));
   if (version < 1 || version > 5) throw invalid("SignedData is of an unknown version", `${version}`);
   const digests = fields.enter(TAG.set);
-  while (!digests.done) digests.next(TAG.sequence);
+  // Announced for readers that hash while they read; which hash was used the SignerInfo says.
+  while (!digests.done) {
+    const algorithm = digests.enter();
+    algorithm.next(TAG.oid);
+    if (!algorithm.done) algorithm.next();
+    algorithm.end();
+  }
   const encapsulated = fields.enter();
   const contentType = der.readOid(encapsulated.next(TAG.oid));
   const content = encapsulated.enter(der.contextTag(0));

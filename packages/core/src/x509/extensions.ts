@@ -164,7 +164,8 @@ const URI = der.contextTag(6, false);
 const IP = der.contextTag(7, false);
 const UNSUPPORTED: readonly number[] = [der.contextTag(3), der.contextTag(5), der.contextTag(8, false)];
 
-function readGeneralName(name: der.Der): GeneralName {
+/** One GeneralName (RFC 5280 section 4.2.1.6). Throws BAD_DER. */
+export function readGeneralName(name: der.Der): GeneralName {
   const { tag, content } = name;
   if (tag === EMAIL) return { kind: "email", value: der.readAscii(content) };
   if (tag === URI) return { kind: "uri", value: der.readAscii(content) };

@@ -162,6 +162,33 @@ export function* damaged(bytes: Uint8Array): Generator<Uint8Array> {
   yield Uint8Array.from({ length: 60_000 }, (_, at) => (at % 2 === 0 ? 0x30 : 0x80));
 }
 
+const CONSTRUCTED = 0x20;
+
+/**
+ * Each way of putting one more value (NULL) at the end of a constructed value, lengths adjusted all the way up, also
+ * inside OCTET STRINGs that hold DER. A decoder that asks every value to end must refuse them all.
+ */
+export function* stuffed(bytes: Uint8Array): Generator<Uint8Array> {
+  const { tag, content } = der.decodeDer(bytes);
+  const inner = tag === der.TAG.octetString ? valuesOf(content) : (tag & CONSTRUCTED) === 0 ? undefined : valuesOf(content);
+  if (inner === undefined) return;
+  if (tag !== der.TAG.octetString) yield der.der(tag, content, der.nil());
+  for (const [at, value] of inner.entries()) {
+    for (const changed of stuffed(value)) yield der.der(tag, ...inner.slice(0, at), changed, ...inner.slice(at + 1));
+  }
+}
+
+function valuesOf(content: Uint8Array): readonly Uint8Array[] | undefined {
+  const reader = new der.DerReader(content);
+  const values: Uint8Array[] = [];
+  try {
+    while (!reader.done) values.push(reader.next().whole);
+    return values;
+  } catch {
+    return undefined;
+  }
+}
+
 const scratch = mkdtempSync(join(tmpdir(), "lacre-x509-"));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 let files = 0;

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { concat, toHex } from "../bytes/index.ts";
 import { der } from "../codec/index.ts";
 import { defaultAlgorithm, signMessage } from "../crypto/index.ts";
-import { answers, damaged, file, keyOf, openssl, refuses, scratchPath } from "./fixture.test.ts";
+import { LacreError } from "../errors.ts";
+import { answers, damaged, file, keyOf, openssl, refuses, scratchPath, stuffed } from "./fixture.test.ts";
 import { EMPTY_NAME, signUnsigned } from "./issue.ts";
 import { encodeName, formatName } from "./name.ts";
 import { checkRequest, decodeRequest, prepareRequest } from "./request.ts";
@@ -78,6 +79,19 @@ test("weak keys are refused (RSA of 1024 bits, curves outside the table)", () =>
     openssl("req", "-new", "-newkey", ...kind, "-nodes", "-subj", "/O=x", "-keyout", scratchPath("key"), "-outform", "der", "-out", out);
     refuses(() => decodeRequest(new Uint8Array(readFileSync(out))), "KEY_INVALID");
   }
+});
+
+test("refuses one value too many, wherever it stands", () => {
+  const attribute = der.sequence(der.oid("1.2.840.113549.1.9.14"), der.setOf(der.octets(Uint8Array.of(1))));
+  const good = crafted({ subject: encodeName({ CN: "ada" }), attributes: der.context(0, attribute) });
+  decodeRequest(good);
+  // What an attribute holds is nobody's business: its SET is passed over.
+  const set = der.setOf(der.octets(Uint8Array.of(1)));
+  for (const bytes of stuffed(good)) {
+    if (toHex(bytes).includes(toHex(der.der(der.TAG.set, der.octets(Uint8Array.of(1)), der.nil())))) continue;
+    assert.throws(() => decodeRequest(bytes), (error) => error instanceof LacreError, toHex(bytes));
+  }
+  assert.ok(toHex(good).includes(toHex(set)));
 });
 
 test("no damage to a request gets past as anything but an answer, and none is proven", () => {

@@ -11,7 +11,7 @@ import { LacreError } from "../errors.ts";
 import { decodeCertificate, type Certificate } from "./certificate.ts";
 import { attribute, CMS, prepareSignedData } from "./cms.ts";
 import { basicConstraints, EXTENSION, extendedKeyUsage, keyUsage, PURPOSE } from "./extensions.ts";
-import { answers, authority, cases, clock, damaged, file, haveVectors, HOUR, keyOf, NOW, openssl, pem, raw, refuses, root, scratchPath, serial, withExtensions, withoutExtension, type Holder } from "./fixture.test.ts";
+import { answers, authority, cases, clock, damaged, file, haveVectors, HOUR, keyOf, NOW, openssl, pem, raw, refuses, root, scratchPath, serial, stuffed, withExtensions, withoutExtension, type Holder } from "./fixture.test.ts";
 import { signUnsigned } from "./issue.ts";
 import { encodeHashAlgorithm, signatureAlgorithmOf } from "./signature.ts";
 import { checkTimestamp, prepareTimestamp, type ProvenTime, type TimestampAuthority } from "./timestamp.ts";
@@ -448,6 +448,19 @@ test("requests are read as clients send them; others are refused", () => {
     der.sequence(der.integer(1), asked, der.context(0)),
   ];
   for (const bytes of bad) refuses(() => decodeTimestampRequest(bytes), "REQUEST_INVALID");
+});
+
+test("refuses one value too many, wherever it stands", () => {
+  // The embedded certificate has a test of its own. NULL parameters of a digest algorithm mean what absent ones do.
+  const response = respond({ nonce: 7n });
+  const withNull = (bytes: Uint8Array): number => toHex(bytes).split(toHex(encodeHashAlgorithm("sha256", "null"))).length;
+  for (const bytes of stuffed(response)) {
+    if (withNull(bytes) > withNull(response)) check(bytes);
+    else assert.throws(() => check(bytes), (error) => error instanceof LacreError, toHex(bytes));
+  }
+  for (const bytes of stuffed(encodeTimestampRequest({ imprint: { hash: "sha256", digest: new Uint8Array(32) }, nonce: 7n, certReq: true, policy: POLICY }))) {
+    refuses(() => decodeTimestampRequest(bytes), "REQUEST_INVALID");
+  }
 });
 
 test("no damage to a token or a request gets past as anything but an answer (T18, T39)", () => {

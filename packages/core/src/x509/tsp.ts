@@ -13,7 +13,7 @@ import { der } from "../codec/index.ts";
 import { DIGEST_LENGTH, type HashName } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeSignedData, type SignedData } from "./cms.ts";
-import { readExtensions, type Extension } from "./extensions.ts";
+import { readExtensions, readGeneralName, type Extension } from "./extensions.ts";
 import { encodeHashAlgorithm, HASH_OID, readHashAlgorithm } from "./signature.ts";
 
 const { TAG } = der;
@@ -130,7 +130,7 @@ export function decodeTstInfo(bytes: Uint8Array): TstInfo {
   readDefaultFalse(fields);
   const nonce = fields.optional(TAG.integer);
   const tsa = fields.optional(der.contextTag(0));
-  if (tsa !== undefined) der.decodeDer(tsa.content);
+  if (tsa !== undefined) readGeneralName(der.decodeDer(tsa.content));
   if (fields.nextTag === der.contextTag(1)) {
     for (const { oid, critical } of readExtensions(fields.enter(der.contextTag(1))).values()) {
       if (critical) throw new LacreError("TIMESTAMP_INVALID", "token has a critical extension that is not processed", { found: oid });
