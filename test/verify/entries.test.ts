@@ -117,7 +117,7 @@ const stranger = createLog2("stranger.workshop.test");
 refuses("an entry of an unknown log", { recipe: { dialect: "v2", log: stranger } }, "F1", "LOG_UNKNOWN");
 refuses("a bundle without a log entry", { recipe: { dialect: "v2", bundle: (bundle) => void (bundle["verificationMaterial"].tlogEntries = []) } }, "F1", "LOG_ENTRY_MISSING");
 refuses("a root without logs", { recipe: { root: (root) => void (root["tlogs"] = []) } }, "F1", "LOG_UNKNOWN");
-refuses("a kind that the body does not state", { recipe: { content: "dsse", bundle: (bundle) => void (entryOf(bundle)["kindVersion"].kind = "intoto") } }, "F2", "ENTRY_UNSUPPORTED");
+refuses("a kind that the body does not state", { recipe: { content: "dsse", bundle: (bundle) => void (entryOf(bundle)["kindVersion"].kind = "intoto") } }, "F2", "ENTRY_INVALID");
 refuses("a version that the body does not state", { recipe: { bundle: (bundle) => void (entryOf(bundle)["kindVersion"].version = "0.0.2") } }, "F2", "ENTRY_INVALID");
 refuses("a kind that is unknown", { recipe: { entry: (parts) => void (parts.kind = "rekord") } }, "F2", "ENTRY_UNSUPPORTED");
 refuses("an entry with a member of its own", { recipe: { entry: inBody((spec) => void (spec["x"] = 1)) } }, "F2", "BAD_JSON");

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { sha256, importPublicKey } from "@lacre/core/crypto";
 import { parsePem } from "@lacre/core/codec";
+import type { LacreCode } from "@lacre/core/errors";
 import { decodeTrustedRoot } from "@lacre/core/trust";
 import { createVerifier, decidingCheck, type Artifact, type CheckId, type Verdict } from "@lacre/core/verify";
 import { assertVerified } from "./trial.ts";
@@ -16,8 +17,8 @@ const IDENTITY =
   "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
 const ISSUER = "https://token.actions.githubusercontent.com";
 
-/** Why each bad case has to be refused; "TRUST" where the trusted root already is. */
-const REASONS: Readonly<Record<string, CheckId>> = {
+/** The check that refuses each bad case; the code where its key file is refused before there is anything to verify. */
+const REASONS: Readonly<Record<string, CheckId | LacreCode>> = {
   "bundle-empty-certificate-chain_fail": "B5",
   "bundle-malformed-json_fail": "A2",
   "bundle-unknown-version_fail": "B1",
@@ -25,14 +26,14 @@ const REASONS: Readonly<Record<string, CheckId>> = {
   "dsse-invalid-sig_fail": "G3",
   "dsse-mismatch-envelope_fail": "G3",
   "inclusion-proof-corrupted-hash_fail": "F4",
-  "incorrect-public-key_fail": "J4",
+  "incorrect-public-key_fail": "F3",
   "intoto-expired-certificate_fail": "H2",
-  "intoto-log-entry-mismatch_fail": "G4",
-  "invalid-ct-key_fail": "H6",
-  "managed-key-wrong-key_fail": "G1",
+  "intoto-log-entry-mismatch_fail": "F2",
+  "invalid-ct-key_fail": "H5",
+  "managed-key-wrong-key_fail": "BAD_PEM",
   "message-digest-mismatch_fail": "J4",
   "rekor2-checkpoint-missing-origin_fail": "F5",
-  "rekor2-dsse-mismatch-sig_fail": "E3",
+  "rekor2-dsse-mismatch-sig_fail": "G2",
   "rekor2-no-timestamp_fail": "D3",
   "rekor2-timestamp-outside-tsa-cert-validity_fail": "E7",
   "rekor2-timestamp-untrusted-tsa-with-embedded-cert_fail": "E5",
@@ -61,11 +62,13 @@ const names = existsSync(CASES) ? readdirSync(CASES, { withFileTypes: true }).fi
 for (const name of names) {
   for (const kind of ["artifact", "digest"] as const) {
     test(`conformance: ${name}, by ${kind}`, () => {
+      const reason = REASONS[name];
+      if (reason === "BAD_PEM") return assert.throws(() => verifyCase(name, kind), { code: reason });
       const verdict = verifyCase(name, kind);
       if (!name.endsWith("_fail")) return assertVerified(verdict);
       assert.equal(verdict.outcome, "refused");
       const check = decidingCheck(verdict);
-      assert.equal(check?.id, REASONS[name], `${check?.id} ${check?.code} ${check?.message}`);
+      assert.equal(check?.id, reason, `${check?.id} ${check?.code} ${check?.message}`);
     });
   }
 }

@@ -165,10 +165,19 @@ function checkSameTree(proof: InclusionProof, checkpoint: Checkpoint): void {
 
 // F6: the log's key, under the log's name, on a checkpoint that calls itself that log's. Names are compared whole.
 function checkSigned(checkpoint: Checkpoint, log: TransparencyLog): boolean {
-  checkNoteSignature({ note: checkpoint.note, name: log.name, keyHint: log.logId, key: log.key });
-  if (checkpoint.origin === log.name) return false;
-  if (checkpoint.origin.startsWith(`${log.name} - `) && /^[0-9]{1,20}$/.test(checkpoint.origin.slice(log.name.length + 3))) return true;
-  throw new LacreError("CHECKPOINT_UNSIGNED", "the checkpoint calls itself another log's", { expected: log.name, found: checkpoint.origin });
+  const { note, origin } = checkpoint;
+  const names = namesOf(log);
+  const name = names.find((candidate) => note.signatures.some((line) => line.name === candidate)) ?? log.name;
+  checkNoteSignature({ note, name, keyHint: log.logId, key: log.key });
+  if (origin === name) return false;
+  if (origin.startsWith(`${name} - `) && /^[0-9]{1,20}$/.test(origin.slice(name.length + 3))) return true;
+  throw new LacreError("CHECKPOINT_UNSIGNED", "the checkpoint calls itself another log's", { expected: name, found: origin });
+}
+
+// A log is called by its host; some were set up under host and port, or under the whole address less its scheme.
+function namesOf({ name, baseUrl }: TransparencyLog): readonly string[] {
+  const address = baseUrl.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "").replace(/\/+$/, "");
+  return [name, address.replace(/\/.*$/, ""), address].filter((candidate) => candidate !== "");
 }
 
 const BY_KIND: Readonly<Record<string, CheckId>> = { "hashedrekord 0.0.1": "G1", "hashedrekord 0.0.2": "G2", dsse: "G3", intoto: "G4" };

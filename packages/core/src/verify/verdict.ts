@@ -20,8 +20,7 @@ export const VERDICT_SCHEMA = "urn:lacre:verdict:1";
  */
 export type CheckStatus = "pass" | "fail" | "assumed" | "unknown" | "skipped";
 
-/** Every check by its number in the rules, with a plain name. Ids never change their meaning. */
-export const CHECKS = {
+const NAMES = {
   A1: "the policy says who may sign",
   A2: "the bundle is JSON of reasonable size and depth, without duplicate keys",
   A3: "counts are within limits",
@@ -96,10 +95,13 @@ export const CHECKS = {
   K2: "the result lists what was proved",
   K3: "the outcome follows from the checks",
   K4: "nothing went wrong inside the verifier",
-} as const satisfies Readonly<Record<string, string>>;
+};
 
 /** The number of a check: block letter and position. */
-export type CheckId = keyof typeof CHECKS;
+export type CheckId = keyof typeof NAMES;
+
+/** Every check by its number in the rules, with a plain name, in order. Ids never change their meaning. */
+export const CHECKS: Readonly<Record<CheckId, string>> = NAMES;
 
 /** One row: what was looked at, and what came of it. Texts are for people; `id`, `status` and `code` are for programs. */
 export interface Check {
