@@ -10,6 +10,9 @@ import { createAuthorityClient, createClockClient, createLedgerClient, hashedRek
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { checkInclusion, hashLeaf } from "@lacre/core/merkle";
+import { createSealer, requestCredential } from "@lacre/core/sign";
+import { decodeSigningConfig, decodeTrustedRoot, type TrustedRoot } from "@lacre/core/trust";
+import { createVerifier } from "@lacre/core/verify";
 import { decodeCertificate, encodeName, prepareRequest, readIdentity, signUnsigned } from "@lacre/core/x509";
 import { importIdentityKey, mintDevelopmentToken } from "./idp/index.ts";
 import { readKey } from "./installation/index.ts";
@@ -74,6 +77,34 @@ test("an artifact goes all the way: identity, certificate, signature, time, ledg
   const root = JSON.parse(readFileSync(join(dir, "trust", "trusted_root.json"), "utf8"));
   assert.equal(Buffer.from(entry.logId).toString("base64"), root.tlogs[0].logId.keyId);
   assert.equal(proof.checkpoint.split("\n")[0], new URL(root.tlogs[0].baseUrl).host);
+});
+
+test("a seal made with the library verifies with the directory's trust files, and not with another installation's", async (t) => {
+  const { dir, url } = await running(t);
+  const other = await running(t);
+  const rootOf = (of: string) => decodeTrustedRoot(readFileSync(join(of, "trust", "trusted_root.json")));
+  const trustedRoot = rootOf(dir);
+  const config = decodeSigningConfig(readFileSync(join(dir, "trust", "signing_config.v0.2.json")));
+  const authority = createAuthorityClient(clientOf(config.caUrls[0]!.url));
+  const sealer = createSealer({
+    credential: () => requestCredential({ authority, token: tokenOf(dir, url, "ada@example.com"), now: Date.now, trustedRoot }),
+    clocks: config.tsaUrls.map((service) => createClockClient(clientOf(service.url))),
+    ledgers: config.rekorTlogUrls.map((service) => createLedgerClient(clientOf(service.url))),
+    now: Date.now,
+  });
+  const content = Buffer.from("lacre\n");
+  const { json, digest } = await sealer.sealArtifact([content]);
+  const verdict = (root: TrustedRoot, email: string, value = digest.value) =>
+    createVerifier({ trustedRoot: root }).verify({
+      bundle: Buffer.from(json),
+      artifact: { digests: new Map([[digest.algorithm, value]]) },
+      policy: { identities: [{ identity: { exact: email }, issuer: { exact: `${url}/oidc` } }] },
+    });
+  const good = verdict(trustedRoot, "ada@example.com");
+  assert.equal(good.outcome, "verified", JSON.stringify(good.checks.filter(({ status }) => status === "fail")));
+  assert.equal(verdict(trustedRoot, "eve@example.com").outcome, "refused");
+  assert.equal(verdict(trustedRoot, "ada@example.com", sha256(Buffer.from("other"))).outcome, "refused");
+  assert.equal(verdict(rootOf(other.dir), "ada@example.com").outcome, "refused");
 });
 
 test("after a restart the entry is still there, and the same request gives it back", async () => {
