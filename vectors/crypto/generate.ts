@@ -197,8 +197,8 @@ for (const bits of [1024, 2048, 3072, 4096]) {
   addEd("Ed25519, an octet short", signature.subarray(1), "SIGNATURE_INVALID");
   addEd("Ed25519, an octet more", Buffer.concat([signature, Buffer.of(0)]), "SIGNATURE_INVALID");
   const order = 2n ** 252n + 27742317777372353535851937790883648493n;
-  const s = BigInt(`0x${Buffer.from(signature.subarray(32)).reverse().toString("hex")}`);
-  const high = Buffer.from((s + order).toString(16).padStart(64, "0"), "hex").reverse();
+  const s = BigInt(`0x${Buffer.from(signature.subarray(32).toReversed()).toString("hex")}`);
+  const high = Buffer.from(Buffer.from((s + order).toString(16).padStart(64, "0"), "hex").toReversed());
   addEd("Ed25519, s not below the order", Buffer.concat([signature.subarray(0, 32), high]), "SIGNATURE_INVALID");
   add("Ed25519 over a digest alone", "PKIX_ED25519", spki, { digest: createHash("sha512").update(MESSAGE).digest() }, signature, "ALGORITHM_UNKNOWN");
   // The eight points of small order, and the other spellings of their y (RFC 8032 section 5.1.3 decodes y below p only).

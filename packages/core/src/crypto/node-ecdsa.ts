@@ -127,7 +127,7 @@ export type NativeVerifyDigest = (algorithm: string, digest: Uint8Array, key: cr
  */
 export function adoptNative(candidate: unknown): NativeVerifyDigest | undefined {
   if (typeof candidate !== "function") return undefined;
-  const native = candidate as NativeVerifyDigest;
+  const native = candidate as (...question: Parameters<NativeVerifyDigest>) => unknown;
   const key = crypto.createPublicKey({
     key: Buffer.from("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==", "base64"),
     format: "der",
@@ -139,7 +139,7 @@ export function adoptNative(candidate: unknown): NativeVerifyDigest | undefined 
   other[0]! ^= 1;
   try {
     const right = native("sha256", digest, key, signature) === true && native("sha256", other, key, signature) === false;
-    return right ? native : undefined;
+    return right ? (candidate as NativeVerifyDigest) : undefined;
   } catch {
     return undefined;
   }
