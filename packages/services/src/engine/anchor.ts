@@ -14,7 +14,7 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { fromBase64, text, toBase64, utf8 } from "@lacre/core/bytes";
-import { createFileSystem, storageFailure, type FileSystem, type OpenFile } from "../store/index.ts";
+import { createFileSystem, ensureDirectory, storageFailure, type FileSystem, type OpenFile } from "../store/index.ts";
 
 /** A size that was published and the root at that size. */
 export interface Anchored {
@@ -85,7 +85,7 @@ export function createFileAnchor(path: string, origin: string, fs: FileSystem = 
         if (file === undefined && latest !== undefined) file = await fs.open(path, "update");
         if (file === undefined) {
           // The first: the whole file beside its name, then renamed.
-          await fs.makeDirectory(dirname(path));
+          await ensureDirectory(fs, dirname(path));
           await fs.remove(`${path}.tmp`);
           file = await fs.open(`${path}.tmp`, "create");
           await file.write(0, slot, slot);

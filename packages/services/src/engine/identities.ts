@@ -1,14 +1,206 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which identities are stored, and where. */
+/**
+ * Which identities are stored, and at which index: what makes a repeated record find its first entry.
+ *
+ * Entries of the current generation (65,536 of them) are in a map; when a generation is sealed it becomes a segment file
+ * `index/identity/0/<N>`, sixteen of which are merged into one of the next level, sixteen of those again. All of it can
+ * be made again from the bundles and is, when a file is missing or damaged: losing it costs time, never a promise (I8).
+ */
+import { tilePath, TILE_WIDTH } from "@lacre/core/merkle";
+import type { BlobStore } from "../store/index.ts";
+import type { Logger } from "./log.ts";
+import type { Personality } from "./personality.ts";
+import { buildSegment, candidates, decodeSegment, encodeSegment, mergeSegments, type Segment } from "./segment.ts";
+import { readBundle, type Tiles } from "./tiles.ts";
+
+/** Entries of a segment of level 0, and how many segments make one of the next level. */
+export interface IndexShape {
+  readonly generation: number;
+  readonly fan: number;
+  readonly levels: number;
+}
+
+/** 65,536, 1,048,576 and 16,777,216 entries: the last is as many as a segment can hold. */
+export const DEFAULT_SHAPE: IndexShape = { generation: 65_536, fan: 16, levels: 3 };
+
+export interface IdentityParts {
+  readonly blobs: BlobStore;
+  readonly tiles: Tiles;
+  readonly personality: Personality;
+  readonly origin: string;
+  readonly log: Logger;
+  readonly shape?: IndexShape | undefined;
+}
+
+interface Placed {
+  readonly level: number;
+  /** Which of its level. */
+  readonly place: number;
+  readonly segment: Segment;
+}
+
+/** An identity as a key of maps: one character per octet. */
+export function key(identity: Uint8Array): string {
+  return Buffer.from(identity.buffer, identity.byteOffset, identity.length).toString("latin1");
+}
+
+/** Name of a segment's blob. */
+export function segmentName(level: number, place: number): string {
+  return `index/identity/${tilePath({ level, index: place, width: TILE_WIDTH })}`;
+}
 
 export class Identities {
-  readonly #recent = new Map<string, number>();
+  readonly #parts: IdentityParts;
+  readonly #shape: IndexShape;
+  /** Oldest entries first, without gaps, up to the first generation in `#recent`. */
+  #segments: Placed[] = [];
+  /** By generation; each complete but the last. */
+  readonly #recent = new Map<number, Map<string, number>>();
 
-  add(identity: string, index: number): void {
-    this.#recent.set(identity, index);
+  private constructor(parts: IdentityParts) {
+    this.#parts = parts;
+    this.#shape = parts.shape ?? DEFAULT_SHAPE;
   }
 
-  async find(identity: string): Promise<number | undefined> {
-    return this.#recent.get(identity);
+  /** The index of a log whose first `sealed` entries are in sealed bundles and whose others, up to `size`, are hot. */
+  static async open(parts: IdentityParts, sealed: number, size: number): Promise<Identities> {
+    const index = new Identities(parts);
+    await index.#load(sealed);
+    const from = index.#covered;
+    for (let bundle = from / TILE_WIDTH; bundle < sealed / TILE_WIDTH; bundle++) {
+      await index.#eachIdentity(bundle, (identity, at) => index.add(identity, at));
+    }
+    for (let at = Math.max(from, sealed); at < size; at++) index.add(key(parts.personality.identity(parts.tiles.hotRecord(at)!.record)), at);
+    await index.sealed(sealed);
+    return index;
+  }
+
+  /** Entries that are in segments. */
+  get #covered(): number {
+    const last = this.#segments.at(-1);
+    return last === undefined ? 0 : (last.place + 1) * this.#span(last.level);
+  }
+
+  #span(level: number): number {
+    return this.#shape.generation * this.#shape.fan ** level;
+  }
+
+  async #eachIdentity(bundle: number, take: (identity: string, index: number) => void): Promise<void> {
+    const { blobs, personality } = this.#parts;
+    const stored = (await readBundle(blobs, personality, bundle)) ?? [];
+    for (const [at, { record }] of stored.entries()) take(key(personality.identity(record)), bundle * TILE_WIDTH + at);
+  }
+
+  /** Segments that cover the sealed generations, largest first; missing and damaged ones are made again. */
+  async #load(sealed: number): Promise<void> {
+    const whole = Math.floor(sealed / this.#shape.generation) * this.#shape.generation;
+    let from = 0;
+    for (let level = this.#shape.levels - 1; level >= 0; level--) {
+      for (const span = this.#span(level); from + span <= whole; from += span) await this.#loadOne(level, from / span);
+    }
+  }
+
+  async #loadOne(level: number, place: number): Promise<void> {
+    const { blobs, log, origin } = this.#parts;
+    const span = this.#span(level);
+    const bytes = await blobs.get(segmentName(level, place));
+    const segment = bytes && decodeSegment(bytes, place * span, span);
+    if (segment !== undefined) {
+      this.#segments.push({ level, place, segment });
+      return;
+    }
+    // Larger ones are merged from smaller ones, which are where the merge was not finished; or are made again too.
+    if (level > 0) {
+      for (let below = 0; below < this.#shape.fan; below++) await this.#loadOne(level - 1, place * this.#shape.fan + below);
+      await this.#merge();
+      return;
+    }
+    log.warn({ origin, segment: segmentName(level, place), found: bytes === undefined ? "nothing" : "damage" }, "an index segment is made again from the entries");
+    const identities: [string, number][] = [];
+    for (let bundle = (place * span) / TILE_WIDTH; bundle < ((place + 1) * span) / TILE_WIDTH; bundle++) {
+      await this.#eachIdentity(bundle, (identity, at) => identities.push([identity, at]));
+    }
+    await this.#install(0, place, buildSegment(place * span, identities, span));
+  }
+
+  /** Remembers a committed entry. */
+  add(identity: string, index: number): void {
+    const generation = Math.floor(index / this.#shape.generation);
+    let map = this.#recent.get(generation);
+    if (map === undefined) this.#recent.set(generation, (map = new Map()));
+    // The first entry of an identity is the one that counts; more than one there is only after an index was lost.
+    if (!map.has(identity)) map.set(identity, index);
+  }
+
+  /** Index of the committed entry with this identity. */
+  find(identity: string): number | undefined | Promise<number | undefined> {
+    for (const map of this.#recent.values()) {
+      const index = map.get(identity);
+      if (index !== undefined) return index;
+    }
+    let found: number[] | undefined;
+    for (const { segment } of this.#segments) {
+      const hits = candidates(segment, identity);
+      if (hits.length > 0) found = found === undefined ? hits : [...found, ...hits];
+    }
+    return found && this.#confirm(identity, found.toSorted((a, b) => a - b));
+  }
+
+  async #confirm(identity: string, indices: readonly number[]): Promise<number | undefined> {
+    const { tiles, personality } = this.#parts;
+    for (const index of indices) {
+      const stored = await tiles.record(index);
+      if (stored !== undefined && key(personality.identity(stored.record)) === identity) return index;
+    }
+    return undefined;
+  }
+
+  /** Told that the entries below `size` are sealed: whole generations become segments. */
+  async sealed(size: number): Promise<void> {
+    const span = this.#shape.generation;
+    for (let place = this.#covered / span; (place + 1) * span <= size; place++) {
+      const map = this.#recent.get(place)!;
+      const segment = map.size === span ? buildSegment(place * span, map, span) : undefined;
+      // Two entries of one identity (an index was lost once): build from the entries, which knows both.
+      if (segment === undefined) await this.#loadOne(0, place);
+      else await this.#install(0, place, segment);
+      this.#recent.delete(place);
+      await this.#merge();
+    }
+  }
+
+  /**
+   * Takes a segment into service in place of the last `replaced` ones, then writes it; whether that succeeded. One that
+   * cannot be written stays in memory and is made again at the next start.
+   */
+  async #install(level: number, place: number, segment: Segment, replaced = 0): Promise<boolean> {
+    const { blobs, log, origin } = this.#parts;
+    const name = segmentName(level, place);
+    this.#segments = [...this.#segments.slice(0, this.#segments.length - replaced), { level, place, segment }];
+    try {
+      await blobs.putMutable(name, encodeSegment(segment));
+      await blobs.flush([name]);
+      return true;
+    } catch (cause) {
+      log.warn({ origin, segment: name, cause: String(cause) }, "an index segment cannot be written; it stays in memory");
+      return false;
+    }
+  }
+
+  /** Merges the newest segments while they fill one of the next level. */
+  async #merge(): Promise<void> {
+    const { fan, levels } = this.#shape;
+    for (;;) {
+      const last = this.#segments.at(-1);
+      if (last === undefined || last.level + 1 >= levels || (last.place + 1) % fan !== 0) return;
+      const parts = this.#segments.slice(-fan);
+      if (parts.length < fan || parts.some(({ level }) => level !== last.level)) return;
+      const steps = mergeSegments(parts.map(({ segment }) => segment));
+      let step = steps.next();
+      // Look-ups go to the parts meanwhile, and other work gets its turn between the slices.
+      for (; step.done !== true; step = steps.next()) await new Promise((resolve) => setImmediate(resolve));
+      const written = await this.#install(last.level + 1, (last.place + 1) / fan - 1, step.value, fan);
+      if (written) for (const { level, place } of parts) await this.#parts.blobs.remove(segmentName(level, place)).catch(() => {});
+    }
   }
 }

@@ -4,16 +4,17 @@
  *
  * The life of an entry, numbered, and what a crash leaves at each step, is in this room's README.
  */
-import { dirname, join } from "node:path";
-import type { TileCoordinate } from "@lacre/core/merkle";
+import { join } from "node:path";
+import { utf8 } from "@lacre/core/bytes";
+import { TILE_WIDTH, type TileCoordinate } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
-import { createFileBlobStore, createFileLock, createFileSystem, createJournal, storageFailure, type BlobStore, type CommitStore, type FileSystem, type Lock } from "../store/index.ts";
+import { createFileBlobStore, createFileLock, createFileSystem, createJournal, ensureDirectory, storageFailure, type BlobStore, type CommitStore, type FileSystem, type Lock } from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
-import { Identities } from "./identities.ts";
+import { Identities, key, type IndexShape } from "./identities.ts";
 import type { Personality } from "./personality.ts";
-import { Publisher, type CheckpointState, type Published } from "./publish.ts";
-import { recover } from "./recover.ts";
-import { DEFAULT_LIMITS, key, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
+import { CHECKPOINT, Publisher, type CheckpointState, type Published } from "./publish.ts";
+import { recover, type Recovered } from "./recover.ts";
+import { DEFAULT_LIMITS, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Tree } from "./tree.ts";
 
@@ -43,6 +44,8 @@ export interface LogOptions {
   readonly limits?: Partial<SequenceLimits> | undefined;
   /** Octets of a journal segment. */
   readonly segmentBytes?: number | undefined;
+  /** Sizes of the index's segments. */
+  readonly indexShape?: IndexShape | undefined;
   /** Replace the machine's files: for tests, and for stores elsewhere. */
   readonly fs?: FileSystem | undefined;
   readonly lock?: Lock | undefined;
@@ -105,8 +108,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const lock = options.lock ?? createFileLock(join(options.dir, "lock"));
   const release = lock.acquire();
   try {
-    await fs.makeDirectory(options.dir);
-    await fs.syncDirectory(dirname(options.dir));
+    await ensureDirectory(fs, options.dir);
     const store = options.store ?? createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
     const blobs = options.blobs ?? createFileBlobStore(fs, options.dir);
     const log = await EngineLog.open(options, store, blobs, release);
@@ -125,7 +127,6 @@ class EngineLog implements Log {
   readonly #tree: Tree;
   readonly #tiles: Tiles;
   readonly #identities: Identities;
-  readonly #personality: Personality;
   readonly #store: CommitStore;
   readonly #anchor: Anchor;
   readonly #release: () => void;
@@ -136,23 +137,25 @@ class EngineLog implements Log {
   static async open(options: LogOptions, store: CommitStore, blobs: BlobStore, release: () => void): Promise<EngineLog> {
     const { origin, anchor, personality, signCheckpoint, production, accept, now, log = SILENT } = options;
     const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log });
-    const { view, state } = recovered;
+    const { view, state, tiles } = recovered;
+    const sealed = state.size - (state.size % TILE_WIDTH);
+    const identities = await Identities.open({ blobs, tiles, personality, origin, log, shape: options.indexShape }, sealed, state.size);
     const checkpoint = await signCheckpoint({ origin, size: view.size, root: view.root, timeMs: state.timeMs });
     // Writing the anchor before the checkpoint holds for the first publication too.
     await anchor.write({ size: view.size, root: view.root });
-    await blobs.putMutable("checkpoint", new TextEncoder().encode(checkpoint));
-    const engine = new EngineLog(options, store, blobs, recovered, { view, timeMs: state.timeMs, checkpoint }, release);
-    return engine;
+    await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
+    return new EngineLog(options, store, blobs, recovered, identities, { view, timeMs: state.timeMs, checkpoint }, release);
   }
 
-  constructor(options: LogOptions, store: CommitStore, blobs: BlobStore, { token, state, tree, tiles }: Awaited<ReturnType<typeof recover>>, first: Published, release: () => void) {
+  private constructor(
+    options: LogOptions, store: CommitStore, blobs: BlobStore, { token, state, tree, tiles }: Recovered, identities: Identities, first: Published, release: () => void,
+  ) {
     const { origin, personality, anchor, signCheckpoint, now, log = SILENT } = options;
     this.origin = origin;
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#tree = tree;
     this.#tiles = tiles;
-    this.#personality = personality;
-    this.#identities = new Identities();
+    this.#identities = identities;
     this.#store = store;
     this.#anchor = anchor;
     this.#release = release;
@@ -163,14 +166,17 @@ class EngineLog implements Log {
     this.#publisher = new Publisher(
       {
         origin, signCheckpoint, tiles, blobs, anchor, onFailure,
-        onSealed: (size) => store.release(size),
+        onSealed: async (size) => {
+          await identities.sealed(size);
+          await store.release(size);
+        },
         onPublished: ({ view }) => this.#sequencer.published(view.size),
       },
       first,
     );
     this.#sequencer = new Sequencer({
       store, token, state, tree, tiles, personality, now, onFailure,
-      identities: this.#identities,
+      identities,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       onCommit: (view, timeMs) => this.#publisher.committed(view, timeMs),
     });
@@ -220,7 +226,7 @@ class EngineLog implements Log {
     return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), ...stored, duplicate: false };
   }
 
-  find(identity: Uint8Array): Promise<number | undefined> {
+  async find(identity: Uint8Array): Promise<number | undefined> {
     return this.#identities.find(key(identity));
   }
 

@@ -16,7 +16,7 @@ import { hashLeaf } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
 import type { Committed, CommitStore, Token } from "../store/index.ts";
 import { encodeBatch } from "./batch.ts";
-import type { Identities } from "./identities.ts";
+import { key, type Identities } from "./identities.ts";
 import type { Personality } from "./personality.ts";
 import type { Stored, Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
@@ -209,9 +209,4 @@ export class Sequencer {
     for (const [at, { leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, ...entries[at]!, duplicate: false });
     onCommit(view, timeMs);
   }
-}
-
-/** An identity as a key of maps: one character per octet. */
-export function key(identity: Uint8Array): string {
-  return Buffer.from(identity.buffer, identity.byteOffset, identity.length).toString("latin1");
 }

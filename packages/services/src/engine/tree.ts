@@ -41,7 +41,7 @@ function rowStart(height: number): number {
 }
 
 class Tile {
-  readonly nodes: Buffer = Buffer.allocUnsafeSlow(NODES * HASH_LENGTH);
+  readonly nodes: Uint8Array = new Uint8Array(NODES * HASH_LENGTH);
 
   get(height: number, at: number): Uint8Array {
     const from = (rowStart(height) + at) * HASH_LENGTH;

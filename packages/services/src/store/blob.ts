@@ -21,6 +21,8 @@ export interface BlobStore {
   /** Replaces a blob in one step. */
   putMutable(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
+  /** Removes a blob; none is fine. Not durable: after a crash it may be back. */
+  remove(name: string): Promise<void>;
   /** Makes blobs durable that were put before. STORE_FAILED is final: they may be lost. */
   flush(names: readonly string[]): Promise<void>;
 }
@@ -44,7 +46,11 @@ export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map(
       checkName(name);
       places.set(name, bytes.slice());
     },
-    get: async (name) => places.get(name),
+    get: async (name) => {
+      checkName(name);
+      return places.get(name);
+    },
+    remove: async (name) => void places.delete(name),
     flush: async () => {},
   };
 }
@@ -89,6 +95,10 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
     get: (name) => {
       checkName(name);
       return fs.readFile(join(directory, name));
+    },
+    remove: (name) => {
+      checkName(name);
+      return fs.remove(join(directory, name));
     },
     async flush(names) {
       const directories = new Set<string>();

@@ -9,6 +9,7 @@
  * - a process that is killed loses nothing that `write` or `rename` has returned for.
  */
 import { close, closeSync, constants, fdatasync, fsync, fstat, mkdir, open, read, readdir, rename, rm, writev } from "node:fs";
+import { basename, dirname } from "node:path";
 import { ServiceError } from "../errors.ts";
 
 /** An open file. Positions and lengths are octets from the start. */
@@ -62,6 +63,24 @@ export function storageFailure(what: string, cause: unknown): ServiceError {
   return new ServiceError("STORE_FAILED", undefined, { detail, cause });
 }
 
+/** Makes a directory and those above it, durably: each new name is synced with the directory that holds it. */
+export async function ensureDirectory(fs: FileSystem, path: string): Promise<void> {
+  const holders: string[] = [];
+  const exists = async (at: string): Promise<boolean> => {
+    try {
+      return (await fs.list(dirname(at))).includes(basename(at));
+    } catch (error) {
+      // A directory above that may be passed through but not read exists.
+      if (systemCode(error) === "EACCES") return true;
+      throw error;
+    }
+  };
+  for (let at = path; dirname(at) !== at && !(await exists(at)); at = dirname(at)) holders.push(dirname(at));
+  if (holders.length === 0) return;
+  await fs.makeDirectory(path);
+  for (const holder of holders.toReversed()) await fs.syncDirectory(holder);
+}
+
 class NodeFile implements OpenFile {
   readonly #fd: number;
 
@@ -70,7 +89,8 @@ class NodeFile implements OpenFile {
   }
 
   read(position: number, length: number): Promise<Uint8Array> {
-    const out = Buffer.allocUnsafe(length);
+    // No Buffer: its slice() shares memory where a Uint8Array's copies.
+    const out = new Uint8Array(length);
     return new Promise((resolve, reject) => {
       const step = (at: number): void => {
         read(this.#fd, out, at, length - at, position + at, (error, count) => {

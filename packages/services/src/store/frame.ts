@@ -3,7 +3,7 @@
  * The bytes of a journal segment: frames, each at a multiple of 4,096 octets, numbers big-endian.
  *
  *     0   4  "LJF1"
- *     4   1  kind: 1 base, 2 base that stands for everything before it, 3 commit
+ *     4   1  kind: 1 commit, 2 start: stands for everything before it
  *     5   3  zero
  *     8   4  octets of the body
  *    12   4  zero
@@ -15,7 +15,8 @@
  *   216      body
  *            zeros or anything up to the next multiple of 4,096
  *
- * A segment starts with a base frame, whose two states are equal and whose body is empty.
+ * A segment that continues another starts with a commit. One written by `takeOver` starts with a start frame, whose two
+ * states are equal and whose body is empty.
  *
  * Why so: a frame starts on a block of its own, since rewriting a block that holds the end of an acknowledged frame could
  * tear it. The checksum covers segment number and salt, so that neither a stale frame in a recycled segment nor a frame
@@ -31,14 +32,14 @@ export const BLOCK = 4096;
 /** Octets before the body. */
 export const HEADER = 216;
 /** A frame's body is smaller than this: what says otherwise is damage. */
-export const MAX_BODY = 64 << 20;
+export const MAX_BODY: number = 64 << 20;
 
 const MAGIC = 0x4c4a4631;
-const KINDS = { base: 1, fresh: 2, commit: 3 } as const;
+const KINDS = { commit: 1, start: 2 } as const;
 const SUM_AT = 200;
 const SALT = 16;
 
-/** `base`: where the segment begins; `fresh`: the same, and earlier segments are superseded; `commit`: one commit. */
+/** `commit`: one commit; `start`: where the journal begins, earlier segments are superseded. */
 export type FrameKind = keyof typeof KINDS;
 
 /** Where a frame belongs: the same for all frames of a segment. */

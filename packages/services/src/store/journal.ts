@@ -8,9 +8,9 @@
  *
  * What a crash can leave, and what `load` does with it:
  * - a torn last frame (never acknowledged): ignored; with a valid frame behind it, or a gap in the chain: LOG_DAMAGED;
- * - a next segment without a base frame: prepared, not yet used; ignored;
+ * - a next segment without a first frame: prepared, or its first commit was torn; ignored;
  * - `takeOver` writes a whole new segment beside its name and renames it: a left-over `.tmp` is ignored, and after the
- *   rename its `fresh` base says that older segments are superseded;
+ *   rename its start frame says that older segments are superseded;
  * - older segments behind a gap in the numbers: released, their removal half done; ignored. Whether the base that
  *   remains is right is checked by the engine against the sealed tiles.
  *
@@ -109,25 +109,22 @@ class Journal {
     return names.filter((name) => /^\d{10}\.journal$/.test(name)).map((name) => Number(name.slice(0, 10)));
   }
 
-  /** One segment's frames; undefined when it has no base frame. */
+  /** One segment's frames; undefined when it has none. */
   async #read(number: number): Promise<Segment | undefined> {
     const bytes = (await this.#fs.readFile(this.#path(nameOf(number)))) ?? new Uint8Array(0);
     const first = decodeFrame(bytes, 0, { context: this.#context, number });
     const salt = first?.salt;
     const commits: Commit[] = [];
-    let at = 0;
-    if (first !== undefined) {
-      if (first.frame.kind === "commit") throw this.#damaged(`segment ${number} does not start with a base`);
-      at = frameLength(0);
-      let state = first.frame.next;
-      for (;;) {
-        const frame = decodeFrame(bytes, at, { context: this.#context, number, salt })?.frame;
-        if (frame === undefined) break;
-        if (frame.kind !== "commit" || !sameState(frame.previous, state)) throw this.#damaged(`segment ${number} breaks off at ${at}`);
-        commits.push(frame);
-        state = frame.next;
-        at += frameLength(frame.body.length);
-      }
+    const fresh = first?.frame.kind === "start";
+    const base = fresh ? first.frame.next : first?.frame.previous;
+    let at = fresh ? frameLength(0) : 0;
+    for (let state = base; state !== undefined; ) {
+      const frame = decodeFrame(bytes, at, { context: this.#context, number, salt })?.frame;
+      if (frame === undefined) break;
+      if (frame.kind !== "commit" || !sameState(frame.previous, state)) throw this.#damaged(`segment ${number} breaks off at ${at}`);
+      commits.push(frame);
+      state = frame.next;
+      at += frameLength(frame.body.length);
     }
     // A commit is only written after the one before it was synced: nothing valid may stand behind a torn frame.
     for (let behind = at; behind + BLOCK <= bytes.length; behind += BLOCK) {
@@ -135,7 +132,7 @@ class Journal {
         throw this.#damaged(`segment ${number} has a damaged frame at ${at} and a good one at ${behind}`);
       }
     }
-    return first === undefined ? undefined : { number, base: first.frame.next, fresh: first.frame.kind === "fresh", commits };
+    return base && { number, base, fresh, commits };
   }
 
   async load(): Promise<Loaded | undefined> {
@@ -148,7 +145,7 @@ class Journal {
       if (newer !== undefined && (newer.fresh || newer.number !== number + 1)) break;
       const segment = await this.#read(number);
       if (segment === undefined) {
-        if (newer !== undefined) throw this.#damaged(`segment ${number} has lost its base`);
+        if (newer !== undefined) throw this.#damaged(`segment ${number} has no frames`);
         continue;
       }
       if (newer !== undefined && !sameState(lastState(segment.base, segment.commits), newer.base)) {
@@ -189,7 +186,7 @@ class Journal {
   /** A new segment that stands for everything before it, durable before it has its name. */
   async #startOver(base: Committed, commits: readonly Commit[]): Promise<Token> {
     const mark = { context: this.#context, number: this.#nextNumber++, salt: randomBytes(16) };
-    const frames = [encodeFrame(mark, { kind: "fresh", previous: base, next: base, body: new Uint8Array(0) })];
+    const frames = [encodeFrame(mark, { kind: "start", previous: base, next: base, body: new Uint8Array(0) })];
     for (const commit of commits) frames.push(encodeFrame(mark, { kind: "commit", ...commit }));
     const offset = frames.reduce((total, frame) => total + frame.length, 0);
     const path = this.#path(nameOf(mark.number));
@@ -223,20 +220,14 @@ class Journal {
     let active = this.#active;
     if (active === undefined) throw conflict("takeOver comes before commit");
     const length = frameLength(body.length);
-    let base: Uint8Array | undefined;
-    if (active.offset + length > this.#segmentBytes && active.offset > BLOCK) {
-      active = await this.#nextSegment();
-      base = encodeFrame(active.mark, { kind: "base", previous: state, next: state, body: new Uint8Array(0) });
-    }
+    if (active.offset + length > this.#segmentBytes && active.offset > 0) active = await this.#nextSegment();
     const at = active.offset;
-    const frameAt = at + (base?.length ?? 0);
-    const end = frameAt + length;
+    const end = at + length;
     if (active.filling !== undefined && end > active.filled) await active.filling;
     const header = encodeHeader(active.mark, { kind: "commit", previous: state, next, body });
     try {
       // Without its padding: what stands behind is zeros, or stale and recognised as such.
-      if (base === undefined) await active.file.write(frameAt, header, body);
-      else await active.file.write(at, base, header, body);
+      await active.file.write(at, header, body);
     } catch (cause) {
       // Nothing was synced, so nothing can have been acknowledged; the same place is written again.
       if (isDiskFull(cause)) throw storageFailure("writing the journal", cause);
