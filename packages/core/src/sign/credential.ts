@@ -4,18 +4,22 @@
  *
  * A certificate is asked for with a PKCS#10 request (RFC 2986) signed by the fresh key, so that no guess about the
  * token's issuer is needed for the proof of possession. What comes back is checked before anything is signed with it:
- * it must certify our key and, given a trusted root, lead to one of its authorities. Its promise of publication (SCT) and
- * everything else is checked with the finished seal.
+ * it must certify our key and, given a trusted root, lead to one of its authorities and carry a promise of publication
+ * (SCT) by one of its certificate logs: nothing is logged under a certificate that verifiers would refuse. Both are judged
+ * at the certificate's own beginning; when the signature was made is for the timestamp to say.
  *
- * How long a certificate can be used is counted from its arrival on the local clock by its own length of life: a clock
- * that is years off signs as well as any other, because nothing in a seal comes from it.
+ * How long a certificate can be used is counted from its arrival by its own length of life, so that a local clock that
+ * differs from the authority's does not cut it short.
  */
 import { equalBytes, toBase64 } from "../bytes/index.ts";
 import type { AuthorityClient, EntryVerifier } from "../client/index.ts";
-import { type Algorithm, algorithmOf, defaultAlgorithm, generateKey, type PrivateKey, sha256 } from "../crypto/index.ts";
+import { type Algorithm, algorithmOf, defaultAlgorithm, fits, generateKey, type PrivateKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
-import { type Certificate, checkChain, checkCodeSigningLeaf, decodeCertificate, EMPTY_NAME, prepareRequest, signUnsigned } from "../x509/index.ts";
+import {
+  type Certificate, checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, EMPTY_NAME, issuerKeyHash, loggedTbs, prepareRequest,
+  signUnsigned,
+} from "../x509/index.ts";
 import { readToken } from "./token.ts";
 
 /** A key that can sign, and what the world knows it by. Made by `requestCredential` or `keyCredential`. */
@@ -59,7 +63,7 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
     const [leaf, ...above] = chain.map(decodeCertificate);
     if (leaf === undefined || !equalBytes(leaf.spki, key.publicKey.spki)) throw new LacreError("CREDENTIAL_INVALID", "the certificate is not for the key it was asked for");
     checkCodeSigningLeaf(leaf);
-    if (trustedRoot !== undefined) checkAuthority(leaf, above, trustedRoot);
+    if (trustedRoot !== undefined) checkTrusted(leaf, above, trustedRoot);
     return {
       key,
       algorithm,
@@ -80,6 +84,7 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
 
 /** A credential from a key of one's own. Throws KEY_INVALID when `algorithm` does not fit the key. */
 export function keyCredential(key: PrivateKey, algorithm: Algorithm = defaultAlgorithm(key.publicKey)): Credential {
+  if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
   return {
     key,
     algorithm,
@@ -115,18 +120,30 @@ function hintOf(key: PrivateKey): string {
   return toBase64(sha256(key.publicKey.spki));
 }
 
-/**
- * The certificate leads to one of the root's authorities. Judged at the certificate's own beginning: whether that is now
- * is for the timestamp to say.
- */
-function checkAuthority(leaf: Certificate, above: readonly Certificate[], root: TrustedRoot): void {
+/** The certificate leads to one of the root's authorities, and one of its certificate logs knows of it. */
+function checkTrusted(leaf: Certificate, above: readonly Certificate[], root: TrustedRoot): void {
+  const issuer = findIssuer(leaf, above, root);
+  const logged = { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuer) };
+  for (const sct of embeddedScts(leaf)) {
+    const log = root.ctlogs.find((one) => equalBytes(one.logId, sct.logId) && isWithin(one, sct.timestampMs));
+    if (log === undefined) continue;
+    checkSct({ sct, logged, log });
+    return;
+  }
+  throw new LacreError("CREDENTIAL_INVALID", "no certificate log of the trusted root has promised to publish the certificate");
+}
+
+function isWithin({ startMs, endMs }: { readonly startMs: number; readonly endMs: number | undefined }, timeMs: number): boolean {
+  return timeMs >= startMs && (endMs === undefined || timeMs <= endMs);
+}
+
+function findIssuer(leaf: Certificate, above: readonly Certificate[], root: TrustedRoot): Certificate {
   let failure = new LacreError("CREDENTIAL_INVALID", "the trusted root has no certificate authority for this time");
-  for (const { chain, startMs, endMs } of root.certificateAuthorities) {
+  for (const { chain, ...window } of root.certificateAuthorities) {
     const anchor = chain.at(-1);
-    if (anchor === undefined || leaf.notBeforeMs < startMs || (endMs !== undefined && leaf.notBeforeMs > endMs)) continue;
+    if (anchor === undefined || !isWithin(window, leaf.notBeforeMs)) continue;
     try {
-      checkChain({ leaf, intermediates: [...chain.slice(0, -1), ...above], anchors: [anchor], timeMs: leaf.notBeforeMs, purpose: "codeSigning" });
-      return;
+      return checkChain({ leaf, intermediates: [...chain.slice(0, -1), ...above], anchors: [anchor], timeMs: leaf.notBeforeMs, purpose: "codeSigning" })[1]!;
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
       failure = new LacreError("CREDENTIAL_INVALID", "the certificate is not from an authority of the trusted root", { found: cause.message, cause });

@@ -6,7 +6,7 @@
  * The ledger records the digest that was signed: of the artifact, or of the envelope's pre-authentication encoding.
  * Artifacts are read once, as a stream; hash and signature are made on the way.
  */
-import { type Bundle, encodeBundle } from "../bundle/index.ts";
+import { type Bundle, decodeStatement, encodeBundle, STATEMENT_PAYLOAD_TYPE } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
 import { type ClockClient, hashedRekordRequest, type LedgerClient } from "../client/index.ts";
 import { pae } from "../codec/index.ts";
@@ -51,7 +51,7 @@ export interface Sealer {
    * cannot sign a stream, SELF_CHECK_FAILED when the finished bundle does not verify.
    */
   sealArtifact(chunks: Chunks): Promise<Sealed>;
-  /** Seals a payload in a DSSE envelope, its octets unchanged. Throws as `sealArtifact`. */
+  /** Seals a payload in a DSSE envelope, its octets unchanged. Throws as `sealArtifact`, and for an in-toto payload as `decodeStatement`. */
   sealEnvelope(payload: Uint8Array, payloadType: string): Promise<Sealed>;
 }
 
@@ -71,6 +71,8 @@ export function createSealer(options: SealerOptions): Sealer {
       return finish(options, credential, digest, signature, { kind: "message", digest, signature });
     },
     async sealEnvelope(payload, payloadType) {
+      // A statement that verifiers cannot read must not reach the log.
+      if (payloadType === STATEMENT_PAYLOAD_TYPE) decodeStatement(payload);
       const credential = await obtain(options);
       const encoded = pae(payloadType, payload);
       const digest = { algorithm: credential.algorithm.hash, value: hash(credential.algorithm.hash, encoded) };
