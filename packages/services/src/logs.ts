@@ -10,7 +10,8 @@ import { signCheckpoint } from "@lacre/core/bundle";
 import { defaultAlgorithm, sha256, signMessage } from "@lacre/core/crypto";
 import envPaths from "env-paths";
 import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
-import { createFileAnchor, openLog, type Log, type Logger, type LogOptions } from "./engine/index.ts";
+import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
+import { ServiceError } from "./errors.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY } from "./ledger/index.ts";
 
@@ -23,8 +24,8 @@ export interface LogsOptions {
   readonly wanted: ReadonlySet<string>;
   /** Where anchors are kept; the user's state directory unless given. */
   readonly stateDir?: string | undefined;
-  /** The operator's word for a tree whose anchor is missing or ahead; it counts for the log that it fits. */
-  readonly accept?: LogOptions["accept"];
+  /** The operator's word for trees whose anchor is missing or ahead; each counts for the log that it fits. */
+  readonly accept?: readonly Anchored[] | undefined;
   readonly now: () => number;
   readonly log?: Logger | undefined;
 }
@@ -34,16 +35,18 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
   const { facts, keys } = o.installation;
   const logs: Partial<Record<LogName, Log>> = {};
   const open = async (name: LogName, origin: string, rest: Pick<LogOptions, "personality" | "signCheckpoint">): Promise<void> => {
-    const log = await openLog({
-      dir: o.installation.layout.log(name),
-      origin,
-      now: o.now,
-      anchor: createFileAnchor(join(anchorDirectory(o.stateDir, facts.id), `${name}.anchor`), origin),
-      production: facts.mode === "production",
-      accept: o.accept,
-      log: o.log,
-      ...rest,
-    });
+    const log = await openAccepted(o.accept ?? [], (accept) =>
+      openLog({
+        dir: o.installation.layout.log(name),
+        origin,
+        now: o.now,
+        anchor: createFileAnchor(join(anchorDirectory(o.stateDir, facts.id), `${name}.anchor`), origin),
+        production: facts.mode === "production",
+        accept,
+        log: o.log,
+        ...rest,
+      }),
+    );
     opened(log);
     logs[name] = log;
   };
@@ -58,6 +61,18 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
     await open("ct", facts.ct.origin, { personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)) });
   }
   return logs;
+}
+
+/** Which of the accepted trees is this log's is not known before it is read: each is tried, and at last none. */
+async function openAccepted(accepted: readonly Anchored[], open: (accept: Anchored | undefined) => Promise<Log>): Promise<Log> {
+  for (const one of accepted) {
+    try {
+      return await open(one);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || (error.code !== "LOG_FORKED" && error.code !== "LOG_UNANCHORED")) throw error;
+    }
+  }
+  return await open(undefined);
 }
 
 /** How the CT log signs: promises and checkpoints with one key. */

@@ -39,8 +39,8 @@ export interface UpOptions {
   readonly config?: string | undefined;
   /** Serve only these parts. */
   readonly only?: ReadonlySet<ServiceName> | undefined;
-  /** The operator's word that a tree of this size and root is the right one, where the anchor is missing or ahead. */
-  readonly accept?: { readonly size: number; readonly root: Uint8Array } | undefined;
+  /** The operator's word that trees of these sizes and roots are the right ones, where the anchors are missing or ahead. */
+  readonly accept?: readonly { readonly size: number; readonly root: Uint8Array }[] | undefined;
   readonly log?: FastifyBaseLogger | undefined;
   readonly now?: () => number;
   readonly random?: (length: number) => Uint8Array;

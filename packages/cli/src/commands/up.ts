@@ -25,7 +25,7 @@ const FLAGS = {
   config: text("Configuration file, instead of lacre.json in the directory", { placeholder: "file" }),
   check: toggle("Read the configuration, say whether it is valid, and end"),
   only: text("Serve only these parts, as ca,ledger", { placeholder: "parts" }),
-  accept: text("Go on from this tree although the record of the last one is missing or ahead", { placeholder: "size:root" }),
+  accept: text("Go on from this tree although the record of the last one is missing or ahead", { placeholder: "size:root,…" }),
   verbose: toggle("Log every request", { alias: "d" }),
   quiet: toggle("Say nothing but errors", { alias: "q" }),
 } as const;
@@ -77,8 +77,12 @@ async function checkConfiguration(context: Context, dir: string, config: string 
   return 0;
 }
 
-/** `size:root`, the root in hexadecimal or base64. */
-function readAccept(given: string): { readonly size: number; readonly root: Uint8Array } {
+/** `size:root`, the root in hexadecimal or base64; one for each log that needs it, separated by commas. */
+function readAccept(given: string): { readonly size: number; readonly root: Uint8Array }[] {
+  return given.split(",").map(readTree);
+}
+
+function readTree(given: string): { readonly size: number; readonly root: Uint8Array } {
   const [, size, root] = /^(\d{1,15}):([\w+/=]+)$/.exec(given) ?? [];
   if (size !== undefined && root !== undefined) {
     const bytes = /^[0-9a-fA-F]{64}$/.test(root) ? fromHex(root) : root.length === 44 ? fromBase64(root) : undefined;
