@@ -73,6 +73,14 @@ test("refuses other versions, malformed names and attributes, and bytes behind",
   checkRequest(decodeRequest(crafted({ attributes: new Uint8Array() })));
 });
 
+test("a key that is none (a point off its curve) is said to be the key's fault", () => {
+  const offCurve = Uint8Array.from(key.publicKey.spki);
+  offCurve.fill(7, -32);
+  const bytes = Buffer.from(request());
+  bytes.set(offCurve, bytes.indexOf(key.publicKey.spki.subarray(0, 30)));
+  refuses(() => checkRequest(decodeRequest(bytes)), "KEY_INVALID");
+});
+
 test("weak keys are refused (RSA of 1024 bits, curves outside the table)", () => {
   for (const kind of [["rsa:1024"], ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"]]) {
     const out = scratchPath("request.der");

@@ -158,7 +158,9 @@ test("logs with RSA and P-384 keys are understood", () => {
   for (const key of [keyOf("rsa log", "RSA", 2048), keyOf("p384 log", "P-384")]) {
     checkSct({ sct: promise(logged, key), logged, log: { logId: sha256(key.publicKey.spki), key: key.publicKey } });
   }
-  assert.throws(() => sctAlgorithmCodes(defaultAlgorithm(keyOf("ed", "Ed25519").publicKey)), TypeError);
+  assert.throws(() => sctAlgorithmCodes(defaultAlgorithm(keyOf("ed", "Ed25519").publicKey)), /no log signs with/);
+  assert.throws(() => sctSignedData({ ...logged, issuerKeyHash: new Uint8Array(20) }, NOW), /32 octets/);
+  assert.throws(() => encodeSct({ ...promise(logged), logId: new Uint8Array(20) }), /32 octets/);
 });
 
 test("SCTs survive a round trip", () => {
@@ -185,6 +187,7 @@ test("refuses lists that are empty, have something behind them, or do not parse 
   version2[0] = 1;
   const bad = [
     list(), concat(list(sized(good)), Uint8Array.of(0)), der.octets(concat(Uint8Array.of(0, 0), good)), list(sized(good), Uint8Array.of(0)),
+    der.octets(der.decodeDer(list(sized(good))).content, Uint8Array.of(0)),
     list(sized(concat(good, Uint8Array.of(0)))), list(sized(version2)), list(sized(good.subarray(0, -1))), der.sequence(), new Uint8Array(),
     der.octets(new Uint8Array()),
   ];
@@ -209,5 +212,8 @@ test("no damage to a promise gets past decoding and checking as anything but an 
     }, toHex(bytes.subarray(0, 40)));
   }
   assert.equal(accepted, 0);
+  const list = der.sequence(der.sequence(der.oid("1.2.3"), der.octets()));
+  assert.equal(loggedTbs(der.sequence(der.context(3, list))).length, list.length + 4);
+  for (const tbs of [der.sequence(der.context(3, list, der.nil())), der.sequence(der.context(3, list), der.nil())]) refuses(() => loggedTbs(tbs), "BAD_DER");
   for (const bytes of damaged(certificate.tbs)) answers(() => loggedTbs(bytes), toHex(bytes.subarray(0, 40)));
 });
