@@ -109,6 +109,10 @@ test("canonical form refuses lone surrogates and numbers that are not finite", (
   refuses("BAD_JSON", () => canonicalJson(parseJson('"\\ud800"')));
   refuses("BAD_JSON", () => canonicalJson(parseJson('{"\\udc00":1}')));
   refuses("BAD_JSON", () => canonicalJson(parseJson("1e999")));
+  let deep: Json = 1;
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  refuses("TOO_LARGE", () => canonicalJson(deep));
+  assert.throws(() => canonicalJson({ a: undefined } as unknown as Json), TypeError);
 });
 
 test("members: null is absent, both spellings are refused, own properties only", () => {

@@ -31,7 +31,7 @@ test("refuses every other form", () => {
     "", "\n", "a\n", "a\n\n", "a\n— k AAAAAAA=\n", NOTE.slice(0, -1), NOTE.replaceAll("\n", "\r\n"), `${NOTE}more\n`, `${NOTE}\n`,
     NOTE.replace("— ", "- "), NOTE.replace("— ", "—"), NOTE.replace("\n\n— log", "\n\n—  log"), "a\n\n— k+ AAAAAAA=\n", "a\n\n— k\u00a0l AAAAAAA=\n",
     "a\n\n—  AAAAAAA=\n", "a\n\n— k AAAAAAA= x\n", "a\n\n— k AAAAAA\n", "a\n\n— k AAAAAA==\n", "a\n\n— k AAAAAAB=\n", "a\u0000\n\n— k AAAAAAA=\n",
-    "a\tb\n\n— k AAAAAAA=\n", "a\n\n— k AAAAAAA=\n\n", "\ud800\n\n— k AAAAAAA=\n",
+    "a\tb\n\n— k AAAAAAA=\n", "a\n\n— k AAAAAAA=\n\n", "\ud800\n\n— k AAAAAAA=\n", "a\n\n— k AAAAAAAAX", "x— k AAAAAAA=\n", "a\n\n— k\n", "a\n\n— \n",
   ]) refuses("BAD_NOTE", wrong);
 });
 
