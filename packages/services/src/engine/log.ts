@@ -12,7 +12,7 @@ import { createFileBlobStore, createFileLock, createFileSystem, createJournal, e
 import type { Anchor, Anchored } from "./anchor.ts";
 import { Identities, key, type IndexShape } from "./identities.ts";
 import type { Personality } from "./personality.ts";
-import { CHECKPOINT, Publisher, type CheckpointState, type Published } from "./publish.ts";
+import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks } from "./publish.ts";
 import { recover, type Recovered } from "./recover.ts";
 import { DEFAULT_LIMITS, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
 import type { Tiles } from "./tiles.ts";
@@ -42,6 +42,7 @@ export interface LogOptions {
   readonly accept?: Anchored | undefined;
   readonly log?: Logger | undefined;
   readonly limits?: Partial<SequenceLimits> | undefined;
+  readonly ticks?: Ticks | undefined;
   /** Octets of a journal segment. */
   readonly segmentBytes?: number | undefined;
   /** Sizes of the index's segments. */
@@ -165,7 +166,7 @@ class EngineLog implements Log {
     };
     this.#publisher = new Publisher(
       {
-        origin, signCheckpoint, tiles, blobs, anchor, onFailure,
+        origin, signCheckpoint, tiles, blobs, anchor, onFailure, ticks: options.ticks ?? DEFAULT_TICKS,
         onSealed: async (size) => {
           await identities.sealed(size);
           await store.release(size);
@@ -223,7 +224,7 @@ class EngineLog implements Log {
 
   async entry(index: number): Promise<Sequenced | undefined> {
     const stored = index < this.size ? await this.#tiles.record(index) : undefined;
-    return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), ...stored, duplicate: false };
+    return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), record: stored.record, timeMs: stored.timeMs, duplicate: false };
   }
 
   async find(identity: Uint8Array): Promise<number | undefined> {

@@ -37,6 +37,7 @@ export interface PublisherParts {
   readonly tiles: Tiles;
   readonly blobs: BlobStore;
   readonly anchor: Anchor;
+  readonly ticks: Ticks;
   /** Entries up to this size are durable in files: the journal may forget them. */
   readonly onSealed: (size: number) => Promise<void>;
   readonly onPublished: (published: Published) => void;
@@ -45,8 +46,15 @@ export interface PublisherParts {
 
 /** Entries waiting up to which a publication starts at once. */
 const FEW = 4;
-const MIN_TICK_MS = 20;
-const MAX_TICK_MS = 100;
+
+/** Bounds of the pause between publications under load, in milliseconds. */
+export interface Ticks {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+export const DEFAULT_TICKS: Ticks = { minMs: 20, maxMs: 100 };
+
 /** Bundles are sealed in batches of this many, or after this time without news. */
 const SEAL_BUNDLES = 16;
 const SEAL_AFTER_MS = 2000;
@@ -126,7 +134,7 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
-    const { origin, signCheckpoint, tiles, blobs, anchor, onPublished } = this.#parts;
+    const { origin, signCheckpoint, tiles, blobs, anchor, ticks, onPublished } = this.#parts;
     const { view, timeMs } = this.#committed;
     const began = performance.now();
     try {
@@ -141,7 +149,7 @@ export class Publisher {
       return this.#failed(cause);
     }
     const now = performance.now();
-    this.#nextTickMs = began + Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, 2 * (now - began)));
+    this.#nextTickMs = began + Math.min(ticks.maxMs, Math.max(ticks.minMs, 2 * (now - began)));
     onPublished(this.#published);
     const left: Waiter[] = [];
     for (const waiter of this.#waiters) {

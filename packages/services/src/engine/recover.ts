@@ -102,7 +102,7 @@ async function replay(parts: RecoverParts, { base, commits }: Loaded): Promise<R
   tree.written(sealed);
   const tiles = new Tiles(parts.blobs, tree, parts.personality, sealed);
   const kept = records.slice(skip);
-  for (const stored of kept) tiles.add(stored);
+  for (const stored of kept) tiles.add({ ...stored, framed: parts.personality.frame(stored.record) });
   return { tree, tiles, sealed, records: kept };
 }
 
@@ -114,11 +114,15 @@ async function rootAt(tree: Tree, tiles: Tiles, size: number): Promise<Uint8Arra
   return view.root;
 }
 
-/** What a checkpoint's first three lines say. */
-function readCheckpoint(bytes: Uint8Array): { readonly origin: string; readonly size: number; readonly root: string } {
-  const [origin, size, root] = text(bytes).split("\n", 3);
-  if (origin === undefined || root === undefined || !/^\d{1,15}$/.test(size ?? "")) throw damaged("the file checkpoint is not a checkpoint");
-  return { origin, size: Number(size), root };
+/** What a checkpoint's first three lines say; undefined for anything else. */
+function readCheckpoint(bytes: Uint8Array | undefined): { readonly origin: string; readonly size: number; readonly root: string } | undefined {
+  try {
+    const [origin, size, root, rest] = text(bytes ?? new Uint8Array(0)).split("\n", 4);
+    if (origin !== undefined && root !== undefined && rest === "" && /^\d{1,15}$/.test(size ?? "")) return { origin, size: Number(size), root };
+  } catch {
+    // Not even text.
+  }
+  return undefined;
 }
 
 /** Step 4. Throws LOG_FORKED or LOG_UNANCHORED, unless the operator accepts this very state as the last published one. */
@@ -142,9 +146,9 @@ async function checkPast(parts: RecoverParts, state: Committed, rootOf: (size: n
 async function findFork({ origin, blobs, anchor }: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<ServiceError | undefined> {
   const here = `this directory is at ${state.size}:${toBase64(state.root)}`;
   const isPast = async (size: number, root: string): Promise<boolean> => size <= state.size && toBase64(await rootOf(size)) === root;
-  const shown = await blobs.get(CHECKPOINT);
-  if (shown !== undefined) {
-    const checkpoint = readCheckpoint(shown);
+  // Renamed but not synced, the file may hold anything after a loss of power: the anchor, which was synced before, counts.
+  const checkpoint = readCheckpoint(await blobs.get(CHECKPOINT));
+  if (checkpoint !== undefined) {
     if (checkpoint.origin !== origin) throw damaged(`the checkpoint is of ${checkpoint.origin}, this log is ${origin}`);
     if (!(await isPast(checkpoint.size, checkpoint.root))) {
       return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: its file checkpoint says ${checkpoint.size}:${checkpoint.root}, ${here}` });
@@ -171,8 +175,7 @@ export async function recover(parts: RecoverParts): Promise<Recovered> {
 }
 
 async function createFirst({ store, blobs, now, origin }: RecoverParts): Promise<Loaded> {
-  const shown = await blobs.get(CHECKPOINT);
-  if (shown !== undefined && readCheckpoint(shown).size > 0) throw damaged(`${origin} has a checkpoint but no journal`);
+  if ((readCheckpoint(await blobs.get(CHECKPOINT))?.size ?? 0) > 0) throw damaged(`${origin} has a checkpoint but no journal`);
   const state: Committed = { size: 0, root: emptyRoot(sha256), timeMs: now(), epoch: 0, nonce: randomBytes(16) };
   return { state, token: await store.create(state), base: state, commits: [] };
 }

@@ -18,7 +18,7 @@ import type { Committed, CommitStore, Token } from "../store/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { key, type Identities } from "./identities.ts";
 import type { Personality } from "./personality.ts";
-import type { Stored, Tiles } from "./tiles.ts";
+import type { Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
 
 /** An entry that is committed: durable, at its place for ever. */
@@ -46,6 +46,7 @@ export const DEFAULT_LIMITS: SequenceLimits = { groupEntries: 1024, groupBytes: 
 
 interface Pending {
   readonly record: Uint8Array;
+  readonly framed: Uint8Array;
   readonly identity: string;
   readonly leafHash: Uint8Array;
   readonly resolve: (entry: Sequenced) => void;
@@ -143,12 +144,14 @@ export class Sequencer {
     if (index !== undefined) {
       const stored = await this.#parts.tiles.record(index);
       if (stored === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${index} cannot be read` });
-      return { index, leafHash: this.leafHash(stored.record), ...stored, duplicate: true };
+      return { index, leafHash: this.leafHash(stored.record), record: stored.record, timeMs: stored.timeMs, duplicate: true };
     }
+    // Framed now, since a record that fits no bundle must not get a place.
+    const framed = this.#parts.personality.frame(record);
     const leafHash = this.leafHash(record);
     return new Promise((resolve, reject) => {
       if (this.#refusal !== undefined) return reject(this.#refusal);
-      this.#pending.push({ record, identity, leafHash, resolve, reject });
+      this.#pending.push({ record, framed, identity, leafHash, resolve, reject });
       this.#pendingBytes += record.length;
       this.#running ??= this.#run();
     });
@@ -200,13 +203,11 @@ export class Sequencer {
       return;
     }
     this.#state = next;
-    const entries = group.map(({ record, identity }, at): Stored => {
+    for (const [at, { record, framed, identity }] of group.entries()) {
       identities.add(identity, before.size + at);
-      const stored = { record, timeMs };
-      tiles.add(stored);
-      return stored;
-    });
-    for (const [at, { leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, ...entries[at]!, duplicate: false });
+      tiles.add({ record, framed, timeMs });
+    }
+    for (const [at, { record, leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, record, timeMs, duplicate: false });
     onCommit(view, timeMs);
   }
 }

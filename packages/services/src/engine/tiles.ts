@@ -22,6 +22,11 @@ export interface Stored {
   readonly timeMs: number;
 }
 
+/** A record that is not in a file yet, with its octets in a bundle. */
+export interface Hot extends Stored {
+  readonly framed: Uint8Array;
+}
+
 /** Bundles read back and kept parsed. */
 const CACHED = 64;
 
@@ -55,7 +60,7 @@ export class Tiles {
   readonly #personality: Personality;
   readonly #bundles: "entries" | "data";
   /** Committed records from `#from` on, a multiple of 256. */
-  #hot: Stored[] = [];
+  #hot: Hot[] = [];
   #from: number;
   /** Entries below are in files; below `#sealed` durably. Multiples of 256. */
   #written: number;
@@ -80,18 +85,19 @@ export class Tiles {
   }
 
   /** A record that was committed as the next entry. */
-  add(stored: Stored): void {
-    this.#hot.push(stored);
+  add(hot: Hot): void {
+    this.#hot.push(hot);
   }
 
   /** Writes the full tiles and bundles of a tree of `size` leaves that are not written yet. */
   async write(size: number): Promise<void> {
     while (this.#written + TILE_WIDTH <= size) {
       const index = this.#written / TILE_WIDTH;
-      const stored = this.#hot.slice(this.#written - this.#from, this.#written - this.#from + TILE_WIDTH);
+      const at = this.#written - this.#from;
+      const hot = this.#hot.slice(at, at + TILE_WIDTH);
       const blobs: [string, Uint8Array][] = [
-        [tileName(this.#bundles, index), concat(...stored.map(({ record }) => this.#personality.frame(record)))],
-        [timesName(index), encodeTimes(stored.map(({ timeMs }) => timeMs))],
+        [tileName(this.#bundles, index), concat(...hot.map(({ framed }) => framed))],
+        [timesName(index), encodeTimes(hot.map(({ timeMs }) => timeMs))],
         [tileName(0, index), this.#fullTile(0, index)],
       ];
       for (let level = 1, above = index + 1; above % TILE_WIDTH === 0; level++) {
@@ -137,7 +143,8 @@ export class Tiles {
     if (level !== this.#bundles) return undefined;
     const first = index * TILE_WIDTH;
     if (width === TILE_WIDTH && first < this.#written) return this.#blobs.get(tileName(level, index));
-    const stored = first >= this.#from ? this.#hot.slice(first - this.#from, first - this.#from + width) : await this.#bundle(index);
+    if (first >= this.#from) return concat(...this.#hot.slice(first - this.#from, first - this.#from + width).map(({ framed }) => framed));
+    const stored = await this.#bundle(index);
     return stored && concat(...stored.slice(0, width).map(({ record }) => this.#personality.frame(record)));
   }
 
@@ -148,7 +155,7 @@ export class Tiles {
   }
 
   /** A committed record that is still in memory. */
-  hotRecord(index: number): Stored | undefined {
+  hotRecord(index: number): Hot | undefined {
     return index >= this.#from ? this.#hot[index - this.#from] : undefined;
   }
 
