@@ -2,7 +2,7 @@
 // The command as a process: what stands on stdout, how it ends, what it leaves behind.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { homeEnv, type Outcome, ROOT, run, scratch } from "../harness.ts";

@@ -26,6 +26,7 @@ export function createWorld(given: Partial<Pick<Context, "env" | "cwd" | "now" |
       throw new Error("this test has no network");
     },
     stdin: (async function* () {})(),
+    propose: async () => [],
     end: () => undefined,
     fail: () => undefined,
     ...more,

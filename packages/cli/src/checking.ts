@@ -16,7 +16,7 @@ import { describeVerdict } from "./account.ts";
 import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
 import type { Context } from "./context.ts";
 import { CliError, reportOf } from "./errors.ts";
-import { formatReport } from "./run.ts";
+import { formatReport } from "./report.ts";
 import { findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
 
 export interface CheckOptions {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** From arguments to exit status: the line is normalised, the verb loaded and run, any failure explained. */
-import { run as runApplication } from "@stricli/core";
+import { proposeCompletions, run as runApplication } from "@stricli/core";
 import { createApp } from "./app.ts";
 import { normalize } from "./arguments.ts";
 import { VERBS } from "./commands/index.ts";
 import type { Context } from "./context.ts";
-import { type Report, reportOf } from "./errors.ts";
-import { plain, Terminal } from "./terminal.ts";
+import { reportOf } from "./errors.ts";
+import { formatReport } from "./report.ts";
+import { Terminal } from "./terminal.ts";
 
 interface StricliProcess {
   readonly stdout: { write(text: string): void };
@@ -36,7 +37,7 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 /** Runs a command line in a given world and returns its exit status. */
-export async function runLine(args: readonly string[], world: Omit<Context, "end" | "fail">): Promise<number> {
+export async function runLine(args: readonly string[], world: Omit<Context, "end" | "fail" | "propose">): Promise<number> {
   let status: number | undefined;
   let failure: unknown;
   const context: Context = {
@@ -47,6 +48,7 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
     fail: (error) => {
       failure = error ?? new Error("unknown failure");
     },
+    propose: (words) => propose(words, context),
   };
   try {
     const [name = "", ...rest] = args;
@@ -69,6 +71,15 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
   }
 }
 
+/** What may follow these words: verbs, flags, values. */
+async function propose(words: readonly string[], context: Context): Promise<readonly string[]> {
+  const name = words[0] ?? "";
+  const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  const app = createApp(entry === undefined || words.length < 2 ? {} : { [name]: (await entry.load()).verb });
+  const proposals = await proposeCompletions(app, words.length === 0 ? [""] : words, context as never);
+  return proposals.map(({ completion }) => completion);
+}
+
 /** Writes what went wrong and what to do, for people on stderr and, where JSON was asked for, as JSON on stdout. */
 function explain(error: unknown, context: Context, asJson: boolean): number {
   const report = reportOf(error);
@@ -78,15 +89,6 @@ function explain(error: unknown, context: Context, asJson: boolean): number {
     for (let cause = error; cause instanceof Error; cause = cause.cause) context.terminal.complain(cause.stack ?? cause.message);
   }
   return report.status;
-}
-
-/** The lines of a report. */
-export function formatReport(report: Report, red: (text: string) => string): string {
-  const lines = [`${red("error:")} ${plain(report.message)} [${report.code}]`];
-  if (report.expected !== undefined) lines.push(`  expected: ${plain(report.expected)}`);
-  if (report.found !== undefined) lines.push(`  found:    ${plain(report.found)}`);
-  lines.push(`  hint:     ${plain(report.hint)}`);
-  return lines.join("\n");
 }
 
 function wantsJson(args: readonly string[]): boolean {

@@ -15,7 +15,7 @@ import { selectServices, type Service, type SigningConfig } from "@lacre/core/tr
 import { algorithmByFlag } from "./algorithms.ts";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
-import { IDENTITY_FLAGS, obtainToken, type IdentityFlags } from "./identity.ts";
+import { IDENTITY_FLAGS, obtainToken } from "./identity.ts";
 import { readPrivateKey } from "./keys.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import { plain } from "./terminal.ts";

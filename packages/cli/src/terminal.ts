@@ -66,6 +66,11 @@ export class Terminal {
     this.#options.stdout.write(`${text}\n`);
   }
 
+  /** A result for another program's file: a line end only where a person reads it. */
+  deliver(text: string): void {
+    this.#options.stdout.write(this.#options.stdout.isTTY === true ? `${text}\n` : text);
+  }
+
   /** For people; nothing when quiet. */
   say(text: string): void {
     if (!this.#quiet) this.#options.stderr.write(`${text}\n`);

@@ -136,7 +136,7 @@ function checkChoices(table: FlagTable, values: Readonly<Record<string, unknown>
   for (const [name, flag] of Object.entries(table)) {
     const value = values[name];
     if (flag.kind !== "choice" || value === undefined || flag.values.includes(value as string)) continue;
-    throw new CliError("USAGE", `--${kebab(name)} is one of ${flag.values.join(", ")}, not ${JSON.stringify(String(value).slice(0, 40))}`);
+    throw new CliError("USAGE", `--${kebab(name)} is one of ${flag.values.join(", ")}, not ${JSON.stringify(value).slice(0, 40)}`);
   }
 }
 

@@ -3,12 +3,8 @@
  * Completion: a script for the shell, which asks `lacre completion --propose -- WORDS…` for every proposal. The verbs and
  * flags are those of the help; nothing has to be installed again when they change.
  */
-import { proposeCompletions } from "@stricli/core";
-import { createApp } from "../app.ts";
-import type { Context } from "../context.ts";
 import { defineVerb, toggle, type Verb } from "../verb.ts";
 import { CliError } from "../errors.ts";
-import { VERBS } from "./index.ts";
 
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_lacre() {
@@ -30,21 +26,16 @@ end
 complete -c lacre -a '(__lacre_propose)'`,
 };
 
-async function propose(context: Context, words: readonly string[]): Promise<void> {
-  const name = words[0] ?? "";
-  const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  const app = createApp(entry === undefined || words.length < 2 ? {} : { [name]: (await entry.load()).verb });
-  const proposals = await proposeCompletions(app, words.length === 0 ? [""] : words, context as never);
-  for (const { completion } of proposals) context.terminal.result(completion);
-}
-
 export const verb: Verb = defineVerb({
   brief: "Print a completion script for bash, zsh or fish",
   details: "bash:  lacre completion bash > ~/.local/share/bash-completion/completions/lacre\nzsh:   lacre completion zsh > \"${fpath[1]}/_lacre\"\nfish:  lacre completion fish > ~/.config/fish/completions/lacre.fish",
   flags: { propose: toggle("Print proposals for the words that follow", { hidden: true }) },
   operands: { name: "SHELL", brief: "bash, zsh or fish", minimum: 0 },
   async run(context, flags, operands) {
-    if (flags.propose === true) return propose(context, operands);
+    if (flags.propose === true) {
+      for (const word of await context.propose(operands)) context.terminal.result(word);
+      return;
+    }
     const [shell = "", ...more] = operands;
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined || more.length > 0) throw new CliError("USAGE", "the shell is bash, zsh or fish");

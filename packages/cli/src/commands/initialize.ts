@@ -50,7 +50,7 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
     if (flags.rootChecksum !== undefined && rootDigest !== `sha256:${flags.rootChecksum.toLowerCase()}`) {
       throw new CliError("MIRROR_REFUSED", `the root's checksum is ${rootDigest}, not sha256:${plain(flags.rootChecksum)}`);
     }
-    if (/^http:/.test(flags.root) && flags.rootChecksum === undefined) context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
+    if (flags.root.startsWith("http:") && flags.rootChecksum === undefined) context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
     const home = findHome();
     const folder = mirrorFolder(home, mirror);
     await createMirror(folder, root);

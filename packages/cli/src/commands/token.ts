@@ -20,7 +20,8 @@ export const verb: Verb = defineVerb({
   brief: "Print an identity token of a development installation",
   details: `The token says what you ask it to say: nobody is authenticated. An installation in production mode gives none.
 
-  lacre sign ./FILE --identity-token "$(lacre token --email you@example.com)"`,
+  lacre token --email you@example.com > token
+  lacre sign ./FILE --identity-token token --bundle FILE.sigstore.json`,
   flags: {
     email: text("Whose token", { placeholder: "address" }),
     audience: text("For whom (default sigstore)", { placeholder: "name" }),
@@ -44,6 +45,8 @@ export const verb: Verb = defineVerb({
       audience: flags.audience ?? "sigstore",
       now: context.now,
     });
-    context.terminal.result(flags.output === "json" ? JSON.stringify({ token, issuer, email: flags.email }) : token);
+    if (flags.output === "json") context.terminal.result(JSON.stringify({ token, issuer, email: flags.email }));
+    // Without a line end in a file: cosign sends the file as it is.
+    else context.terminal.deliver(token);
   },
 });

@@ -138,17 +138,19 @@ function announce(context: Context, running: Running, dir: string, isCurrent: bo
   terminal.say(`  data    ${dir} (keys inside: keep it to yourself)`);
   terminal.say(`  trust   ${trust}/  trusted_root.json, signing_config.v0.2.json, trust_config.json, root.json`);
   terminal.say(`  TUF     ${running.url}/tuf`);
-  if (facts.mode !== "development" || flags.only !== undefined) return void terminal.say("");
+  if (facts.mode !== "development" || flags.only !== undefined) {
+    terminal.say("");
+    return;
+  }
   // Named where something else is trusted by default, or where another default is asked for by name.
   const here = isCurrent ? "" : ` --dir ${quote(relative(context.cwd, dir) || ".")}`;
   const file = ["README.md", "package.json"].find((name) => existsSync(resolve(context.cwd, name)));
   const artifact = file === undefined ? quote(join(trust, "root.json")) : `./${file}`;
   const bundle = quote(`${file ?? "root.json"}.sigstore.json`);
-  const token = `npx lacre token${here} --email you@example.com`;
   terminal.say("");
   terminal.say("Next, in another terminal in this folder:");
-  terminal.say(`  ${token}`);
-  terminal.say(`  npx lacre sign ${artifact} --bundle ${bundle}${here} --identity-token "$(${token})"`);
+  terminal.say(`  npx lacre token${here} --email you@example.com > token`);
+  terminal.say(`  npx lacre sign ${artifact} --identity-token token --bundle ${bundle}${here}`);
   terminal.say(`  npx lacre verify ${artifact} --bundle ${bundle}${here} --certificate-identity you@example.com --certificate-oidc-issuer ${running.url}/oidc`);
   terminal.say("");
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  createWorkshop, createLog2, IDENTITY, ISSUER, issue, logOne, NOW_MS, promiseFor, SIGNED_MS, stampOne, trustedRoot, type Workshop,
+  createWorkshop, createLog2, IDENTITY, ISSUER, logOne, NOW_MS, promiseFor, SIGNED_MS, stampOne, trustedRoot, type Workshop,
 } from "../../../../test/workshop/workshop.ts";
 import { decodeLogEntry } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
@@ -14,7 +14,7 @@ import { admitRequest } from "../entry/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeTrustedRoot } from "../trust/index.ts";
 import { checkRequest, decodeRequest, EXTENSION, prepareLoggedCertificate, randomSerial, decodeCertificate, signerFields, signUnsigned, prepareCertificate, type CertificateFields, type Sct } from "../x509/index.ts";
-import { createCredentialSource, createSealer, encodeStatement, keyCredential, readToken, requestCredential, type Credential, type SealerOptions } from "./index.ts";
+import { createCredentialSource, createSealer, encodeStatement, keyCredential, readToken, requestCredential, type SealerOptions } from "./index.ts";
 
 const workshop = createWorkshop();
 const root = decodeTrustedRoot(utf8(JSON.stringify(trustedRoot(workshop))));

@@ -38,7 +38,7 @@ export function readToken(token: string, nowMs?: number): TokenFacts {
     const email = claims.optionalString("email");
     const verified = claims.get("email_verified");
     if (email !== undefined && verified !== true && verified !== "true") {
-      throw new LacreError("TOKEN_INVALID", "the identity token's email address is not verified by its issuer", { expected: "email_verified true", found: `email_verified ${String(verified)}` });
+      throw new LacreError("TOKEN_INVALID", "the identity token's email address is not verified by its issuer", { expected: "email_verified true", found: `email_verified ${JSON.stringify(verified) ?? "absent"}` });
     }
     const audience = claims.get("aud");
     const audiences = typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter((one) => typeof one === "string") : [];
