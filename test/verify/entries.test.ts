@@ -15,7 +15,7 @@ const entryOf = (bundle: Mutable): Mutable => bundle["verificationMaterial"].tlo
 const proofOf = (bundle: Mutable): Mutable => entryOf(bundle)["inclusionProof"];
 
 /** Changes the body that is logged. */
-function inBody(change: (spec: Mutable) => void): Recipe["entry"] {
+function inBody(change: (spec: Mutable) => void): (parts: EntryParts) => void {
   return (parts: EntryParts) => {
     const body = JSON.parse(parts.body) as Mutable;
     change(body["spec"]);
@@ -97,7 +97,7 @@ for (const { name, id, recipe, fields } of KINDS) {
     refuses(`a ${name} entry with another ${field}`, { recipe: { ...recipe, entry: inBody(change) } }, id, "ENTRY_MISMATCH");
     if (recipe.dialect === "v2") continue;
     // A promise alone, as version 0.1 allows.
-    const promised: Recipe = { ...recipe, mediaType: V01, entry: (parts) => void (inBody(change)!(parts), (parts.hasProof = false)) };
+    const promised: Recipe = { ...recipe, mediaType: V01, entry: (parts) => void (inBody(change)(parts), (parts.hasProof = false)) };
     refuses(`a promised ${name} entry with another ${field}`, { recipe: promised }, id, "ENTRY_MISMATCH");
   }
   test(`refuses the ${name} entry of another bundle`, () => {
@@ -128,12 +128,12 @@ refuses("an entry that is no JSON", { recipe: { entry: (parts) => void (parts.bo
 refuses("a promise of another entry", {
   recipe: { bundle: (bundle) => void (entryOf(bundle)["inclusionPromise"].signedEntryTimestamp = toBase64(promiseEntry(workshop.rekor1, utf8("{}"), SIGNED_MS / 1000, 79_571_823))) },
 }, "F3", "PROMISE_INVALID");
-for (const [what, change] of Object.entries({
-  time: (entry: Mutable) => void (entry["integratedTime"] = `${SIGNED_MS / 1000 + 1}`),
-  index: (entry: Mutable) => void (entry["logIndex"] = "79571824"),
-  "index beyond what JSON numbers hold": (entry: Mutable) => void (entry["logIndex"] = "9007199254740993"),
-  "time beyond what JSON numbers hold": (entry: Mutable) => void (entry["integratedTime"] = "9007199254740993"),
-  signature: (entry: Mutable) => void (entry["inclusionPromise"].signedEntryTimestamp = inBase64(entry["inclusionPromise"].signedEntryTimestamp, (bytes) => flip(bytes))),
+for (const [what, change] of Object.entries<(entry: Mutable) => void>({
+  time: (entry) => void (entry["integratedTime"] = `${SIGNED_MS / 1000 + 1}`),
+  index: (entry) => void (entry["logIndex"] = "79571824"),
+  "index beyond what JSON numbers hold": (entry) => void (entry["logIndex"] = "9007199254740993"),
+  "time beyond what JSON numbers hold": (entry) => void (entry["integratedTime"] = "9007199254740993"),
+  signature: (entry) => void (entry["inclusionPromise"].signedEntryTimestamp = inBase64(entry["inclusionPromise"].signedEntryTimestamp, (bytes) => flip(bytes))),
 })) {
   refuses(`a promise with another ${what}, also beside a good proof and a timestamp`, { recipe: { timestamp: true, bundle: (bundle) => change(entryOf(bundle)) } }, "F3", "PROMISE_INVALID");
 }

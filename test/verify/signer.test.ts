@@ -127,7 +127,7 @@ function names(...list: readonly Uint8Array[]): Extension {
 const otherCt = { ...stranger.ct };
 const ctListed = (root: Mutable): void => void root["ctlogs"].push(logInstance(otherCt, "PKIX_ECDSA_P256_SHA_256"));
 /** A promise for a leaf by any log: the leaf is made again without promises to see what is signed. */
-function alsoPromise(change: (sct: Sct) => Sct = (sct) => sct, log = workshop.ct): Recipe["scts"] {
+function alsoPromise(change: (sct: Sct) => Sct = (sct) => sct, log = workshop.ct): (scts: readonly Sct[]) => readonly Sct[] {
   return ([first]) => [first!, change({ ...first!, logId: log.logId })];
 }
 refuses("a certificate without promise", { recipe: { scts: () => [] } }, "H5", "SCT_MISSING");

@@ -8,7 +8,7 @@ import { generateKey } from "@lacre/core/crypto";
 import { decodeTrustedRoot } from "@lacre/core/trust";
 import { createVerifier, keyHint, type CheckId, type Policy, type Thresholds, type TrustedKey } from "@lacre/core/verify";
 import type { LacreCode } from "@lacre/core/errors";
-import { bytesOf, IDENTITY, ISSUER, NOW_MS, seal, SIGNED_MS, type Mutable, type Recipe } from "../workshop/workshop.ts";
+import { bytesOf, IDENTITY, ISSUER, NOW_MS, seal, SIGNED_MS, type Mutable, type Recipe, type Sealed } from "../workshop/workshop.ts";
 import { accepts, assertRefused, assertVerified, judge, POLICY, refuses, workshop, type Trial } from "./trial.ts";
 
 const V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1";
@@ -208,7 +208,7 @@ test("a policy that does without the log says so in the verdict, and proves no p
 // Section 2 and T12: keys.
 
 const KEY: Recipe = { signer: "key" };
-const windowed = (startMs?: number, endMs?: number): Trial["key"] => (sealed) => [{
+const windowed = (startMs?: number, endMs?: number) => (sealed: Sealed): readonly TrustedKey[] => [{
   publicKey: sealed.key.publicKey, ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }),
 }];
 const another = generateKey("P-256").publicKey;
