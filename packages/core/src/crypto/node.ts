@@ -2,7 +2,7 @@
 /** The platform binding for Node (and Bun and Deno through their node:crypto): OpenSSL behind a synchronous face. */
 import * as crypto from "node:crypto";
 import { LacreError } from "../errors.ts";
-import type { Algorithm, HashName } from "./algorithms.ts";
+import type { Algorithm, HashName, KeyType } from "./algorithms.ts";
 import { curveOf, decodePoint } from "./curve.ts";
 import { adoptNative, type EcdsaClaim, verifyEcdsaDigests } from "./node-ecdsa.ts";
 import type { DigestClaim, KeyMaterial, Platform, PlatformKey, SignatureResult } from "./platform.ts";
@@ -38,8 +38,8 @@ function importSpki(material: KeyMaterial): crypto.KeyObject {
   try {
     return crypto.createPublicKey(`-----BEGIN PUBLIC KEY-----\n${lines}\n-----END PUBLIC KEY-----\n`);
   } catch (cause) {
-    // Before Node 24 there is no ML-DSA. Its keys are well formed by their length alone, so nothing else can be wrong.
-    if (material.type.startsWith("ML-DSA")) throw new LacreError("ALGORITHM_UNKNOWN", "this Node has no ML-DSA", { found: process.version, cause });
+    // Not every Node has ML-DSA. Its keys are well formed by their length alone, so nothing else can be wrong.
+    if (material.type.startsWith("ML-DSA")) throw noMlDsa(cause);
     throw new LacreError("KEY_INVALID", "key is refused by the platform", { found: material.type, cause });
   }
 }
@@ -129,6 +129,30 @@ function plain(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
+function generatePair(type: KeyType, rsaBits: number): crypto.KeyPairKeyObjectResult {
+  switch (type) {
+    case "RSA":
+      return crypto.generateKeyPairSync("rsa", { modulusLength: rsaBits });
+    case "Ed25519":
+      return crypto.generateKeyPairSync("ed25519");
+    case "P-256":
+    case "P-384":
+    case "P-521":
+      return crypto.generateKeyPairSync("ec", { namedCurve: type });
+    default:
+      try {
+        return crypto.generateKeyPairSync(type.toLowerCase() as "ml-dsa-44");
+      } catch (cause) {
+        throw noMlDsa(cause);
+      }
+  }
+}
+
+function noMlDsa(cause: unknown): LacreError {
+  return new LacreError("ALGORITHM_UNKNOWN", "this Node has no ML-DSA", { found: process.version, cause });
+}
+
+/** The platform of Node. */
 export const platform: Platform = {
   name: "node",
   hash,
@@ -141,11 +165,7 @@ export const platform: Platform = {
   verifyMessage,
   verifyDigests,
   generateKey(type, rsaBits = 3072) {
-    const pair =
-      type === "RSA" ? crypto.generateKeyPairSync("rsa", { modulusLength: rsaBits })
-      : type === "Ed25519" ? crypto.generateKeyPairSync("ed25519")
-      : type.startsWith("ML-DSA") ? crypto.generateKeyPairSync(type.toLowerCase() as "ml-dsa-44")
-      : crypto.generateKeyPairSync("ec", { namedCurve: type });
+    const pair = generatePair(type, rsaBits);
     return {
       pkcs8: plain(pair.privateKey.export({ format: "der", type: "pkcs8" })),
       spki: plain(pair.publicKey.export({ format: "der", type: "spki" })),
