@@ -7,6 +7,7 @@
  * whoever gets an answer gets a good one. A failure on the way closes what was opened, in reverse.
  */
 import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { noteKeyId } from "@lacre/core/bundle";
 import { createCtClient, type Fetch } from "@lacre/core/client";
 import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
@@ -16,7 +17,7 @@ import { createCtService, registerCt } from "./ct/index.ts";
 import { createEdge, createLocalFetch } from "./edge/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
-import { createLedgerService, registerLedger } from "./ledger/index.ts";
+import { createLedgerService, createVerification, registerLedger } from "./ledger/index.ts";
 import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
 import { ctSigner, firstFailure, healthOf, openLogs, type Logs } from "./logs.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
@@ -154,7 +155,10 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
   },
   ledger({ app, installation, logs }) {
     const log = logs.ledger!;
-    registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey) }));
+    // One core is this thread's, one the disk's and the collector's; a thread on a core that is busy only costs.
+    const verification = createVerification({ threads: Math.max(0, Math.min(8, availableParallelism() - 2)) });
+    app.addHook("onClose", async () => verification.close());
+    registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey), verification }));
   },
   tsa({ app, installation, now, random }) {
     const { keys, certificates, settings } = installation;

@@ -3,3 +3,4 @@
 export { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./config.ts";
 export { registerLedger } from "./http.ts";
 export { admit, createLedgerService, LEDGER_PERSONALITY, type LedgerService, type LoggedEntry } from "./service.ts";
+export { createVerification, type Verification } from "./verification.ts";

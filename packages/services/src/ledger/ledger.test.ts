@@ -14,12 +14,13 @@ import { encodeName, prepareCertificate, signUnsigned } from "@lacre/core/x509";
 import { createEdge } from "../edge/index.ts";
 import { createMemoryAnchor, openLog, type Log } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
-import { admit, createLedgerService, LEDGER_PERSONALITY, registerLedger } from "./index.ts";
+import { admit, createLedgerService, createVerification, LEDGER_PERSONALITY, registerLedger } from "./index.ts";
 
 const ORIGIN = "ledger.test.lacre.localhost";
 const dir = mkdtempSync(join(tmpdir(), "lacre-ledger-"));
 const logKey = generateKey("Ed25519");
 const app = createEdge();
+const verification = createVerification({ threads: 0 });
 let log: Log;
 before(async () => {
   log = await openLog({
@@ -31,7 +32,7 @@ before(async () => {
     anchor: createMemoryAnchor(),
     production: false,
   });
-  registerLedger(app, createLedgerService({ log, logId: noteKeyId(ORIGIN, logKey.publicKey) }));
+  registerLedger(app, createLedgerService({ log, logId: noteKeyId(ORIGIN, logKey.publicKey), verification }));
 });
 after(async () => {
   await app.close();
@@ -323,7 +324,7 @@ test("checkpoints seen one after the other are of one history", async () => {
 test("when too much is waiting the answer is 503 with Retry-After", async () => {
   const refusing = createEdge();
   const full = { ...log, find: async () => undefined, append: async () => Promise.reject(new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" } })) } as unknown as Log;
-  registerLedger(refusing, createLedgerService({ log: full, logId: new Uint8Array(32) }));
+  registerLedger(refusing, createLedgerService({ log: full, logId: new Uint8Array(32), verification }));
   const answer = await refusing.inject({ method: "POST", url: "/api/v2/log/entries", payload: JSON.stringify(request(fresh())) });
   assert.deepEqual([answer.statusCode, answer.headers["retry-after"], answer.body], [503, "1", '{"code":14,"message":"reached max pushback; retry","details":[]}']);
 });

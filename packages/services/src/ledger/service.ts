@@ -15,7 +15,7 @@ import { hashLeaf, type TileCoordinate } from "@lacre/core/merkle";
 import type { Log, Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 import { formatAnswer } from "./answer.ts";
-import { createVerification, type Verification } from "./verification.ts";
+import type { Verification } from "./verification.ts";
 
 /** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix each with 16 bits of length (C2SP tlog-tiles). */
 export const LEDGER_PERSONALITY: Personality = {
@@ -58,11 +58,11 @@ export interface LedgerServiceOptions {
   readonly log: Log;
   /** The 32-byte id of the log's key: what trusted roots list. */
   readonly logId: Uint8Array;
+  readonly verification: Verification;
 }
 
-export function createLedgerService({ log, logId }: LedgerServiceOptions): LedgerService {
+export function createLedgerService({ log, logId, verification }: LedgerServiceOptions): LedgerService {
   const keyId = toBase64(logId);
-  const verification = createVerification();
   return {
     async add(body) {
       const entry = admit(body);

@@ -3,14 +3,23 @@
  * Signatures, judged in batches.
  *
  * Whatever arrives in one turn of the event loop is judged together: over digests a batch shares the modular inversions,
- * which cost a third of a check on its own. There is no timer, so a request that is alone is judged alone and at once.
- * A batch is bounded, so that the loop turns in between and a burst of requests does not hold up commits and readers.
+ * which cost a third of a check on its own. There is no timer, so a request that is alone is judged alone and at once. A
+ * batch is bounded, so that the loop turns in between and a burst of requests does not hold up commits and readers.
+ *
+ * Batches of some size go to threads, where there are any with nothing to do; when all are busy, this thread takes its
+ * share. A thread that fails is given up, and what it was at is judged here: no request depends on it.
  */
+import { Worker } from "node:worker_threads";
 import { checkSignatures, type SignatureClaim } from "@lacre/core/crypto";
-import type { LacreError } from "@lacre/core/errors";
+import { LacreError } from "@lacre/core/errors";
+import { encodeBatch, type Judgement } from "./worker.ts";
 
 /** Signatures judged between two turns of the loop. */
 const BATCH = 16;
+/** Fewer are judged here: crossing over and back costs more than it frees. */
+const WORTH_CROSSING = 4;
+/** Batches given to one thread: one to work at, one to go on with. */
+const AT_ONCE = 2;
 
 interface Waiting {
   readonly claims: readonly SignatureClaim[];
@@ -22,12 +31,20 @@ interface Waiting {
 export interface Verification {
   /** Resolves when every one of the claims is good; rejects with the LacreError of the first that is not. */
   check(claims: readonly SignatureClaim[]): Promise<void>;
+  /** Ends the threads. What they were at is judged here. */
+  close(): void;
 }
 
-/** A verification in this thread. */
-export function createVerification(): Verification {
+export interface VerificationOptions {
+  /** Threads beside this one; started when there is work for them. */
+  readonly threads: number;
+}
+
+/** A verification in this thread and in others. */
+export function createVerification({ threads }: VerificationOptions): Verification {
   let queue: Waiting[] = [];
   let scheduled = false;
+  const crew: Thread[] = Array.from({ length: threads }, () => new Thread());
 
   function turn(): void {
     let count = 0;
@@ -35,9 +52,11 @@ export function createVerification(): Verification {
     while (take < queue.length && (take === 0 || count + queue[take]!.claims.length <= BATCH)) count += queue[take++]!.claims.length;
     const batch = queue.slice(0, take);
     queue = queue.slice(take);
+    const free = count < WORTH_CROSSING ? undefined : crew.find((thread) => thread.isFree);
+    if (free === undefined) judge(batch);
+    else free.give(batch);
     scheduled = queue.length > 0;
     if (scheduled) setImmediate(turn);
-    judge(batch);
   }
 
   return {
@@ -48,7 +67,56 @@ export function createVerification(): Verification {
         scheduled = true;
       });
     },
+    close() {
+      for (const thread of crew) thread.end();
+    },
   };
+}
+
+/** A thread and what it is at. Not started before it is needed. */
+class Thread {
+  #worker: Worker | undefined;
+  #ended = false;
+  #count = 0;
+  readonly #given = new Map<number, readonly Waiting[]>();
+
+  get isFree(): boolean {
+    return !this.#ended && this.#given.size < AT_ONCE;
+  }
+
+  give(batch: readonly Waiting[]): void {
+    const number = (this.#count = (this.#count + 1) % 0x1_0000_0000);
+    this.#given.set(number, batch);
+    try {
+      this.#worker ??= this.#start();
+      const message = encodeBatch(number, batch.flatMap(({ claims }) => claims));
+      this.#worker.postMessage(message, [message.buffer]);
+    } catch {
+      this.end();
+    }
+  }
+
+  /** Gives the thread up and judges what it was at here. */
+  end(): void {
+    this.#ended = true;
+    void this.#worker?.terminate();
+    for (const batch of this.#given.values()) judge(batch);
+    this.#given.clear();
+  }
+
+  #start(): Worker {
+    // The same file as source and as built output.
+    const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url));
+    worker.unref();
+    worker.on("message", ({ number, refusals }: Judgement) => {
+      const batch = this.#given.get(number);
+      this.#given.delete(number);
+      if (batch !== undefined) settle(batch, refusals.map((refusal) => (refusal === null ? undefined : new LacreError(...refusal))));
+    });
+    worker.on("error", () => this.end());
+    worker.on("exit", () => this.end());
+    return worker;
+  }
 }
 
 function judge(batch: readonly Waiting[]): void {
@@ -60,11 +128,17 @@ function judge(batch: readonly Waiting[]): void {
     for (const { reject } of batch) reject(fault);
     return;
   }
+  settle(batch, refusals);
+}
+
+function settle(batch: readonly Waiting[], refusals: readonly (LacreError | undefined)[]): void {
   let at = 0;
   for (const { claims, resolve, reject } of batch) {
-    const refusal = refusals.slice(at, at + claims.length).find((one) => one !== undefined);
+    const verdicts = refusals.slice(at, at + claims.length);
     at += claims.length;
-    if (refusal === undefined) resolve();
-    else reject(refusal);
+    const refusal = verdicts.find((one) => one !== undefined);
+    if (refusal !== undefined) reject(refusal);
+    else if (verdicts.length === claims.length) resolve();
+    else reject(new TypeError("a batch came back without all of its verdicts"));
   }
 }
