@@ -51,10 +51,10 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
     propose: (words) => propose(words, context),
   };
   try {
-    const [name = "", ...rest] = args;
+    const [name = "", ...rest] = findVerb(args);
     const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
     const verb = entry === undefined ? undefined : (await entry.load()).verb;
-    let inputs = args;
+    let inputs: readonly string[] = args.length === 0 ? [] : [name, ...rest];
     if (verb !== undefined) {
       const line = normalize(rest, verb.shapes, verb.isCosign ? world.env : {});
       for (const warning of line.warnings) world.terminal.warn(warning);
@@ -69,6 +69,21 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
   } catch (error) {
     return explain(error, context, wantsJson(args));
   }
+}
+
+/** Flags that may stand before the verb, and whether they take a value. */
+const LEADING: Readonly<Record<string, boolean>> = { "-t": true, "--timeout": true, "--output-file": true, "-d": false, "--verbose": false };
+
+/** The line with its verb in front: cosign's scripts have global flags before it, and people ask `help VERB`. */
+function findVerb(args: readonly string[]): readonly string[] {
+  if (args[0] === "help") return args[1] === undefined ? ["--help"] : [args[1], "--help"];
+  let at = 0;
+  while (at < args.length && args[at]!.startsWith("-")) {
+    const takesValue = LEADING[args[at]!.split("=")[0]!];
+    if (takesValue === undefined) return args;
+    at += takesValue && !args[at]!.includes("=") ? 2 : 1;
+  }
+  return at === 0 || at >= args.length ? args : [args[at]!, ...args.slice(0, at), ...args.slice(at + 1)];
 }
 
 /** What may follow these words: verbs, flags, values. */

@@ -41,10 +41,17 @@ export function plain(text: string): string {
 
 export class Terminal {
   readonly #options: TerminalOptions;
+  #results: Output;
   #quiet = false;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
+    this.#results = options.stdout;
+  }
+
+  /** From here on results go elsewhere. */
+  redirect(results: Output): void {
+    this.#results = results;
   }
 
   /** From here on only results and errors are written. */
@@ -63,12 +70,12 @@ export class Terminal {
 
   /** A result, with a line end. */
   result(text: string): void {
-    this.#options.stdout.write(`${text}\n`);
+    this.#results.write(`${text}\n`);
   }
 
   /** A result for another program's file: a line end only where a person reads it. */
   deliver(text: string): void {
-    this.#options.stdout.write(this.#options.stdout.isTTY === true ? `${text}\n` : text);
+    this.#results.write(this.#results.isTTY === true ? `${text}\n` : text);
   }
 
   /** For people; nothing when quiet. */

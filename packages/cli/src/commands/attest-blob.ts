@@ -10,6 +10,7 @@ import { predicateType } from "../predicates.ts";
 import { refuse, refusedFlags, refuseOldBundle, REFUSED_SIGNING } from "../refusals.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
 import { readNamed } from "../trust.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 const IN_TOTO = "application/vnd.in-toto+json";
@@ -36,14 +37,11 @@ export const verb: Verb = defineVerb({
     newBundleFormat: toggle("Write the bundle format (always)", { hidden: true }),
     useSigningConfig: toggle("Use a signing config (always)", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
-    outputFile: text("Log to a file", { hidden: true }),
-    timeout: text("Limit for the whole command", { alias: "t", hidden: true }),
-    verbose: toggle("Log more", { alias: "d", hidden: true }),
-    quiet: toggle("Say nothing but errors", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
   operands: { name: "FILE", brief: "What the statement is about", minimum: 0, maximum: 1 },
-  async run(context, flags, operands) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags, operands) {
+    const context = applyGlobals(given, flags);
     refuse(REFUSED_SIGNING, flags);
     refuseOldBundle(flags);
     if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");

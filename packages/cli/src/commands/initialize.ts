@@ -6,6 +6,7 @@ import { digestOf, findHome, mirrorFolder, recallAll, remember } from "../home.t
 import { createMirror, readTargets } from "../mirror.ts";
 import { readNamed } from "../trust.ts";
 import { plain } from "../terminal.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 const MAX_ROOT_BYTES = 512_000;
@@ -37,10 +38,10 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
     rootChecksum: text("SHA-256 of the root's file, in hexadecimal", { placeholder: "hex" }),
     staging: toggle("The staging instance", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
-    quiet: toggle("Say nothing but errors", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
-  async run(context, flags) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags) {
+    const context = applyGlobals(given, flags);
     if (flags.staging === true) throw new CliError("UNSUPPORTED_FLAG", "--staging cannot be honoured", { hint: "Give the instance's --mirror and --root." });
     if (flags.mirror === undefined || flags.root === undefined) throw new CliError("USAGE", "--mirror and --root are needed");
     if (!/^https?:\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http or https address");

@@ -5,6 +5,7 @@ import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
 import { refuse, refusedFlags, refuseOldBundle, REFUSED_SIGNING } from "../refusals.ts";
 import { describeSealed, detach, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
@@ -21,14 +22,11 @@ export const verb: Verb = defineVerb({
     outputSignature: text("Also write the signature here", { placeholder: "file" }),
     outputCertificate: text("Also write the certificate here", { placeholder: "file" }),
     b64: toggle("Write signature and certificate in base64 (default true)"),
-    outputFile: text("Log to a file", { hidden: true }),
-    timeout: text("Limit for the whole command", { alias: "t", hidden: true }),
-    verbose: toggle("Log more", { alias: "d", hidden: true }),
-    quiet: toggle("Say nothing but errors", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
   operands: { name: "FILE", brief: "File to seal; - for standard input" },
-  async run(context, flags, operands) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags, operands) {
+    const context = applyGlobals(given, flags);
     refuse(REFUSED_SIGNING, flags);
     refuseOldBundle(flags);
     const asJson = flags.output === "json";

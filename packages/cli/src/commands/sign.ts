@@ -5,6 +5,7 @@ import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
 import { plain } from "../terminal.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
@@ -20,11 +21,11 @@ file with one bundle a line. All seals of one run share one sign-in and one cert
     ...SEALING_FLAGS,
     bundle: text("Where the seal goes", { placeholder: "file" }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
-    quiet: toggle("Say nothing but errors", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
   operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, - for standard input" },
-  async run(context, flags, operands) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags, operands) {
+    const context = applyGlobals(given, flags);
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     for (const artifact of artifacts) {
       if (artifact.kind === "image") {

@@ -4,6 +4,7 @@ import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, refuseOldBundle, REFUSED_CHECKING } from "../refusals.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
@@ -19,14 +20,11 @@ export const verb: Verb = defineVerb({
     digestAlg: text("Its algorithm (default sha256)", { placeholder: "name" }),
     newBundleFormat: toggle("Read the bundle format (always)", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
-    outputFile: text("Log to a file", { hidden: true }),
-    timeout: text("Limit for the whole command", { alias: "t", hidden: true }),
-    verbose: toggle("Log more", { alias: "d", hidden: true }),
-    quiet: toggle("Say nothing but errors; the exit status tells", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
   operands: { name: "FILE", brief: "The file that the statement is about", minimum: 0, maximum: 1 },
-  async run(context, flags, operands) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags, operands) {
+    const context = applyGlobals(given, flags);
     refuse(REFUSED_CHECKING, flags);
     refuseOldBundle(flags);
     if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where is the seal?");

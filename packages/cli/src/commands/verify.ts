@@ -5,6 +5,7 @@ import { parseArtifact } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
+import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
@@ -20,11 +21,11 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
     bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
     type: text("The predicate type that the statement must have", { placeholder: "type" }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
-    quiet: toggle("Say nothing but errors; the exit status tells", { alias: "q" }),
+    ...GLOBAL_FLAGS,
   },
   operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, sha256:DIGEST, - for standard input" },
-  async run(context, flags, operands) {
-    if (flags.quiet === true) context.terminal.quieten();
+  async run(given, flags, operands) {
+    const context = applyGlobals(given, flags);
     const { policy, key } = await openPolicy(context, flags, flags.type);
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     const image = artifacts.find(({ kind }) => kind === "image");
