@@ -27,7 +27,8 @@ export const GRPC = {
   unauthenticated: 16,
 } as const;
 
-interface Row {
+/** One row of the table. */
+export interface Row {
   /** HTTP status. */
   readonly status: number;
   /** gRPC status, for gateway-style bodies. */
@@ -43,8 +44,18 @@ function row(status: number, grpc: number, message: string, meaning: string, hin
   return { status, grpc, message, meaning, hint };
 }
 
+/** The stable identifier of a failure: the rows of the table, by name. */
+export type ServiceCode =
+  | "BAD_REQUEST" | "BODY_TOO_LARGE" | "MEDIA_TYPE_UNSUPPORTED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "OVERLOADED"
+  | "INTERNAL" | "TOKEN_MISSING" | "TOKEN_INVALID" | "TOKEN_EXPIRED" | "TOKEN_AUDIENCE" | "TOKEN_CLAIMS" | "ISSUER_UNKNOWN"
+  | "ISSUER_UNREACHABLE" | "KEY_UNREADABLE" | "KEY_WEAK" | "CSR_UNREADABLE" | "PROOF_WRONG" | "ALGORITHM_NOT_PERMITTED"
+  | "CT_FAILED" | "CA_FAILED" | "EMAIL_INVALID" | "CHAIN_REFUSED" | "LOG_BUSY" | "LOG_STOPPED" | "LOG_FULL" | "LOG_DAMAGED"
+  | "LOG_FORKED" | "LOG_UNANCHORED" | "ENTRY_TOO_LARGE" | "STORE_CONFLICT" | "STORE_FAILED" | "ENTRY_REFUSED"
+  | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
+  | "DIRECTORY_UNWRITABLE" | "DISK_FULL" | "ADDRESS_TAKEN" | "ADDRESS_UNUSABLE";
+
 /** What each code means, how it is answered, and the way out. */
-export const SERVICE_CODES = {
+export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
   // edge/: every service
   BAD_REQUEST: row(400, GRPC.invalidArgument, "The request could not be understood", "The request body or a parameter has the wrong shape.", "Compare the request with the API's description."),
   BODY_TOO_LARGE: row(413, GRPC.invalidArgument, "The request is too large", "The body is longer than this endpoint reads.", "No honest request of this kind is that large."),
@@ -94,10 +105,7 @@ export const SERVICE_CODES = {
   DISK_FULL: row(500, GRPC.resourceExhausted, "No space is left for the data directory", "The file system of the data directory is full; nothing that was acknowledged is lost.", "Free some space and start again."),
   ADDRESS_TAKEN: row(500, GRPC.failedPrecondition, "The address is already in use", "Another program listens on this port.", "`lsof -i :PORT` names it; or choose another with --listen."),
   ADDRESS_UNUSABLE: row(500, GRPC.failedPrecondition, "The address cannot be listened on", "The host is not of this machine, or the port needs more rights.", "Choose another address with --listen host:port."),
-} as const satisfies Record<string, Row>;
-
-/** The stable identifier of a failure. */
-export type ServiceCode = keyof typeof SERVICE_CODES;
+};
 
 /** What goes with a refusal beside its message. */
 export interface ServiceDetail {
