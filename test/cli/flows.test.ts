@@ -9,6 +9,7 @@ import { type Running, up } from "@lacre/services";
 import type { Context } from "../../packages/cli/src/context.ts";
 import { runLine } from "../../packages/cli/src/run.ts";
 import { homeEnv, scratch } from "../harness.ts";
+import { openBrowser } from "./browser.ts";
 import { createWorld } from "./world.ts";
 
 const work = scratch("cli");
@@ -98,6 +99,40 @@ test("a token comes from a flag, a file or the environment, and never into the o
   const told = await expect(1, ["sign-blob", "app", ...dir, "--identity-token", damaged], /SERVICE_REFUSED/);
   assert.ok(!(told.stdout + told.stderr).includes(damaged.slice(0, 60)));
   await expect(1, ["sign-blob", "app", ...dir, "--identity-token", secret], /TOKEN_INVALID[^]*expired/, { now: () => Date.now() + 3_600_000 });
+});
+
+test("a person signs in with a browser, at the installation's own provider", async () => {
+  let shown: Promise<string> | undefined;
+  const world = createWorld({
+    cwd: folder,
+    fetch: (url, init) => fetch(url, init),
+    isTerminal: true,
+    env: { NO_COLOR: "1" },
+    openBrowser: async (url) => void (shown = openBrowser().signIn(url, "person@example.com")),
+  });
+  const status = await runLine(["sign", "./app", "--bundle", "browser.json", "--dir", join(work.path, "one")], world.context);
+  assert.equal(status, 0, world.stderr());
+  assert.match(world.stderr(), /Signing as person@example.com/);
+  assert.match(await shown!, /You are signed in/);
+  await expect(0, ["verify", "./app", "--bundle", "browser.json", "--dir", join(work.path, "one"), "--certificate-identity", "person@example.com", "--certificate-oidc-issuer", `${server.url}/oidc`], /Verified OK/);
+});
+
+test("a person signs in elsewhere where there is no terminal", async () => {
+  const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init) });
+  const signing = runLine(["sign-blob", "app", "--bundle", "device.json", "--dir", join(work.path, "one")], world.context);
+  while (!/To sign in, visit\n/.test(world.stderr())) await new Promise((resolve) => setTimeout(resolve, 10));
+  const page = /http:\S+/.exec(world.stderr())![0];
+  const browser = openBrowser();
+  let body = (await browser.go(page)).body;
+  // The code is on the page's form already, or asked for; then the address; then a yes.
+  for (let step = 0; step < 4 && /<form/.test(body); step++) {
+    const action = /<form[^>]*action="([^"]+)"/.exec(body)![1]!.replaceAll("&amp;", "&");
+    const inputs = [...body.matchAll(/<(?:input|button)[^>]*name="([^"]+)"(?:[^>]*value="([^"]*)")?/g)].map(([, name, value]) => [name!, value ?? ""] as const);
+    const form = Object.fromEntries(inputs.filter(([name]) => name !== "abort" && name !== "cancel").map(([name, value]) => [name, name === "email" ? "device@example.com" : value]));
+    body = (await browser.go(new URL(action, page).href, form)).body;
+  }
+  assert.equal(await signing, 0, world.stderr());
+  assert.match(world.stderr(), /Signing as device@example.com/);
 });
 
 test("every refusal names the check, what was expected, what was found and what to do", async () => {

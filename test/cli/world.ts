@@ -10,7 +10,7 @@ export interface World {
 }
 
 /** A context whose output is kept. Its fetch refuses: a test that needs one hands it in. */
-export function createWorld(given: Partial<Pick<Context, "env" | "cwd" | "now" | "fetch" | "stdin">> & { readonly isTerminal?: boolean } = {}): World {
+export function createWorld(given: Partial<Pick<Context, "env" | "cwd" | "now" | "fetch" | "stdin" | "openBrowser">> & { readonly isTerminal?: boolean } = {}): World {
   let out = "";
   let err = "";
   const { isTerminal = false, ...more } = given;
@@ -24,6 +24,9 @@ export function createWorld(given: Partial<Pick<Context, "env" | "cwd" | "now" |
     cwd: process.cwd(),
     fetch: async () => {
       throw new Error("this test has no network");
+    },
+    openBrowser: async () => {
+      throw new Error("this test has no browser");
     },
     stdin: (async function* () {})(),
     propose: async () => [],

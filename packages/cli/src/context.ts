@@ -15,6 +15,8 @@ export interface Context {
   readonly now: () => number;
   readonly fetch: Fetch;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** Shows a page to the person at this terminal. */
+  readonly openBrowser: (url: string) => Promise<void>;
   /** What may follow these words on a line. */
   propose(words: readonly string[]): Promise<readonly string[]>;
   /** Takes the exit status of the verb. */

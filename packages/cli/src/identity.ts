@@ -48,12 +48,7 @@ export async function obtainToken(context: Context, flags: IdentityFlags, issuer
     redirectUrl: flags.oidcRedirectUrl,
     flow,
     terminal: context.terminal,
-    async openBrowser(url) {
-      const { default: open } = await import("open");
-      const child = await open(url);
-      child.on("error", () => undefined);
-      child.unref();
-    },
+    openBrowser: context.openBrowser,
   });
 }
 

@@ -33,6 +33,12 @@ export async function main(args: readonly string[]): Promise<void> {
     now: Date.now,
     fetch: (url, init) => fetch(url, init),
     stdin: process.stdin,
+    async openBrowser(url) {
+      const { default: open } = await import("open");
+      const child = await open(url);
+      child.on("error", () => undefined);
+      child.unref();
+    },
   });
 }
 
