@@ -6,7 +6,7 @@ import { writeWhole } from "../home.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
 import { plain } from "../terminal.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
-import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+import { choice, defineVerb, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Seal artifacts: certificate, signature, timestamp, ledger entry, bundle",

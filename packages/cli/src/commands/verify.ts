@@ -6,7 +6,7 @@ import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
-import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+import { choice, defineVerb, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify artifacts and say who sealed them, when, and where it is logged",
