@@ -63,6 +63,7 @@ const PROMISES: Record<string, () => string | undefined> = {
   "one format": () => run(bin("oxfmt"), "--check", "packages", "scripts", "test", "bench", "fuzz"),
   "no dead code": () => run(bin("knip"), "--no-progress"),
   "every name at the library's doors is documented": doorsAreDocumented,
+  "docs/errors.md lists every code": () => script("errors.ts"),
   "every file names its licence": everyFileNamesItsLicence,
   "lock files name no host": locksNameNoHost,
   "nothing is left unfinished": noUnfinishedMarks,
