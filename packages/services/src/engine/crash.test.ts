@@ -30,7 +30,6 @@ async function live(disk: SimulatedDisk, oracle: Oracle, first: number, groups: 
 /** What a start after the crash must find, whatever part of the disk got through. */
 async function revive(disk: SimulatedDisk, oracle: Oracle, next: number): Promise<void> {
   const log = await openOnDisk({ disk, oracle });
-  await oracle.check(log);
   const size = log.size;
   await write(log, oracle, next, 3);
   assert.equal(log.size, size + 3);
@@ -43,52 +42,44 @@ async function revive(disk: SimulatedDisk, oracle: Oracle, next: number): Promis
   await log.close();
 }
 
-/** Groups that fill a bundle in pieces: 256 is crossed, journal segments are switched, a seal happens at the close. */
-const GROUPS = [2, 252, 1, 3, 30];
-
-async function everyCrash(kinds: readonly CrashKind[], step: number): Promise<number> {
+/** Crashes a life at every call; `kinds` says what of the disk is left, given the call and the side. */
+async function everyCrash(groups: readonly number[], kinds: (call: number, side: number) => readonly CrashKind[]): Promise<void> {
   const whole = new SimulatedDisk();
-  await live(whole, new Oracle(), 0, GROUPS);
-  let lives = 0;
-  for (let call = 1; call <= whole.calls + 1; call += step) {
-    for (const when of ["before", "after"] as const) {
-      for (const kind of kinds) {
+  await live(whole, new Oracle(), 0, groups);
+  for (let call = 1; call <= whole.calls + 1; call++) {
+    for (const [side, when] of (["before", "after"] as const).entries()) {
+      for (const kind of kinds(call, side)) {
         const oracle = new Oracle();
         const disk = new SimulatedDisk();
         disk.fault = ({ number }) => (number === call ? when : undefined);
         try {
-          await live(disk, oracle, 0, GROUPS);
+          await live(disk, oracle, 0, groups);
           await revive(disk.crash(kind), oracle, 10_000);
         } catch (error) {
           throw new Error(`crash ${when} call ${call}, ${JSON.stringify(kind)}: ${error instanceof ServiceError ? `${error.code} ${error.detail}` : String(error)}`, { cause: error });
         }
-        lives++;
       }
     }
   }
-  return lives;
 }
 
-test("a kill at any call loses no receipt and forks no checkpoint", async () => {
-  assert.ok((await everyCrash(["kill"], 1)) > 100);
+test("a crash before and after any call of open, commit, publish and close: written lost, kept or torn, no receipt is lost and no checkpoint forked", async () => {
+  await everyCrash([2, 1, 3], (call) => ["kill", "none", { seed: call }, { seed: 1000 + call }]);
 });
 
-test("a loss of power at any call, nothing kept that was not synced, loses no receipt and forks no checkpoint", async () => {
-  assert.ok((await everyCrash(["none"], 1)) > 100);
-});
-
-test("a loss of power at any call, any sectors and names kept, loses no receipt and forks no checkpoint", async () => {
-  assert.ok((await everyCrash([{ seed: 1 }, { seed: 2 }], 1)) > 100);
+test("the same where a bundle is filled, written as tiles and sealed, and journal segments are switched", async () => {
+  const kinds: readonly CrashKind[] = ["kill", "none", { seed: 7 }];
+  await everyCrash([2, 252, 1, 3, 30], (call, side) => (process.env.LACRE_THOROUGH === "1" ? kinds : [kinds[(call + side) % kinds.length]!]));
 });
 
 test("crashes during recovery, life after life, lose nothing", async () => {
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 12; seed++) {
     const oracle = new Oracle();
     let disk = new SimulatedDisk();
     for (let life = 0; life < 6; life++) {
       const at = 1 + ((seed * 131 + life * 29) % 70);
       disk.fault = ({ number }) => (number === at ? (life % 2 === 0 ? "after" : "before") : undefined);
-      await live(disk, oracle, life * 1000, [3, 200, 100]);
+      await live(disk, oracle, life * 1000, [3, 100, 60]);
       disk = disk.crash(life % 3 === 0 ? "kill" : { seed: seed * 10 + life });
     }
     disk.fault = () => undefined;

@@ -248,10 +248,10 @@ class EngineLog implements Log {
   }
 
   async #close(): Promise<void> {
-    await this.#sequencer.idle();
-    this.#sequencer.stop(new ServiceError("LOG_STOPPED", undefined, { detail: "closed" }));
+    const refusal = new ServiceError("LOG_STOPPED", undefined, { detail: "closed" });
+    await this.#sequencer.finish(refusal);
     await this.#publisher.finish();
-    this.#publisher.stop(new ServiceError("LOG_STOPPED", undefined, { detail: "closed" }));
+    this.#publisher.stop(refusal);
     await this.#store.close();
     await this.#anchor.close();
     this.#release();

@@ -73,14 +73,16 @@ export class Sequencer {
   readonly #parts: SequencerParts;
   #token: Token;
   #state: Committed;
-  /** Entries waiting, and the octets of their records. */
   #pending: Pending[] = [];
-  #pendingBytes = 0;
+  /** Octets of the records that arrived and are neither committed nor refused. */
+  #heldBytes = 0;
   /** By identity, from arrival until the entry is committed or refused. */
   readonly #inFlight = new Map<string, Promise<Sequenced>>();
   #running: Promise<void> | undefined;
   #published: number;
+  /** Why nothing more is committed; why nothing more is taken. */
   #refusal: ServiceError | undefined;
+  #closed: ServiceError | undefined;
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -106,15 +108,15 @@ export class Sequencer {
   /** Refuses everything from now on: what waits, and what comes. */
   stop(refusal: ServiceError): void {
     this.#refusal ??= refusal;
-    const waiting = this.#pending;
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    for (const { reject } of waiting) reject(this.#refusal);
+    for (const { reject } of this.#pending.splice(0)) reject(this.#refusal);
   }
 
-  /** Resolves when no commit is under way and nothing waits. */
-  async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+  /** Takes nothing more and resolves when what came before is committed or refused. */
+  async finish(refusal: ServiceError): Promise<void> {
+    this.#closed ??= refusal;
+    while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight.values());
+    await this.#running;
+    this.stop(refusal);
   }
 
   async append(record: Uint8Array): Promise<Sequenced> {
@@ -124,17 +126,20 @@ export class Sequencer {
     if (first !== undefined) return { ...(await first), duplicate: true };
     const entry = this.#place(record, identity);
     this.#inFlight.set(identity, entry);
+    this.#heldBytes += record.length;
     try {
       return await entry;
     } finally {
       this.#inFlight.delete(identity);
+      this.#heldBytes -= record.length;
     }
   }
 
   #check(record: Uint8Array): void {
-    if (this.#refusal !== undefined) throw this.#refusal;
+    const refusal = this.#refusal ?? this.#closed;
+    if (refusal !== undefined) throw refusal;
     const behind = this.#state.size - this.#published;
-    if (this.#pendingBytes + record.length > this.#parts.limits.pendingBytes || behind > this.#parts.limits.unpublishedEntries) {
+    if (this.#heldBytes + record.length > this.#parts.limits.pendingBytes || behind > this.#parts.limits.unpublishedEntries) {
       throw new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" }, detail: `${this.#pending.length} waiting, ${behind} unpublished` });
     }
   }
@@ -152,7 +157,6 @@ export class Sequencer {
     return new Promise((resolve, reject) => {
       if (this.#refusal !== undefined) return reject(this.#refusal);
       this.#pending.push({ record, framed, identity, leafHash, resolve, reject });
-      this.#pendingBytes += record.length;
       this.#running ??= this.#run();
     });
   }
@@ -177,7 +181,6 @@ export class Sequencer {
       bytes += this.#pending[count]!.record.length;
       count++;
     }
-    this.#pendingBytes -= bytes;
     return this.#pending.splice(0, count);
   }
 

@@ -5,7 +5,8 @@
  * Contract (suite in `contract.ts`):
  * - a blob is seen whole or not at all, at once when `put` returns;
  * - `putImmutable` of the same bytes again succeeds and changes nothing;
- * - a blob may be lost with the power until `flush` of its name has returned. Object stores flush as they put.
+ * - a blob may be lost with the power until `flush` of its name has returned. Object stores flush as they put;
+ * - what fails is a ServiceError: DISK_FULL may be tried again, a failed `flush` may not.
  *
  * Names are paths of lower-case letters, digits, `.`, `_` and `-`, so that a web server can serve the directory as it is.
  */
@@ -13,7 +14,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { equalBytes } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
-import type { FileSystem } from "./filesystem.ts";
+import { storageFailure, type FileSystem } from "./filesystem.ts";
 
 export interface BlobStore {
   /** A blob that will never have other bytes. With other bytes than before it is LOG_DAMAGED where the store can tell. */
@@ -73,21 +74,46 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       fresh.add(at);
     }
   };
-  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
-    checkName(name);
-    const path = join(directory, name);
+  const write = async (path: string, bytes: Uint8Array): Promise<void> => {
     await prepare(dirname(path));
     const beside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
     const file = await fs.open(beside, "create");
     try {
       await file.write(0, bytes);
-    } catch (error) {
       await file.close();
-      await fs.remove(beside);
+      await fs.rename(beside, path);
+    } catch (error) {
+      await file.close().catch(() => {});
+      await fs.remove(beside).catch(() => {});
       throw error;
     }
-    await file.close();
-    await fs.rename(beside, path);
+  };
+  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+    checkName(name);
+    try {
+      await write(join(directory, name), bytes);
+    } catch (cause) {
+      throw storageFailure(`writing ${name}`, cause);
+    }
+  };
+  const flush = async (names: readonly string[]): Promise<void> => {
+    const directories = new Set<string>();
+    for (const name of names) {
+      const path = join(directory, name);
+      const file = await fs.open(path, "read");
+      try {
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      // The name is durable with its directory; a directory we made, with the one above it.
+      for (let at = dirname(path); ; at = dirname(at)) {
+        directories.add(at);
+        if (at.length <= directory.length || !fresh.has(at)) break;
+      }
+    }
+    for (const at of directories) await fs.syncDirectory(at);
+    for (const at of directories) if (at.length > directory.length) fresh.delete(at);
   };
   return {
     putImmutable: put,
@@ -101,23 +127,11 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       return fs.remove(join(directory, name));
     },
     async flush(names) {
-      const directories = new Set<string>();
-      for (const name of names) {
-        const path = join(directory, name);
-        const file = await fs.open(path, "read");
-        try {
-          await file.datasync();
-        } finally {
-          await file.close();
-        }
-        // The name is durable with its directory; a directory we made, with the one above it.
-        for (let at = dirname(path); ; at = dirname(at)) {
-          directories.add(at);
-          if (at.length <= directory.length || !fresh.has(at)) break;
-        }
+      try {
+        await flush(names);
+      } catch (cause) {
+        throw storageFailure("syncing files", cause);
       }
-      for (const at of directories) await fs.syncDirectory(at);
-      for (const at of directories) if (at.length > directory.length) fresh.delete(at);
     },
   };
 }

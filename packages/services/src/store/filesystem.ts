@@ -21,6 +21,7 @@ export interface OpenFile {
   /** Makes what was written durable. A failure is final: the kernel may have dropped the pages (I7). */
   datasync(): Promise<void>;
   size(): Promise<number>;
+  /** Closing twice is closing once. */
   close(): Promise<void>;
 }
 
@@ -83,6 +84,7 @@ export async function ensureDirectory(fs: FileSystem, path: string): Promise<voi
 
 class NodeFile implements OpenFile {
   readonly #fd: number;
+  #closed = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -128,6 +130,9 @@ class NodeFile implements OpenFile {
   }
 
   close(): Promise<void> {
+    // Twice would close whatever file has the number by then.
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
     return new Promise((resolve, reject) => close(this.#fd, (error) => (error == null ? resolve() : reject(error))));
   }
 }
