@@ -11,6 +11,7 @@ import { Value } from "typebox/value";
 import { parseJson, type Json } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { CA_DEFAULTS, CA_SCHEMA, type CaConfig } from "./ca/config.ts";
+import { decodeIssuers } from "./ca/issuers.ts";
 import { CT_DEFAULTS, CT_SCHEMA, type CtConfig } from "./ct/config.ts";
 import { ServiceError } from "./errors.ts";
 import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
@@ -93,7 +94,9 @@ export function parseConfig(input: Uint8Array | string, where: string): ConfigFi
     throw new ServiceError("CONFIG_INVALID", `${where}: ${path} ${fault.keyword === "boolean" ? "is not a known key" : fault.message}`);
   }
   const file = value as unknown as { installation?: Facts } & { [name in keyof Settings]?: Partial<Settings[name]> };
-  return { facts: file.installation, settings: withDefaults(file) };
+  const settings = withDefaults(file);
+  decodeIssuers(settings.ca.issuers as Json); // beyond a schema: types, patterns, templates
+  return { facts: file.installation, settings };
 }
 
 /** The settings of an empty file. */

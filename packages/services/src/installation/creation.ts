@@ -24,7 +24,7 @@ export interface CreationOptions {
 }
 
 /** What is moved, in this order; the last makes it an installation. */
-const PARTS = ["keys", "certs", "lacre.json"] as const;
+const PARTS = [".gitignore", "keys", "certs", "lacre.json"] as const;
 
 /** Creates the installation in `dir`, which exists, is locked by us and holds none. */
 export function createFiles(o: CreationOptions): void {
@@ -52,6 +52,8 @@ function prepare(o: CreationOptions, creating: string): void {
   for (const name of CERTIFICATE_NAMES) createFile(place.certificate(name), formatPem("CERTIFICATE", certificates[name]), 0o644);
   createFile(place.config, `${JSON.stringify({ version: CONFIG_VERSION, installation: facts }, null, 2)}\n`, 0o644);
   for (const folder of ["keys", "certs", ""]) syncDirectory(join(creating, folder));
+  // Made where the keys are safe from `git add`: the default place is a folder of a project.
+  createFile(join(creating, ".gitignore"), "*\n", 0o644);
   createFile(join(creating, "complete"), "", 0o600);
   syncDirectory(creating);
 }

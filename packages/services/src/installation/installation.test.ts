@@ -74,7 +74,7 @@ test("a crash at any step of creation leaves nothing half-used", () => {
   assert.equal(open(early).created, true);
   assert.equal(existsSync(join(early, "creating")), false);
   // After the seal: the very same installation comes into being, whatever was already moved.
-  const moves = ["keys", "certs", "lacre.json"];
+  const moves = [".gitignore", "keys", "certs", "lacre.json"];
   for (let done = 0; done <= moves.length; done++) {
     const dir = created();
     const facts = viewInstallation(dir).facts;
@@ -95,6 +95,14 @@ test("refuses a directory that holds something else, and leaves nothing in it", 
   refuses("DIRECTORY_FOREIGN", () => open(dir), /thesis\.tex/);
   assert.deepEqual(readdirSync(dir), ["thesis.tex"]);
   refuses("DIRECTORY_FOREIGN", () => viewInstallation(dir));
+});
+
+test("a fresh file system is an empty directory, and the keys in it are kept out of git", () => {
+  const dir = folder();
+  mkdirSync(join(dir, "lost+found"), { recursive: true });
+  open(dir).release();
+  execFileSync("git", ["init", "-q", dir]);
+  assert.equal(execFileSync("git", ["status", "--porcelain", "--untracked-files=all"], { cwd: dir, encoding: "utf8" }), "");
 });
 
 test("keys without lacre.json are no reason to make new ones", () => {

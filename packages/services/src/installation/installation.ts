@@ -85,6 +85,9 @@ function readSettings(path: string): ConfigFile["settings"] {
   return parseConfig(readWhole(path), path).settings;
 }
 
+/** What an empty directory may hold: a lock from an earlier try, and what a fresh file system comes with. */
+const NOBODYS: ReadonlySet<string> = new Set(["lock", "lock.holder", "lost+found"]);
+
 /** Ours or empty, existing, writable. Leaves nothing in a directory that it refuses. */
 function prepareDirectory({ dir, config, creating }: Layout): void {
   try {
@@ -95,7 +98,7 @@ function prepareDirectory({ dir, config, creating }: Layout): void {
     throw storageFailure(`making ${dir}`, cause);
   }
   const names = storing(`reading ${dir}`, () => readdirSync(dir));
-  const known = existsSync(config) || existsSync(creating) || names.every((name) => name.startsWith("lock"));
+  const known = existsSync(config) || existsSync(creating) || names.every((name) => NOBODYS.has(name));
   if (!known) throw new ServiceError("DIRECTORY_FOREIGN", undefined, { detail: `${dir} has no lacre.json, but ${names.slice(0, 3).join(", ")}` });
   try {
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);

@@ -8,6 +8,7 @@
  *     logs/<name>/   journal, tiles and checkpoint of one log
  *     tuf/           the trust repository as it is served
  *     trust/         files for clients: trusted root, signing config, both together, and the first TUF root
+ *     .gitignore     keeps all of it out of a project's repository
  *     lock           held by the one process that serves the directory
  *     creating/      only while the directory is being created
  *
