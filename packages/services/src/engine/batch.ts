@@ -11,13 +11,14 @@ import { ServiceError } from "../errors.ts";
 export function encodeBatch(records: readonly Uint8Array[]): Uint8Array {
   let length = 4;
   for (const record of records) length += 4 + record.length;
-  const out = Buffer.allocUnsafe(length);
-  out.writeUInt32BE(records.length, 0);
+  const out = new Uint8Array(length);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, records.length);
   let at = 4;
   for (const record of records) {
-    at = out.writeUInt32BE(record.length, at);
-    out.set(record, at);
-    at += record.length;
+    view.setUint32(at, record.length);
+    out.set(record, at + 4);
+    at += 4 + record.length;
   }
   return out;
 }

@@ -68,7 +68,7 @@ test("a batch gives back its records; anything else is damage", () => {
       assert.ok(decoded.length === records.length && decoded.every((record, at) => equalBytes(record, records[at]!)));
     }),
   );
-  const bytes = Uint8Array.from(encodeBatch([utf8("one"), utf8("two")]));
+  const bytes = encodeBatch([utf8("one"), utf8("two")]);
   const damage = (changed: Uint8Array): void => assert.throws(() => decodeBatch(changed), (error: ServiceError) => error.code === "LOG_DAMAGED");
   for (let length = 0; length < bytes.length; length++) damage(bytes.subarray(0, length));
   for (const at of [0, 3, 4, 7, 14]) damage(bytes.map((byte, place) => (place === at ? byte ^ 1 : byte)));

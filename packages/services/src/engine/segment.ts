@@ -116,10 +116,11 @@ function* mergeTwo(a: Uint32Array, b: Uint32Array): Generator<void, Uint32Array>
 }
 
 export function encodeSegment({ first, words }: Segment): Uint8Array {
-  const out = Buffer.alloc(HEADER + words.byteLength);
-  out.writeUInt32LE(MAGIC, 0);
-  out.writeUInt32LE(words.length / 2, 4);
-  out.writeBigUInt64LE(BigInt(first), 8);
+  const out = new Uint8Array(HEADER + words.byteLength);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, words.length / 2, true);
+  view.setBigUint64(8, BigInt(first), true);
   const body = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
   out.set(createHash("sha256").update(body).digest(), 32);
   out.set(body, HEADER);
@@ -131,7 +132,8 @@ export function decodeSegment(bytes: Uint8Array, first: number, count: number): 
   if (bytes.length !== HEADER + 8 * count) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER);
   if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== count || view.getBigUint64(8, true) !== BigInt(first)) return undefined;
-  const body = bytes.slice(HEADER);
+  // A copy of its own, whatever kind of array was given: words need alignment.
+  const body = new Uint8Array(bytes.subarray(HEADER));
   if (!equalBytes(createHash("sha256").update(body).digest(), bytes.subarray(32, HEADER))) return undefined;
   return { first, words: new Uint32Array(body.buffer) };
 }

@@ -42,8 +42,9 @@ export function timesName(index: number): string {
 
 /** The times of a bundle's entries. */
 export function encodeTimes(times: readonly number[]): Uint8Array {
-  const out = Buffer.alloc(8 * times.length);
-  for (const [at, timeMs] of times.entries()) out.writeBigUInt64BE(BigInt(timeMs), 8 * at);
+  const out = new Uint8Array(8 * times.length);
+  const view = new DataView(out.buffer);
+  for (const [at, timeMs] of times.entries()) view.setBigUint64(8 * at, BigInt(timeMs));
   return out;
 }
 
