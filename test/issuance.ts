@@ -11,7 +11,7 @@ import { createCtClient, type Fetch } from "@lacre/core/client";
 import { algorithmOf, generateKey, type PrivateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { authorityFields, type Certificate, decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signUnsigned } from "@lacre/core/x509";
 import { createAuthorityService, createDiscovery, createIssuerTable, emailIssuer, type IssuerEntry, registerAuthority } from "@lacre/services/ca";
-import { createCtCheckpointSigner, createCtService, CT_PERSONALITY, registerCt } from "@lacre/services/ct";
+import { createCtCheckpointSigner, createCtService, createDirectCtClient, CT_PERSONALITY, registerCt } from "@lacre/services/ct";
 import { createEdge, createLocalFetch } from "@lacre/services/edge";
 import { createMemoryAnchor, type Log, openLog } from "@lacre/services/engine";
 import { createIdentityProvider, type IdentityKey, importIdentityKey, registerIdp } from "@lacre/services/idp";
@@ -50,6 +50,8 @@ export interface IssuanceOptions {
   /** Answers for addresses outside. */
   readonly elsewhere?: Fetch;
   readonly log?: FastifyBaseLogger;
+  /** The authority asks its CT log without HTTP and believes it, as in one process. */
+  readonly direct?: boolean;
   /** Stands between authority and CT log. */
   readonly ctFetch?: (inner: Fetch) => Fetch;
   readonly sign?: (tbs: Uint8Array) => Uint8Array | Promise<Uint8Array>;
@@ -86,15 +88,16 @@ export async function createIssuance(options: IssuanceOptions = {}): Promise<Iss
   const app = createEdge({ log: options.log });
   const fetch = createLocalFetch({ app: () => app, origins: [url], ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }) });
   registerIdp(app, createIdentityProvider({ issuer, key: identityKey, now }));
-  registerCt(app, createCtService({ log: ctLog, logId: ctLogId, sign, roots: [hierarchy.root], blobs: createMemoryBlobStore(), now }));
+  const ct = createCtService({ log: ctLog, logId: ctLogId, sign, roots: [hierarchy.root], blobs: createMemoryBlobStore(), now });
+  registerCt(app, ct);
   registerAuthority(
     app,
     createAuthorityService({
       chain: [hierarchy.issuing, hierarchy.root],
       algorithm: ES256,
       sign: options.sign ?? ((tbs) => signMessage(ES256, hierarchy.issuingKey, tbs)),
-      ct: createCtClient({ url, fetch: options.ctFetch?.(fetch) ?? fetch, retries: 0 }),
-      ctLog: { logId: ctLogId, key: ctKey.publicKey },
+      ct: options.direct === true ? createDirectCtClient(ct) : createCtClient({ url, fetch: options.ctFetch?.(fetch) ?? fetch, retries: 0 }),
+      ctLog: options.direct === true ? undefined : { logId: ctLogId, key: ctKey.publicKey },
       issuers: createIssuerTable([emailIssuer(issuer), ...(options.issuers ?? [])]),
       discovery: createDiscovery({ fetch, now }),
       now,

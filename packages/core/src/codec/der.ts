@@ -388,19 +388,42 @@ export function nil(): Uint8Array {
   return Uint8Array.of(TAG.null, 0);
 }
 
-/** An OBJECT IDENTIFIER from dotted form. */
+/** An OBJECT IDENTIFIER from dotted form. One pass without arrays: issuing a certificate writes some twenty. */
 export function oid(dotted: string): Uint8Array {
-  const arcs = dotted.split(".").map(Number);
-  if (arcs.length < 2 || arcs.some((arc) => !Number.isSafeInteger(arc) || arc < 0)) throw new TypeError(`not an OID: ${dotted}`);
-  const [first, second, ...rest] = arcs as [number, number, ...number[]];
-  const out: number[] = [];
-  for (const arc of [40 * first + second, ...rest]) {
-    const groups = [arc % 128];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left % 128) | 0x80);
-    out.push(...groups);
+  // No arc takes more octets than it has digits.
+  const content = new Uint8Array(dotted.length + 1);
+  let length = 0;
+  let arcs = 0;
+  let first = 0;
+  let arc = -1;
+  for (let at = 0; at <= dotted.length; at++) {
+    const digit = at === dotted.length ? DOT : dotted.charCodeAt(at) - 0x30;
+    if (digit !== DOT) {
+      arc = digit >= 0 && digit <= 9 ? Math.max(arc, 0) * 10 + digit : Number.NaN;
+      continue;
+    }
+    if (!Number.isSafeInteger(arc) || arc < 0) throw new TypeError(`not an OID: ${dotted}`);
+    arcs++;
+    if (arcs === 1) first = arc;
+    else {
+      const value = arcs === 2 ? 40 * first + arc : arc;
+      let octets = 1;
+      for (let left = Math.floor(value / 128); left > 0; left = Math.floor(left / 128)) octets++;
+      let left = value;
+      for (let octet = octets - 1; octet >= 0; octet--) {
+        content[length + octet] = (left % 128) | (octet === octets - 1 ? 0 : 0x80);
+        left = Math.floor(left / 128);
+      }
+      length += octets;
+    }
+    arc = -1;
   }
-  return der(TAG.oid, Uint8Array.from(out));
+  if (arcs < 2) throw new TypeError(`not an OID: ${dotted}`);
+  return der(TAG.oid, content.subarray(0, length));
 }
+
+/** A full stop, as a digit. */
+const DOT = -2;
 
 export function utf8String(value: string): Uint8Array {
   return der(TAG.utf8String, utf8(value));

@@ -11,17 +11,9 @@
 import type { Fetch } from "@lacre/core/client";
 import { type Json, JsonObject, parseJson } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
-import { type CryptoKey, importJWK, type JWK } from "jose";
 import { ServiceError } from "../errors.ts";
 import type { IssuerEntry } from "./issuers.ts";
-
-/** A key of an issuer's set, usable for one algorithm at a time. */
-export interface IssuerKey {
-  readonly kid: string | undefined;
-  /** Whether its type and its own `alg` fit. */
-  fits(algorithm: string): boolean;
-  import(algorithm: string): Promise<CryptoKey>;
-}
+import { importIssuerKey, isKnownAlgorithm, type IssuerKey } from "./jws.ts";
 
 /** What an issuer signs with. */
 export interface IssuerKeys {
@@ -56,14 +48,6 @@ const PAUSE_MS = 10 * 1000;
 const MAX_BYTES = 256 * 1024;
 const MAX_KEYS = 50;
 const MAX_REDIRECTS = 3;
-
-/** What is ever accepted, whatever an issuer announces: asymmetric signatures only. */
-const ALGORITHMS: Readonly<Record<string, { readonly kty: string; readonly crv?: string }>> = {
-  RS256: { kty: "RSA" }, RS384: { kty: "RSA" }, RS512: { kty: "RSA" },
-  PS256: { kty: "RSA" }, PS384: { kty: "RSA" }, PS512: { kty: "RSA" },
-  ES256: { kty: "EC", crv: "P-256" }, ES384: { kty: "EC", crv: "P-384" }, ES512: { kty: "EC", crv: "P-521" },
-  EdDSA: { kty: "OKP", crv: "Ed25519" }, Ed25519: { kty: "OKP", crv: "Ed25519" },
-};
 
 interface Known {
   readonly keys: IssuerKeys | undefined;
@@ -141,40 +125,13 @@ async function fetchKeys(issuer: string, entry: IssuerEntry, options: DiscoveryO
     const isDowngrade = new URL(issuer).protocol === "https:" && new URL(jwksUri).protocol !== "https:";
     if (isDowngrade || !/^https?:$/.test(new URL(jwksUri).protocol)) throw unreachable(issuer, "its jwks_uri is not https");
     const announced = document.optionalArray("id_token_signing_alg_values_supported") ?? ["RS256"];
-    const algorithms = announced.filter((name): name is string => typeof name === "string" && Object.hasOwn(ALGORITHMS, name));
-    const keys = (await get(jwksUri)).array("keys").slice(0, MAX_KEYS).flatMap(usableKey);
+    const algorithms = announced.filter((name): name is string => typeof name === "string" && isKnownAlgorithm(name));
+    const keys = (await get(jwksUri)).array("keys").slice(0, MAX_KEYS).map(importIssuerKey).filter((key) => key !== undefined);
     return { algorithms, keys };
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
     throw unreachable(issuer, cause instanceof LacreError ? cause.message : "no answer", cause);
   }
-}
-
-/** A key of the set, unless it is symmetric, for encryption, or of no kind we use. */
-function usableKey(value: Json): IssuerKey[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return [];
-  const jwk = value as { readonly [name: string]: Json };
-  const kid = typeof jwk.kid === "string" ? jwk.kid : undefined;
-  if (jwk.kty === "oct" || (jwk.use !== undefined && jwk.use !== "sig")) return [];
-  const imported = new Map<string, Promise<CryptoKey>>();
-  return [{
-    kid,
-    fits(algorithm) {
-      const wanted = ALGORITHMS[algorithm];
-      return wanted !== undefined && jwk.kty === wanted.kty && (wanted.crv === undefined || jwk.crv === wanted.crv) && (jwk.alg === undefined || jwk.alg === algorithm);
-    },
-    import(algorithm) {
-      let key = imported.get(algorithm);
-      if (key === undefined) {
-        const { kty, n, e, crv, x, y } = jwk as JWK;
-        // Public members only: whatever else the set holds is not our business.
-        const parts = Object.fromEntries(Object.entries({ kty, n, e, crv, x, y }).filter(([, part]) => part !== undefined));
-        key = importJWK(parts as unknown as JWK, algorithm) as Promise<CryptoKey>;
-        imported.set(algorithm, key);
-      }
-      return key;
-    },
-  }];
 }
 
 async function fetchJson(address: string, fetch: Fetch, timeoutMs: number): Promise<Json> {

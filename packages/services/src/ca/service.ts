@@ -32,8 +32,11 @@ export interface AuthorityOptions {
   readonly algorithm: Algorithm;
   readonly sign: (tbs: Uint8Array) => Promise<Uint8Array> | Uint8Array;
   readonly ct: CtClient;
-  /** The log that must have made the promise. */
-  readonly ctLog: { readonly logId: Uint8Array; readonly key: PublicKey };
+  /**
+   * The log that must have made the promise. Left out only where the log is part of this very process and its promise was
+   * signed a moment ago by a key in this memory: checking it would prove nothing and cost as much as two certificates.
+   */
+  readonly ctLog?: { readonly logId: Uint8Array; readonly key: PublicKey } | undefined;
   readonly issuers: IssuerTable;
   readonly discovery: Discovery;
   readonly now: () => number;
@@ -66,10 +69,10 @@ export function createAuthorityService(options: AuthorityOptions): AuthorityServ
   async function log(precertificate: Uint8Array, unsigned: Unsigned): Promise<Sct> {
     try {
       const sct = await options.ct.addPreChain([precertificate, ...options.chain.map(({ der }) => der)]);
-      checkSct({ sct, logged: { tbs: loggedTbs(unsigned.toBeSigned), issuerKeyHash: keyHash }, log: options.ctLog });
+      if (options.ctLog !== undefined) checkSct({ sct, logged: { tbs: loggedTbs(unsigned.toBeSigned), issuerKeyHash: keyHash }, log: options.ctLog });
       return sct;
     } catch (cause) {
-      throw new ServiceError("CT_FAILED", undefined, { detail: cause instanceof LacreError ? cause.message : "the CT log could not be asked", cause });
+      throw new ServiceError("CT_FAILED", undefined, { detail: cause instanceof LacreError || cause instanceof ServiceError ? `${cause.code}: ${cause.message}` : "the CT log could not be asked", cause });
     }
   }
 
