@@ -166,10 +166,13 @@ test("a second start on one directory is refused, and the first serves on", asyn
   assert.equal((await fetch(`${url}/healthz`)).status, 200);
 });
 
-test("a failed start gives everything back", async () => {
+test("a start that fails late gives everything back", async () => {
   const dir = folder();
-  writeFileSync(join(scratch, "wrong.json"), '{"ca":{"issuers":{"oidc-issuers":{"ftp://x":{"client-id":"a","type":"email"}}}}}');
-  await refuses("CONFIG_INVALID", start(dir, { config: join(scratch, "wrong.json") }), /issuer/);
+  await (await start(dir)).close();
+  rmSync(join(dir, "tuf"), { recursive: true });
+  writeFileSync(join(dir, "tuf"), "in the way");
+  await refuses("STORE_FAILED", start(dir), /tuf/);
+  rmSync(join(dir, "tuf"));
   await (await start(dir)).close();
 });
 

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { ServiceError } from "../errors.ts";
+import { storageFailure } from "../store/index.ts";
 import {
   createTufKey, type Document, expiry, sealRoot, sealSnapshot, sealTargets, sealTimestamp, sha256Hex, type Target, type TufKey,
 } from "./metadata.ts";
@@ -58,7 +59,7 @@ export class Repository {
     this.#o = o;
     this.#rootKey = createTufKey(o.rootKey);
     this.#onlineKey = createTufKey(o.onlineKey);
-    mkdirSync(join(o.dir, "targets"), { recursive: true });
+    storing(`making ${o.dir}`, () => mkdirSync(join(o.dir, "targets"), { recursive: true }));
     this.#countVersions();
     this.#openRoots();
     this.#openCurrent();
@@ -199,14 +200,25 @@ export class Repository {
   #write(name: string, bytes: Uint8Array): void {
     const path = join(this.#o.dir, name);
     const temporary = `${path}.new`;
-    const file = openSync(temporary, "w", 0o644);
-    try {
-      writeSync(file, bytes);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
+    storing(`writing ${path}`, () => {
+      const file = openSync(temporary, "w", 0o644);
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(temporary, path);
+    });
+  }
+}
+
+/** Runs a file operation; a failure becomes the ServiceError that says what to do. */
+function storing<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw storageFailure(what, cause);
   }
 }
 
