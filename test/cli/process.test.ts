@@ -2,7 +2,7 @@
 // The command as a process: what stands on stdout, how it ends, what it leaves behind.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { homeEnv, type Outcome, ROOT, run, scratch } from "../harness.ts";
@@ -63,6 +63,24 @@ test("up says one line on stdout when requests succeed, and the rest on stderr",
   }
   assert.equal(await server.ended, 0);
   assert.equal(server.stdout(), `lacre ready ${server.url}\n`, "nothing follows the line");
+});
+
+test("--offline opens no connection, and nothing needs a running installation to verify", async () => {
+  // Whoever so much as makes a socket ends the process.
+  const forbid = `import net from "node:net"; import dgram from "node:dgram"; import dns from "node:dns"; import tls from "node:tls";
+    const no = () => { process.stderr.write("SOCKET\\n"); process.exit(99); };
+    net.Socket.prototype.connect = no; net.connect = no; net.createConnection = no; tls.connect = no; dgram.createSocket = no; dns.lookup = no; globalThis.fetch = no;`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(forbid)}` };
+  const config = JSON.parse(readFileSync(join(work.path, "one", "trust", "signing_config.v0.2.json"), "utf8")) as { oidcUrls: { url: string }[] };
+  const issuer = config.oidcUrls[0]!.url;
+  const verify = ["verify", join(work.path, "one", "trust", "root.json"), "--bundle", "root.json.sigstore.json", "--certificate-identity", "you@example.com", "--certificate-oidc-issuer", issuer];
+  const told = await lacre([...verify, "--offline"], env);
+  assert.equal(told.status, 0, told.stderr);
+  const signing = await lacre(["sign", "./token", "--bundle", "x.json", "--identity-token", "token"], env);
+  assert.equal(signing.status, 99, "the trap does not work");
+  const down = await lacre(["sign", "./token", "--bundle", "x.json", "--identity-token", "token"]);
+  assert.equal(down.status, 3);
+  assert.match(down.stderr, /is the installation running[^]*NOT_RUNNING[^]*lacre up/);
 });
 
 test("SIGINT, SIGTERM and SIGHUP end it with status 0, doubled by a terminal or not", async () => {

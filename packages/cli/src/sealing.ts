@@ -13,6 +13,7 @@ import { createAuthorityClient, createClockClient, createLedgerClient } from "@l
 import { createCredentialSource, createSealer, type Credential, keyCredential, readToken, requestCredential, type Sealed, type Sealer } from "@lacre/core/sign";
 import { selectServices, type Service, type SigningConfig } from "@lacre/core/trust";
 import { algorithmByFlag } from "./algorithms.ts";
+import { LacreError } from "@lacre/core/errors";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { IDENTITY_FLAGS, obtainToken } from "./identity.ts";
@@ -54,7 +55,8 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
     throw new CliError("UNSUPPORTED_FLAG", `certificates are asked for with ecdsa-sha2-256-nistp256, not ${flags.signingAlgorithm}`);
   }
   const isBare = key !== undefined && !isLogged && flags.signingConfig === undefined;
-  const config = isBare ? undefined : (await findSigningConfig(context, flags)).value;
+  const chosen = isBare ? undefined : await findSigningConfig(context, flags);
+  const config = chosen?.value;
   const root = isBare ? undefined : await findOwnRoot(context, flags);
   const services = config === undefined ? { ledgers: [], clocks: [] } : selectAll(config, context.now(), isLogged);
   await agree(context, flags, services.ledgers);
@@ -67,7 +69,22 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
     trustedRoot: root?.value,
     now: context.now,
   });
-  return { sealer, isChecked: root !== undefined };
+  const isOwn = chosen?.isLocal === true;
+  return {
+    sealer: {
+      sealArtifact: (chunks) => sealer.sealArtifact(chunks).catch((error: unknown) => explain(error, isOwn)),
+      sealEnvelope: (payload, type) => sealer.sealEnvelope(payload, type).catch((error: unknown) => explain(error, isOwn)),
+    },
+    isChecked: root !== undefined,
+  };
+}
+
+/** Services of an installation on this machine that refuse connections have not been started. */
+function explain(error: unknown, isOwn: boolean): never {
+  if (isOwn && error instanceof LacreError && error.code === "SERVICE_UNREACHABLE" && error.message.includes("ECONNREFUSED")) {
+    throw new CliError("NOT_RUNNING", `${error.message}; is the installation running?`, { cause: error });
+  }
+  throw error;
 }
 
 async function openIdentity(context: Context, flags: SealingFlags, config: SigningConfig, trustedRoot: Parameters<typeof requestCredential>[0]["trustedRoot"]): Promise<() => Promise<Credential>> {
