@@ -82,7 +82,7 @@ function info(changes: Partial<Parameters<typeof encodeTstInfo>[0]> = {}): Uint8
 }
 
 /** The token's SignedData and SignerInfo put together by hand. */
-function handmade(parts: { readonly signerInfos?: (one: Uint8Array) => Uint8Array; readonly signerInfo?: (fields: Uint8Array[]) => readonly Uint8Array[]; readonly wrap?: (token: Uint8Array) => Uint8Array; readonly attributes?: Uint8Array } = {}): Uint8Array {
+function handmade(parts: { readonly signerInfos?: (one: Uint8Array) => Uint8Array; readonly signerInfo?: (fields: Uint8Array[]) => readonly Uint8Array[]; readonly wrap?: (token: Uint8Array) => Uint8Array; readonly attributes?: Uint8Array; readonly version?: number; readonly digests?: Uint8Array } = {}): Uint8Array {
   const content = info();
   const algorithm: Algorithm = defaultAlgorithm(tsa.key.publicKey);
   const set = parts.attributes ?? der.setOf(
@@ -96,7 +96,7 @@ function handmade(parts: { readonly signerInfos?: (one: Uint8Array) => Uint8Arra
   ];
   const one = der.sequence(...(parts.signerInfo?.(fields) ?? fields));
   const data = der.sequence(
-    der.integer(3), der.setOf(encodeHashAlgorithm("sha256")), der.sequence(der.oid(TST_INFO), der.context(0, der.octets(content))), parts.signerInfos?.(one) ?? der.der(der.TAG.set, one),
+    der.integer(parts.version ?? 3), der.setOf(parts.digests ?? encodeHashAlgorithm("sha256")), der.sequence(der.oid(TST_INFO), der.context(0, der.octets(content))), parts.signerInfos?.(one) ?? der.der(der.TAG.set, one),
   );
   const token = der.sequence(der.oid(CMS.signedData), der.context(0, data));
   return parts.wrap?.(token) ?? encodeTimestampResponse(token);
@@ -233,6 +233,9 @@ test("the token is CMS SignedData about a time, with one signer and nothing behi
   refuses(() => decodeTimestampResponse(concat(respond(), Uint8Array.of(0))), "TIMESTAMP_INVALID", /malformed/);
   refuses(() => decodeTimestampResponse(handmade({ wrap: (token) => encodeTimestampResponse(concat(token, der.nil())) })), "TIMESTAMP_INVALID", /malformed/);
   refuses(() => decodeTimestampResponse(craft({ contentType: "1.2.840.113549.1.7.1" })), "TIMESTAMP_INVALID", /not about a time/);
+  for (const version of [0, 6]) refuses(() => decodeTimestampResponse(handmade({ version })), "TIMESTAMP_INVALID", /version/);
+  refuses(() => decodeTimestampResponse(handmade({ digests: der.sequence(der.oid("1.2.3"), der.nil(), der.nil()) })), "TIMESTAMP_INVALID", /malformed/);
+  check(handmade({ digests: der.sequence(der.oid("1.2.3")) }));
   const enveloped = handmade({ wrap: () => encodeTimestampResponse(der.sequence(der.oid("1.2.840.113549.1.7.3"), der.context(0, der.sequence()))) });
   refuses(() => decodeTimestampResponse(enveloped), "TIMESTAMP_INVALID", /not CMS SignedData/);
 });
@@ -403,6 +406,25 @@ test("each authority is one chain with one window: they are never mixed", () => 
   assert.equal(proven.authority, trusted);
 });
 
+test("a statement of another version is refused", () => {
+  const fields = der.openDer(info());
+  fields.next();
+  const rest: Uint8Array[] = [];
+  while (!fields.done) rest.push(fields.next().whole);
+  refuses(() => check(craft({ info: der.sequence(der.integer(2), ...rest) })), "TIMESTAMP_INVALID", /unknown version/);
+});
+
+test("an accuracy out of its range, or an authority without a chain, is refused", () => {
+  const fields = der.openDer(info({ accuracySeconds: 1 }));
+  const before = [fields.next(), fields.next(), fields.next(), fields.next(), fields.next()].map(({ whole }) => whole);
+  const withAccuracy = (...parts: readonly Uint8Array[]): Uint8Array => craft({ info: der.sequence(...before, der.sequence(...parts)) });
+  check(withAccuracy(der.integer(1), der.contextPrimitive(0, Uint8Array.of(5)), der.contextPrimitive(1, Uint8Array.of(3, 0xe7))));
+  for (const parts of [[der.contextPrimitive(0, Uint8Array.of(3, 0xe8))], [der.contextPrimitive(1, Uint8Array.of(0xff))], [der.nil()]]) {
+    refuses(() => check(withAccuracy(...parts)), "TIMESTAMP_INVALID", /malformed/);
+  }
+  refuses(() => check(respond(), [{ ...trusted, chain: [] }]), "TIMESTAMP_INVALID", /no anchor/);
+});
+
 test("a critical extension in the statement is refused; bounds on embedded certificates hold", () => {
   const fields = der.openDer(info());
   const parts: Uint8Array[] = [];
@@ -458,6 +480,15 @@ test("refuses one value too many, wherever it stands", () => {
     if (withNull(bytes) > withNull(response)) check(bytes);
     else assert.throws(() => check(bytes), (error) => error instanceof LacreError, toHex(bytes));
   }
+  // The same in what is signed, signed again after the change.
+  for (const changedInfo of stuffed(info({ nonce: 7n, accuracySeconds: 1, tsaName: tsa.certificate.subject }))) {
+    refuses(() => check(craft({ info: changedInfo })), "TIMESTAMP_INVALID", /malformed/);
+  }
+  for (const named of stuffed(certificateId(tsa.certificate, encodeHashAlgorithm("sha256", "null")))) {
+    refuses(() => check(craft({ attributes: changed(V2, named) })), "TIMESTAMP_INVALID", /is malformed|not of a trusted/);
+  }
+  const third = (standard: ReadonlyMap<string, Uint8Array>): readonly Uint8Array[] => [...entries(standard), der.sequence(der.oid("1.2.3"), der.setOf(der.nil()), der.nil())];
+  refuses(() => check(craft({ attributes: third })), "TIMESTAMP_INVALID", /malformed/);
   for (const bytes of stuffed(encodeTimestampRequest({ imprint: { hash: "sha256", digest: new Uint8Array(32) }, nonce: 7n, certReq: true, policy: POLICY }))) {
     refuses(() => decodeTimestampRequest(bytes), "REQUEST_INVALID");
   }

@@ -156,6 +156,7 @@ function readSigningCertificate(whole: Uint8Array, version2: boolean): NamedCert
     outer.optional(der.TAG.sequence);
     outer.end();
     const id = ids.enter();
+    while (!ids.done) ids.next(der.TAG.sequence);
     const algorithm = version2 ? id.optional(der.TAG.sequence) : undefined;
     const digest = der.readOctets(id.next(der.TAG.octetString));
     const issuerSerial = id.done ? undefined : id.enter();
