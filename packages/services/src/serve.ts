@@ -9,11 +9,11 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { noteKeyId } from "@lacre/core/bundle";
-import { createCtClient, type Fetch } from "@lacre/core/client";
+import type { Fetch } from "@lacre/core/client";
 import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
-import { createCtService, registerCt } from "./ct/index.ts";
+import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
 import { createEdge, createLocalFetch } from "./edge/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
@@ -87,6 +87,8 @@ interface Parts {
   readonly place: Place;
   readonly installation: Installation;
   readonly logs: Logs;
+  /** One service, for the doors and for the authority in this process. */
+  readonly ct: CtService | undefined;
   readonly now: () => number;
   readonly random: (length: number) => Uint8Array;
   readonly log: FastifyBaseLogger | undefined;
@@ -106,7 +108,7 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   const logs = await openLogs({ installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log }, (one) => closers.push(() => one.close()));
   const app = createEdge({ log, health: () => healthOf(logs, now()) });
   closers.push(() => app.close());
-  const parts: Parts = { app, place, installation, logs, now, random, log };
+  const parts: Parts = { app, place, installation, logs, ct: openCt(installation, logs, now), now, random, log };
 
   const trust = openTrust(parts);
   closers.push(() => trust.close());
@@ -124,7 +126,7 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
 }
 
 const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, services: ReadonlySet<ServiceName>) => void>> = {
-  ca({ app, place, installation, now, random, log }, services) {
+  ca({ app, place, installation, ct, now, random, log }, services) {
     const { keys, certificates, settings } = installation;
     const fetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
     const issuing = keys["ca-issuing"];
@@ -134,8 +136,8 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
       chain: [certificates["ca-issuing"], certificates["ca-root"]],
       algorithm,
       sign: (tbs) => signMessage(algorithm, issuing, tbs),
-      ct: createCtClient({ url: place.url, fetch }),
-      ctLog: { logId: ctSigner(installation).logId, key: keys.ct.publicKey },
+      // In this process, so neither by HTTP nor doubted: a log elsewhere gets createCtClient and `ctLog`.
+      ct: createDirectCtClient(ct!),
       issuers: createIssuerTable([...decodeIssuers(settings.ca.issuers as never), ...development]),
       discovery: createDiscovery({ fetch, now }),
       now,
@@ -144,10 +146,8 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     });
     registerAuthority(app, service);
   },
-  ct({ app, installation, logs, now }) {
-    const { layout, certificates, settings } = installation;
-    const blobs = createFileBlobStore(createFileSystem(), layout.log("ct"));
-    registerCt(app, createCtService({ ...ctSigner(installation), log: logs.ct!, roots: [certificates["ca-root"]], blobs, now }), settings.ct);
+  ct({ app, installation, ct }) {
+    registerCt(app, ct!, installation.settings.ct);
   },
   idp({ app, place, installation, now, log }) {
     if (installation.facts.mode !== "development") return;
@@ -166,6 +166,12 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     registerTsa(app, createClockService({ signer, root: certificates["tsa-root"].der, config: settings.tsa, now, random }));
   },
 };
+
+function openCt(installation: Installation, logs: Logs, now: () => number): CtService | undefined {
+  if (logs.ct === undefined) return undefined;
+  const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ct"));
+  return createCtService({ ...ctSigner(installation), log: logs.ct, roots: [installation.certificates["ca-root"]], blobs, now });
+}
 
 function openTrust({ installation, now, log }: Parts): TrustService {
   const { keys, layout, settings } = installation;
