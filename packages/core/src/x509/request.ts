@@ -43,15 +43,18 @@ export function decodeRequest(bytes: Uint8Array): CertificationRequest {
   checkName(new der.DerReader(subject.content));
   const spki = fields.next(TAG.sequence).whole;
   // RFC 2986 asks for the field even when it is empty; some writers leave it out.
-  const attributes = fields.nextTag === ATTRIBUTES ? fields.enter(ATTRIBUTES) : undefined;
-  while (attributes !== undefined && !attributes.done) {
-    const attribute = attributes.enter();
-    attribute.next(TAG.oid);
-    attribute.next(TAG.set);
-    attribute.end();
-  }
+  if (fields.nextTag === ATTRIBUTES) checkAttributes(fields.enter(ATTRIBUTES));
   fields.end();
   return { info: info.whole, subject: subject.whole, publicKey: importPublicKey(spki), signatureAlgorithm: readSignatureAlgorithm(algorithm), signature };
+}
+
+function checkAttributes(attributes: der.DerReader): void {
+  while (!attributes.done) {
+    const attribute = attributes.enter();
+    attribute.next(der.TAG.oid);
+    attribute.next(der.TAG.set);
+    attribute.end();
+  }
 }
 
 /**
