@@ -149,6 +149,35 @@ test("every refusal names the check, what was expected, what was found and what 
   await expect(1, ["verify", "./app", "--bundle", "app.json", ...identity, ...dir, "--certificate-github-workflow-ref", "refs/heads/main"], /I4[^]*CLAIM_MISMATCH/);
 });
 
+/** Every member and element of a document, as paths. */
+function* pathsOf(value: unknown, path: readonly (string | number)[] = []): Generator<readonly (string | number)[]> {
+  if (path.length > 0) yield path;
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, inner] of Object.entries(value)) yield* pathsOf(inner, [...path, Array.isArray(value) ? Number(name) : name]);
+}
+
+test("a seal with any one part removed is refused by name, or means the same without it", async () => {
+  // What a bundle may do without: the specification says so of each.
+  const optional = /^messageSignature\.messageDigest$|tlogEntries\.0\.(integratedTime|inclusionPromise|logIndex)$|inclusionProof\.(rootHash|logIndex)$/;
+  // Not the log's first entry: its proof would be empty, and an empty list may be left out.
+  const text = readFileSync(join(folder, "env.json"), "utf8");
+  let count = 0;
+  for (const path of pathsOf(JSON.parse(text))) {
+    const document = JSON.parse(text) as Record<string, unknown>;
+    const parent = path.slice(0, -1).reduce((at, name) => (at as Record<string | number, unknown>)[name], document as unknown);
+    const last = path.at(-1)!;
+    if (Array.isArray(parent)) parent.splice(Number(last), 1);
+    else delete (parent as Record<string | number, unknown>)[last];
+    writeFileSync(join(folder, "cut.json"), JSON.stringify(document));
+    const told = await lacre(["verify", "./app", "--bundle", "cut.json", ...identity, "--dir", join(work.path, "one")]);
+    count++;
+    if (told.status === 0 && optional.test(path.join("."))) continue;
+    assert.equal(told.status, 1, `${path.join(".")}\n${told.stdout}${told.stderr}`);
+    assert.match(told.stderr, /REFUSED[^]*check +[A-K]\d+: [^]*\[[A-Z_]+\]/, path.join("."));
+  }
+  assert.ok(count > 25, `${count}`);
+});
+
 test("JSON is one verdict a line, and quiet is silent", async () => {
   const dir = ["--dir", join(work.path, "one")];
   const told = await expect(1, ["verify", "./app", "./other", "--bundle", "app.json", ...identity, ...dir, "--output", "json"], /^\{/);
