@@ -24,6 +24,7 @@ const MAX_STEPS = 100;
 /** What a path is for; the leaf and each authority that restricts itself must allow it. */
 export type Purpose = "codeSigning" | "timeStamping";
 
+/** What {@link checkChain} is asked. */
 export interface ChainOptions {
   readonly leaf: Certificate;
   /** Untrusted help: may be in any order, and need not be used. */

@@ -29,6 +29,7 @@ export const PURPOSE = {
 
 /** The bits of keyUsage that have a meaning here. */
 export const KEY_USAGE = { digitalSignature: 0, nonRepudiation: 1, keyCertSign: 5, crlSign: 6 } as const;
+/** A name of {@link KEY_USAGE}. */
 export type KeyUsage = keyof typeof KEY_USAGE;
 
 /** The type of the otherName in which an authority puts a user name (`user!domain`). */
@@ -95,6 +96,7 @@ export function encodeExtension({ oid, critical, value }: Extension): Uint8Array
   return critical ? der.sequence(der.oid(oid), der.boolean(true), der.octets(value)) : der.sequence(der.oid(oid), der.octets(value));
 }
 
+/** basicConstraints: whether an authority, and how many more may stand below it. Throws BAD_DER, CERT_INVALID. */
 export function readBasicConstraints(value: Uint8Array): { readonly isCa: boolean; readonly pathLength: number | undefined } {
   const fields = der.openDer(value);
   const flag = fields.optional(TAG.boolean);
@@ -117,6 +119,7 @@ export function keyUsage(...usages: readonly KeyUsage[]): Extension {
   return { oid: EXTENSION.keyUsage, critical: true, value: der.flags(...usages.map((usage) => KEY_USAGE[usage])) };
 }
 
+/** The dotted purposes of extKeyUsage, at least one. Throws BAD_DER. */
 export function readExtendedKeyUsage(value: Uint8Array): readonly string[] {
   const fields = der.openDer(value);
   const purposes: string[] = [];
@@ -125,10 +128,12 @@ export function readExtendedKeyUsage(value: Uint8Array): readonly string[] {
   return purposes;
 }
 
+/** extKeyUsage. */
 export function extendedKeyUsage(purposes: readonly string[], critical: boolean): Extension {
   return { oid: EXTENSION.extendedKeyUsage, critical, value: der.sequence(...purposes.map((purpose) => der.oid(purpose))) };
 }
 
+/** subjectKeyIdentifier. */
 export function subjectKeyId(keyId: Uint8Array): Extension {
   return { oid: EXTENSION.subjectKeyId, critical: false, value: der.octets(keyId) };
 }
@@ -143,6 +148,7 @@ export function readAuthorityKeyId(value: Uint8Array): Uint8Array | undefined {
   return keyId?.content;
 }
 
+/** authorityKeyIdentifier: the issuer's subjectKeyIdentifier. */
 export function authorityKeyId(keyId: Uint8Array): Extension {
   return { oid: EXTENSION.authorityKeyId, critical: false, value: der.sequence(der.contextPrimitive(0, keyId)) };
 }

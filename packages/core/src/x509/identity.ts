@@ -46,6 +46,7 @@ export interface IdentityName {
   readonly value: string;
 }
 
+/** Who a certificate was given to, as {@link readIdentity} reads it. */
 export interface Identity {
   readonly san: IdentityName;
   /** Issuer of the identity token; undefined when the certificate names none. */
