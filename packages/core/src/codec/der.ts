@@ -88,6 +88,11 @@ export class DerReader {
     return this.#at === this.#end;
   }
 
+  /** Offset of the next value in the bytes that the outermost reader was given. */
+  get offset(): number {
+    return this.#at;
+  }
+
   /** The tag of the next value, or undefined at the end. */
   get nextTag(): number | undefined {
     return this.#at < this.#end ? this.#bytes[this.#at] : undefined;

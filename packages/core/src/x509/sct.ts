@@ -104,21 +104,29 @@ export function embeddedScts(certificate: Certificate): readonly Sct[] {
  */
 export function loggedTbs(tbs: Uint8Array): Uint8Array {
   const fields = der.openDer(tbs);
-  const kept: Uint8Array[] = [];
-  while (fields.nextTag !== EXTENSIONS_TAG) kept.push(fields.next().whole);
+  const start = fields.offset;
+  while (fields.nextTag !== EXTENSIONS_TAG) fields.next();
+  const before = tbs.subarray(start, fields.offset);
   const wrapped = fields.enter(EXTENSIONS_TAG);
   const list = wrapped.enter();
-  const extensions: Uint8Array[] = [];
+  const kept: Uint8Array[] = [];
+  let from = list.offset;
   while (!list.done) {
-    const { whole, content } = list.next(der.TAG.sequence);
-    const oid = new der.DerReader(content).next(der.TAG.oid).whole;
-    if (!equalBytes(oid, SCT_LIST_OID) && !equalBytes(oid, POISON_OID)) extensions.push(whole);
+    const at = list.offset;
+    const oid = list.enter().next(der.TAG.oid).whole;
+    if (!equalBytes(oid, SCT_LIST_OID) && !equalBytes(oid, POISON_OID)) continue;
+    kept.push(tbs.subarray(from, at));
+    from = list.offset;
   }
+  kept.push(tbs.subarray(from, list.offset));
   wrapped.end();
   fields.end();
-  return extensions.length === 0 ? der.sequence(...kept) : der.sequence(...kept, der.context(3, der.sequence(...extensions)));
+  const extensions = der.sequence(...kept);
+  return extensions.length === EMPTY ? der.sequence(before) : der.sequence(before, der.context(3, extensions));
 }
 
+// Length of a SEQUENCE with nothing in it.
+const EMPTY = 2;
 const EXTENSIONS_TAG = der.contextTag(3);
 const SCT_LIST_OID = der.oid(EXTENSION.sctList);
 const POISON_OID = der.oid(EXTENSION.poison);

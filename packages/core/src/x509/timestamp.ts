@@ -88,13 +88,7 @@ function checkAgainst(authority: TimestampAuthority, signedData: SignedData, nam
   const signer = (pinned.length > 0 ? pinned : embedded).find((certificate) => isNamed(certificate, signedData, named));
   if (signer === undefined) throw invalid("E5", UNKNOWN_SIGNER);
   checkSigner(signer);
-  try {
-    const key = signer.publicKey;
-    checkSignature(algorithmFor(signedData.signatureAlgorithm, key), key, { message: signedData.signedBytes }, signedData.signature);
-  } catch (cause) {
-    if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
-    throw invalid("E6", "token was not signed by the certificate it names", { found: cause.message, cause });
-  }
+  checkTokenSignature(signedData, signer);
   let path: readonly Certificate[];
   try {
     path = checkChain({ leaf: signer, intermediates: [...listed, ...embedded], anchors: [anchor], timeMs, purpose: "timeStamping" });
@@ -109,6 +103,30 @@ function checkAgainst(authority: TimestampAuthority, signedData: SignedData, nam
     });
   }
   return path;
+}
+
+/**
+ * Proves that a token agrees with itself: the attributes bind the statement, and where the token carries the certificate
+ * that they name, that one's key signed them. Who that is, and whether anybody trusts him, is not asked. Throws
+ * TIMESTAMP_INVALID, ALGORITHM_UNKNOWN.
+ */
+export function checkEmbeddedSigner({ signedData }: TimestampResponse): void {
+  const named = checkAttributes(signedData);
+  if (signedData.certificates.length === 0) return;
+  const signer = signedData.certificates.flatMap(decodeOffered).find((certificate) => isNamed(certificate, signedData, named));
+  if (signer === undefined) throw invalid("E5", "token carries certificates, but not the one it names");
+  checkTokenSignature(signedData, signer);
+}
+
+// E6
+function checkTokenSignature(signedData: SignedData, signer: Certificate): void {
+  try {
+    const key = signer.publicKey;
+    checkSignature(algorithmFor(signedData.signatureAlgorithm, key), key, { message: signedData.signedBytes }, signedData.signature);
+  } catch (cause) {
+    if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
+    throw invalid("E6", "token was not signed by the certificate it names", { found: cause.message, cause });
+  }
 }
 
 // A stranger may embed anything; what cannot be read cannot help, and is needed by nobody if the token is good.
