@@ -11,7 +11,6 @@ import { defaultAlgorithm, sha256, signMessage } from "@lacre/core/crypto";
 import envPaths from "env-paths";
 import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
 import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
-import { ServiceError } from "./errors.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY } from "./ledger/index.ts";
 
@@ -35,18 +34,16 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
   const { facts, keys } = o.installation;
   const logs: Partial<Record<LogName, Log>> = {};
   const open = async (name: LogName, origin: string, rest: Pick<LogOptions, "personality" | "signCheckpoint">): Promise<void> => {
-    const log = await openAccepted(o.accept ?? [], (accept) =>
-      openLog({
-        dir: o.installation.layout.log(name),
-        origin,
-        now: o.now,
-        anchor: createFileAnchor(join(anchorDirectory(o.stateDir, facts.id), `${name}.anchor`), origin),
-        production: facts.mode === "production",
-        accept,
-        log: o.log,
-        ...rest,
-      }),
-    );
+    const log = await openLog({
+      dir: o.installation.layout.log(name),
+      origin,
+      now: o.now,
+      anchor: createFileAnchor(join(anchorDirectory(o.stateDir, facts.id), `${name}.anchor`), origin),
+      production: facts.mode === "production",
+      accept: o.accept,
+      log: o.log,
+      ...rest,
+    });
     opened(log);
     logs[name] = log;
   };
@@ -61,18 +58,6 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
     await open("ct", facts.ct.origin, { personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)) });
   }
   return logs;
-}
-
-/** Which of the accepted trees is this log's is not known before it is read: each is tried, and at last none. */
-async function openAccepted(accepted: readonly Anchored[], open: (accept: Anchored | undefined) => Promise<Log>): Promise<Log> {
-  for (const one of accepted) {
-    try {
-      return await open(one);
-    } catch (error) {
-      if (!(error instanceof ServiceError) || (error.code !== "LOG_FORKED" && error.code !== "LOG_UNANCHORED")) throw error;
-    }
-  }
-  return await open(undefined);
 }
 
 /** How the CT log signs: promises and checkpoints with one key. */

@@ -38,8 +38,8 @@ export interface LogOptions {
   readonly anchor: Anchor;
   /** A log of a production installation refuses where one in development warns. */
   readonly production: boolean;
-  /** The operator's word that this very state is the last one published. */
-  readonly accept?: Anchored | undefined;
+  /** States that the operator vouches for as the last ones published; that of this log counts, others do no harm. */
+  readonly accept?: readonly Anchored[] | undefined;
   readonly log?: Logger | undefined;
   readonly limits?: Partial<SequenceLimits> | undefined;
   readonly ticks?: Ticks | undefined;
@@ -136,7 +136,7 @@ class EngineLog implements Log {
   #closing: Promise<void> | undefined;
 
   static async open(options: LogOptions, store: CommitStore, blobs: BlobStore, release: () => void): Promise<EngineLog> {
-    const { origin, anchor, personality, signCheckpoint, production, accept, now, log = SILENT } = options;
+    const { origin, anchor, personality, signCheckpoint, production, accept = [], now, log = SILENT } = options;
     const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log });
     const { view, state, tiles } = recovered;
     const sealed = state.size - (state.size % TILE_WIDTH);

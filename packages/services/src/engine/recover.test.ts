@@ -97,15 +97,15 @@ test("goes on from a state that the operator accepts, and from no other", async 
   await log.close();
   disk.restore("/data", yesterday);
   const after = new Oracle();
-  for (const accept of [{ size: 299, root }, { size: 300, root: new Uint8Array(32) }]) {
-    await assert.rejects(openOnDisk({ disk, oracle: after, accept }), refusal("LOG_FORKED", `300:${toBase64(root)}`));
+  for (const wrong of [{ size: 299, root }, { size: 300, root: new Uint8Array(32) }]) {
+    await assert.rejects(openOnDisk({ disk, oracle: after, accept: [wrong] }), refusal("LOG_FORKED", `300:${toBase64(root)}`));
   }
-  log = await openOnDisk({ disk, oracle: after, accept: { size: 300, root } });
+  log = await openOnDisk({ disk, oracle: after, accept: [{ size: 7, root }, { size: 300, root }] });
   await write(log, after, 900, 2);
   await after.check(log);
   await log.close();
   // The word was for that state alone, and is not needed again.
-  await (await openOnDisk({ disk, oracle: after, accept: { size: 300, root } })).close();
+  await (await openOnDisk({ disk, oracle: after, accept: [{ size: 300, root }] })).close();
 });
 
 test("a directory that lost its journal, or a sealed tile, is refused", async () => {

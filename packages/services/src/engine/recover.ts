@@ -32,7 +32,7 @@ export interface RecoverParts {
   readonly anchor: Anchor;
   readonly personality: Personality;
   readonly production: boolean;
-  readonly accept: Anchored | undefined;
+  readonly accept: readonly Anchored[];
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -131,11 +131,11 @@ async function checkPast(parts: RecoverParts, state: Committed, rootOf: (size: n
   const here = `${state.size}:${toBase64(state.root)}`;
   const problem = await findFork(parts, state, rootOf);
   if (problem === undefined) return;
-  if (accept !== undefined && accept.size === state.size && equalBytes(accept.root, state.root)) {
+  if (accept.some(({ size, root }) => size === state.size && equalBytes(root, state.root))) {
     log.warn({ origin, accepted: here, problem: problem.detail }, "the operator accepts this state of the log as the last published one");
     return;
   }
-  if (problem.code === "LOG_UNANCHORED" && !production && accept === undefined) {
+  if (problem.code === "LOG_UNANCHORED" && !production) {
     log.warn({ origin, here }, "no record of this log outside its directory: moved, copied or restored? A development installation goes on from here");
     return;
   }
