@@ -2,7 +2,7 @@
 // The command's flows against a whole installation in this process: what is said, where, and with which status.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Running, up } from "@lacre/services";
@@ -253,6 +253,14 @@ test("a statement is sealed, and verifies for its subject and type alone", async
   await expect(0, ["attest-blob", "--statement", "statement.json", "--bundle", "ready.json", ...dir, "--identity-token", await token()], /Sealed/);
   const sealed = JSON.parse(readFileSync(join(folder, "ready.json"), "utf8")) as { dsseEnvelope: { payload: string } };
   assert.equal(Buffer.from(sealed.dsseEnvelope.payload, "base64").toString(), JSON.stringify(statement), "the statement is signed as it is");
+});
+
+test("a bundle may go to a device, and an endless file is not read to its end", async () => {
+  const dir = ["--dir", join(work.path, "one")];
+  await expect(0, ["sign-blob", "app", "--bundle", "/dev/null", ...dir, "--identity-token", await token()], /Sealed/);
+  assert.ok(!statSync("/dev/null").isFile());
+  await expect(3, ["verify-blob", "app", "--bundle", "/dev/zero", ...identity, ...dir], /larger than/);
+  await expect(3, ["verify-blob", "app", "--bundle", ".", ...identity, ...dir], /it is a folder/);
 });
 
 test("what cannot be honoured ends with status 2 and names what to use instead", async () => {

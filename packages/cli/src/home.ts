@@ -13,7 +13,7 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { CliError, fileError } from "./errors.ts";
@@ -65,13 +65,21 @@ async function readMemory(home: Home): Promise<Memory> {
   throw new CliError("FILE_UNREADABLE", `${path} is damaged`, { hint: `Remove it and run lacre initialize or lacre up again.` });
 }
 
-/** Writes a file whole or not at all. */
+/** Writes a file whole or not at all. What is no regular file (/dev/stdout, a pipe) is written to, not replaced. */
 export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  const present = await stat(path).catch(() => undefined);
+  if (present !== undefined && !present.isFile()) {
+    await writeFile(path, content).catch((cause: unknown) => {
+      throw fileError("FILE_UNWRITABLE", path, cause);
+    });
+    return;
+  }
   const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     await writeFile(draft, content, { mode });
     await rename(draft, path);
   } catch (cause) {
+    await rm(draft, { force: true }).catch(() => undefined);
     throw fileError("FILE_UNWRITABLE", path, cause);
   }
 }

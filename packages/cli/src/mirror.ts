@@ -12,7 +12,7 @@
  *     <folder>/metadata/            the walk's current state
  *     <folder>/targets/             downloaded targets
  */
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BaseFetcher, Updater } from "tuf-js";
 import { DownloadHTTPError, RepositoryError } from "tuf-js/dist/error.js";
@@ -78,6 +78,15 @@ export async function createMirror(folder: string, pinnedRoot: Uint8Array): Prom
   await writeWhole(join(folder, "pinned.root.json"), pinnedRoot);
 }
 
+/** Walks that were killed leave their folder; after an hour nobody is in it. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const facts = name.startsWith("walk-") ? await stat(path).catch(() => undefined) : undefined;
+    if (facts !== undefined && Date.now() - facts.mtimeMs > 3_600_000) await rm(path, { recursive: true, force: true });
+  }
+}
+
 /**
  * The named targets, verified. A target that the repository does not list is undefined. Throws MIRROR_REFUSED,
  * MIRROR_UNREACHABLE, OFFLINE, TRUST_CHANGED.
@@ -92,6 +101,7 @@ export async function readTargets(options: MirrorOptions, names: readonly string
     throw fileError("FILE_UNREADABLE", pinnedPath, cause);
   }
   if (digestOf(pinned) !== rootDigest) throw new CliError("TRUST_CHANGED", `the pinned root of ${url} is not the one that was remembered`);
+  await removeAbandoned(folder);
   // Each walk has a copy of the metadata of its own, so that two commands at a time do not see each other's half.
   const metadataDir = await mkdtemp(join(folder, "walk-"));
   try {

@@ -11,12 +11,13 @@
  *
  * Never a `./.lacre` merely found in the current folder (a repository could bring its own), never a silent download.
  */
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { join, resolve } from "node:path";
 import { decodeSigningConfig, decodeTrustedRoot, type SigningConfig, type TrustedRoot } from "@lacre/core/trust";
 import type { RootSource } from "@lacre/core/verify";
 import type { Context } from "./context.ts";
 import { CliError, fileError } from "./errors.ts";
+import { formatSize } from "./terminal.ts";
 import { digestOf, findHome, type Installation, mirrorFolder, recall, trustFolder } from "./home.ts";
 
 export interface TrustFlags {
@@ -34,14 +35,23 @@ export interface Chosen<T> {
   readonly isLocal: boolean;
 }
 
-/** Reads a file named on the command line. */
+/** Nothing that is named on a command line and read whole is honestly larger. */
+const MAX_NAMED_BYTES = 256 << 20;
+
+/** Reads a file named on the command line, up to a limit: `/dev/zero` has no end. */
 export async function readNamed(context: Context, path: string): Promise<Uint8Array> {
-  const full = resolve(context.cwd, path);
+  const parts: Buffer[] = [];
+  let length = 0;
   try {
-    return await readFile(full);
+    for await (const chunk of createReadStream(resolve(context.cwd, path), { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MAX_NAMED_BYTES) throw new CliError("FILE_UNREADABLE", `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`);
+      parts.push(chunk);
+    }
   } catch (cause) {
-    throw fileError("FILE_UNREADABLE", path, cause);
+    throw cause instanceof CliError ? cause : fileError("FILE_UNREADABLE", path, cause);
   }
+  return Buffer.concat(parts);
 }
 
 /** The root to verify against. Throws TRUST_MISSING with the choices. */
