@@ -2,7 +2,7 @@
 // The command's flows against a whole installation in this process: what is said, where, and with which status.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Running, up } from "@lacre/services";
@@ -261,6 +261,14 @@ test("a bundle may go to a device, and an endless file is not read to its end", 
   assert.ok(!statSync("/dev/null").isFile());
   await expect(3, ["verify-blob", "app", "--bundle", "/dev/zero", ...identity, ...dir], /larger than/);
   await expect(3, ["verify-blob", "app", "--bundle", ".", ...identity, ...dir], /it is a folder/);
+});
+
+test("a seal that cannot be written is said, and leaves nothing half", async () => {
+  const line = ["sign-blob", "app", "--dir", join(work.path, "one"), "--identity-token", await token(), "--bundle"];
+  await expect(3, [...line, "missing/x.json"], /FILE_UNWRITABLE|its folder does not exist/);
+  const before = readdirSync(folder);
+  await expect(3, [...line, "app/x.json"], /cannot write/);
+  assert.deepEqual(readdirSync(folder), before);
 });
 
 test("what cannot be honoured ends with status 2 and names what to use instead", async () => {
