@@ -29,15 +29,32 @@ export async function run(): Promise<readonly Measurement[]> {
   };
   const together = (count: number): Work => () => Promise.all(Array.from({ length: count }, issue)) as Promise<unknown> as never;
   const bound = { name: "crypto.sign, P-256 with SHA-256", work: () => crypto.sign("sha256", Buffer.from(email), privateKey) };
+  const bare = { name: "bare operations of one certificate", work: bareOperations() };
   try {
     return [
       await compare({ name: "certificates, one by one", ours: { work: issue }, bound, repetitions: 3 }),
       await compare({ name: "certificates, 32 at once", ours: { work: together(32), operations: 32 }, bound, repetitions: 3, sliceMs: 1000 }),
+      await compare({ name: "certificates, 128 at once", ours: { work: together(128), operations: 128 }, bound: bare, repetitions: 3, sliceMs: 1000 }),
       await latency(issue),
     ];
   } finally {
     await bed.close();
   }
+}
+
+/** Three signatures, two verifications of P-256, one of them with a key not seen before, one of RSA-2048. */
+function bareOperations(): Work {
+  const ec = crypto.generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const rsa = crypto.generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const message = crypto.randomBytes(700);
+  const pem = ec.publicKey.export({ type: "spki", format: "pem" });
+  const [bySigner, byIssuer] = [crypto.sign("sha256", message, ec.privateKey), crypto.sign("sha256", message, rsa.privateKey)];
+  return () => {
+    for (let i = 0; i < 3; i++) crypto.sign("sha256", message, ec.privateKey);
+    crypto.verify("sha256", message, crypto.createPublicKey(pem), bySigner);
+    crypto.verify("sha256", message, ec.publicKey, bySigner);
+    crypto.verify("sha256", message, rsa.publicKey, byIssuer);
+  };
 }
 
 /** What one requester waits when nobody else asks. */

@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { FulcioSigner } from "@sigstore/sign";
 import { ByteStream, X509Certificate as SigstoreCertificate, X509SCTExtension } from "@sigstore/core";
-import { createHash, createPublicKey } from "node:crypto";
+import { createHash, createPublicKey, verify as nodeVerify } from "node:crypto";
 import { equalBytes, fromBase64 } from "@lacre/core/bytes";
 import { parsePem, parsePemAll } from "@lacre/core/codec";
 import { TILE_WIDTH } from "@lacre/core/merkle";
@@ -240,6 +241,18 @@ test("tells its chain, its configuration and its roots", async () => {
   assert.deepEqual([roots.statusCode, roots.headers["content-type"]], [200, "application/pem-certificate-chain"]);
   assert.equal(roots.body, issuing + root);
   assert.equal(parsePemAll(roots.body, "CERTIFICATE").length, 2);
+});
+
+test("the stock JavaScript signer gets its certificate, over a socket", async () => {
+  await bed.app.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = bed.app.server.address() as { port: number };
+  const signer = new FulcioSigner({ fulcioBaseURL: `http://127.0.0.1:${port}`, identityProvider: { getToken: async () => token("js@example.com") }, retry: 0, timeout: 5000 });
+  const message = Buffer.from("artifact");
+  const { signature, key } = await signer.sign(message);
+  assert.ok(key.$case === "x509Certificate");
+  const leaf = new X509Certificate(key.certificate);
+  assert.equal(leaf.subjectAltName, "email:js@example.com");
+  assert.ok(nodeVerify("sha256", message, leaf.publicKey, signature));
 });
 
 test("wrong paths and methods are answered as the gateway does", async () => {

@@ -101,6 +101,7 @@ test("discovery names the configured issuer and S256, whatever host a request na
     assert.deepEqual(document.subject_types_supported, ["public"]);
     assert.ok(document.token_endpoint_auth_methods_supported.includes("client_secret_basic"));
     assert.ok(document.grant_types_supported.includes(DEVICE_GRANT));
+    for (const name of ["pushed_authorization_request_endpoint", "dpop_signing_alg_values_supported", "userinfo_endpoint", "registration_endpoint"]) assert.ok(!(name in document), name);
   }
 });
 
@@ -280,6 +281,10 @@ test("device flow: a terminal without a browser gets its token, and only with th
   assert.equal((await post(app, "/token", { ...poll, code_verifier: pkce().verifier })).body.error, "invalid_grant");
   const { code_verifier: _none, ...bare } = poll;
   assert.equal((await post(app, "/token", bare)).body.error, "invalid_grant");
+  const [code] = begun.body.device_code!.split(".");
+  for (const stripped of [code!, `${code}.-`, `${code}.-.`, `${code}.-.${begun.body.device_code!.split(".")[2]}`, `${begun.body.device_code}x`, ""]) {
+    assert.equal((await post(app, "/token", { ...poll, device_code: stripped, code_verifier: verifier })).body.error, "invalid_grant", "the challenge cannot be taken off");
+  }
   const { status, body } = await post(app, "/token", poll);
   assert.equal(status, 200, JSON.stringify(body));
   assert.equal((await verify(app, body.id_token!)).payload.email, "dev@example.com");

@@ -100,6 +100,9 @@ export function createProvider(options: ProviderOptions): Provider {
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: false },
+      resourceIndicators: { enabled: false },
       deviceFlow: {
         enabled: true,
         userCodeInputSource(context: Context, form: string, _out: unknown, error?: { readonly name?: string; readonly userCode?: string; readonly message?: string }) {

@@ -9,19 +9,19 @@
  * 3. Tokens are signed again: without `at_hash`, and `access_token` is the identity token itself, because sigstore-python
  *    takes that one.
  * 4. A code for `urn:ietf:wg:oauth:2.0:oob` is shown on a page instead of redirected to.
- * 5. Device flow with PKCE, an extension that cosign uses: a challenge given when the flow starts is held against the
- *    verifier when the token is fetched. A wrong one does not use up the code.
+ * 5. Device flow with PKCE, an extension that cosign uses: the challenge travels inside the device code, under a MAC, and is
+ *    held against the verifier when the token is fetched. A code without its MAC is none, so nobody can take the challenge
+ *    off, and nothing has to be remembered. A wrong verifier does not use up the code.
  * 6. Sessions are not kept: who signs in is asked every time, and may be somebody else at the same browser. (With one, the
  *    engine would first log the other person out, by a page that needs a script.)
  */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { ServiceError } from "../errors.ts";
 import { codePage, loginPage, messagePage, PAGE_HEADERS } from "./page.ts";
 import { createProvider, PREFILL } from "./provider.ts";
 import { OUT_OF_BAND } from "./redirect.ts";
 import { checkEmail, type IdentityKey, signIdentityToken } from "./token.ts";
-import { createMemory } from "./memory.ts";
 
 /** What an identity provider is made of. */
 export interface IdentityProviderOptions {
@@ -75,7 +75,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
   const onFailure = (error: unknown): void => options.log?.error({ err: error }, "identity provider failed");
   const provider = createProvider({ issuer, clientId, key, now, onFailure, cookieKey: randomBytes(32).toString("hex") });
   const engine = provider.callback();
-  const challenges = createMemory(2000, now);
+  const deviceKey = randomBytes(32);
 
   // A fastify without listeners: its inject() runs node's request and response through the engine, in memory.
   const inner = Fastify({ logger: false, bodyLimit: IDP_BODY_LIMIT, exposeHeadRoutes: false });
@@ -143,14 +143,20 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     if (!form.has("client_id")) form.set("client_id", decodeURIComponentOr(text.slice(0, -1)));
   }
 
-  /** Wrap 5, at the end of the flow. */
-  async function wrongVerifier(form: URLSearchParams): Promise<boolean> {
-    if (form.get("grant_type") !== DEVICE_GRANT) return false;
-    const held = await challenges.find(digest(form.get("device_code") ?? ""));
-    if (held === undefined) return false;
-    const expected = Buffer.from(held.challenge as string);
-    const found = Buffer.from(digest(form.get("code_verifier") ?? ""));
-    return expected.length !== found.length || !timingSafeEqual(expected, found);
+  /** Wrap 5: a device code as the client sees it, bound to its challenge ("-" for none). */
+  function sealDeviceCode(code: string, challenge: string): string {
+    return `${code}.${challenge}.${createHmac("sha256", deviceKey).update(`${code}.${challenge}`).digest("base64url")}`;
+  }
+
+  /** Wrap 5, at the end of the flow: puts the engine's own code back into the form, or says what is wrong. */
+  function openDeviceCode(form: URLSearchParams): string | undefined {
+    const sealed = form.get("device_code") ?? "";
+    const [code = "", challenge = ""] = sealed.split(".", 2);
+    if (!sameText(sealed, sealDeviceCode(code, challenge))) return "device code not found";
+    if (challenge !== "-" && !sameText(challenge, digest(form.get("code_verifier") ?? ""))) return "code_verifier does not match the challenge";
+    form.set("device_code", code);
+    form.delete("code_verifier");
+    return undefined;
   }
 
   /** Wrap 3. */
@@ -187,8 +193,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
         form.delete("code_challenge");
         form.delete("code_challenge_method");
       } else {
-        if (await wrongVerifier(form)) return oauthError("invalid_grant", "code_verifier does not match the challenge");
-        if (form.get("grant_type") === DEVICE_GRANT) form.delete("code_verifier");
+        const wrong = form.get("grant_type") === DEVICE_GRANT ? openDeviceCode(form) : undefined;
+        if (wrong !== undefined) return oauthError("invalid_grant", wrong);
       }
       body = Buffer.from(form.toString());
     }
@@ -201,10 +207,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     if (isForm && answer.statusCode === 200) {
       out["cache-control"] = "no-store";
       if (path === "/token") return { status: 200, headers: out, body: sealTokens(answer.rawPayload) };
-      if (challenge !== undefined) {
-        const { device_code: deviceCode } = JSON.parse(answer.body) as { device_code: string };
-        await challenges.upsert(digest(deviceCode), { challenge }, 900);
-      }
+      const begun = JSON.parse(answer.body) as { readonly device_code: string };
+      return { status: 200, headers: out, body: JSON.stringify({ ...begun, device_code: sealDeviceCode(begun.device_code, challenge ?? "-") }) };
     }
     return { status: answer.statusCode, headers: out, body: answer.rawPayload };
   }
@@ -240,6 +244,11 @@ function gone(): string {
 
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("base64url");
+}
+
+function sameText(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 function decodeURIComponentOr(text: string): string {
