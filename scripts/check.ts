@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run check: every promise the tree makes about itself, each by name. Arguments choose some of them.
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = dirname(import.meta.dirname);
@@ -45,6 +45,20 @@ function filesStayReadable(): string | undefined {
   return long.length === 0 ? undefined : `longer than 700 lines:\n${long.join("\n")}`;
 }
 
+/** The programs in the documents compile, as a consumer of the packages would write them. */
+function examplesCompile(): string | undefined {
+  const folder = join(root, "node_modules", ".cache", "examples");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const document of ["README.md", ...globSync("docs/**/*.md", { cwd: root })]) {
+    const blocks = [...readFileSync(join(root, document), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
+    blocks.forEach((block, at) => writeFileSync(join(folder, `${document.replaceAll("/", "-")}-${at + 1}.ts`), block[1]!));
+  }
+  const options = { composite: false, declaration: false, isolatedDeclarations: false, noEmit: true, types: ["node"], typeRoots: [join(root, "node_modules", "@types")] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ extends: join(root, "tsconfig.base.json"), compilerOptions: options, include: ["*.ts"] }));
+  return run(bin("tsc"), "-p", folder);
+}
+
 /** typedoc needs an older TypeScript than the tree, so it lives in a package of its own. */
 function doorsAreDocumented(): string | undefined {
   const folder = join(root, "tools", "typedoc");
@@ -58,6 +72,7 @@ function doorsAreDocumented(): string | undefined {
 /** Each promise and what breaks it: undefined when it holds, otherwise what to read. */
 const PROMISES: Record<string, () => string | undefined> = {
   "types hold": () => run(bin("tsc"), "-b") ?? run(bin("tsc"), "-p", "tsconfig.tests.json"),
+  "examples in the documents compile": examplesCompile,
   "imports go down": () => script("floors.ts"),
   "no floating promise, no suspicious code": () => run(bin("oxlint"), "--type-aware"),
   "one format": () => run(bin("oxfmt"), "--check", "packages", "scripts", "test", "bench", "fuzz"),
