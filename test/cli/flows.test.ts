@@ -149,6 +149,13 @@ test("every refusal names the check, what was expected, what was found and what 
   await expect(1, ["verify", "./app", "--bundle", "app.json", ...identity, ...dir, "--certificate-github-workflow-ref", "refs/heads/main"], /I4[^]*CLAIM_MISMATCH/);
 });
 
+test("any of several identities may have signed", async () => {
+  const line = ["verify", "./app", "--bundle", "app.json", "--dir", join(work.path, "one"), "--certificate-oidc-issuer", `${server.url}/oidc`];
+  await expect(0, [...line, "--certificate-identity", "me@example.com", "--certificate-identity", "you@example.com"], /Verified OK/);
+  await expect(1, [...line, "--certificate-identity", "me@example.com", "--certificate-identity", "them@example.com"], /me@example.com from \S+ or them@example.com/);
+  await expect(1, [...line, "--certificate-oidc-issuer", "https://other.example", "--certificate-identity", "me@example.com", "--certificate-identity", "you@example.com"], /IDENTITY_MISMATCH/);
+});
+
 /** Every member and element of a document, as paths. */
 function* pathsOf(value: unknown, path: readonly (string | number)[] = []): Generator<readonly (string | number)[]> {
   if (path.length > 0) yield path;

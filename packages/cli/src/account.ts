@@ -68,6 +68,6 @@ function describeRoot(verdict: Verdict, row: (label: string, value: string) => v
 }
 
 /** A moment as people read it, in UTC. */
-export function formatTime(timeMs: number): string {
+function formatTime(timeMs: number): string {
   return Math.abs(timeMs) <= 8.64e15 ? `${new Date(timeMs).toISOString().replace(/\.\d+Z$/, "").replace("T", " ")} UTC` : "an impossible time";
 }

@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { readPublicKey } from "./keys.ts";
 import { predicateType } from "./predicates.ts";
-import { readSigners, refuseSigners, SIGNER_FLAGS } from "./signers.ts";
+import { type pairSigners, readAnySigner, readSigners, refuseSigners, SIGNER_FLAGS } from "./signers.ts";
 import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
 export const CHECKING_FLAGS = {
@@ -25,7 +25,7 @@ export const CHECKING_FLAGS = {
 export type CheckingFlags = FlagValues<typeof CHECKING_FLAGS>;
 
 /** The policy and the key of the flags. Throws POLICY_MISSING, USAGE, and what reading the key throws. */
-export async function openPolicy(context: Context, flags: CheckingFlags, type: string | undefined): Promise<{ readonly policy: Policy; readonly key: PublicKey | undefined }> {
+export async function openPolicy(context: Context, flags: CheckingFlags, type: string | undefined, several?: ReturnType<typeof pairSigners>): Promise<{ readonly policy: Policy; readonly key: PublicKey | undefined }> {
   const ignoreTlog = flags.insecureIgnoreTlog === true || flags.privateInfrastructure === true;
   if (flags.insecureIgnoreTlog === true) context.terminal.warn("--insecure-ignore-tlog: nobody can see that this signature was made");
   const common: Policy = {
@@ -34,7 +34,7 @@ export async function openPolicy(context: Context, flags: CheckingFlags, type: s
     ...(type === undefined ? {} : { predicateType: predicateType(type) }),
   };
   if (flags.key === undefined) {
-    const signers = await readSigners(context, flags);
+    const signers = several === undefined ? await readSigners(context, flags) : await readAnySigner(context, flags, several);
     return { policy: { ...common, ...signers, ...(flags.insecureIgnoreSct === true ? { ignoreSct: true } : {}) }, key: undefined };
   }
   refuseSigners(flags);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Matcher } from "@lacre/core/verify";
 import { CliError } from "./errors.ts";
-import { isAnchored, readSigners, refuseSigners, type SignerFlags } from "./signers.ts";
+import { isAnchored, pairSigners, readAnySigner, readSigners, refuseSigners, type SignerFlags } from "./signers.ts";
 import { createWorld } from "../../../test/cli/world.ts";
 
 const NOTHING = Object.fromEntries(
@@ -66,6 +66,15 @@ test("an exact value and a pattern must both fit", async () => {
 test("claims become requirements by name", async () => {
   const { claims } = await readSigners(createWorld().context, { ...NOTHING, ...ISSUER, certificateIdentity: "me", certificateGithubWorkflowSha: "abc", certificateGithubWorkflowRef: "refs/heads/main" });
   assert.deepEqual(claims, { githubWorkflowSHA: { exact: "abc" }, githubWorkflowRef: { exact: "refs/heads/main" } });
+});
+
+test("several signers share one issuer, or have one each", async () => {
+  assert.deepEqual(pairSigners([], []), [{ certificateIdentity: undefined, certificateOidcIssuer: undefined }]);
+  const shared = pairSigners(["a", "b"], ["i"]);
+  const { identities } = await readAnySigner(createWorld().context, NOTHING, shared);
+  assert.deepEqual(identities, [{ identity: { exact: "a" }, issuer: { exact: "i" } }, { identity: { exact: "b" }, issuer: { exact: "i" } }]);
+  assert.deepEqual(pairSigners(["a", "b"], ["i", "j"]).map(({ certificateOidcIssuer }) => certificateOidcIssuer), ["i", "j"]);
+  for (const [names, issuers] of [[["a", "b"], []], [["a", "b"], ["i", "j", "k"]], [["a"], ["i", "j"]], [["a", "b", "c"], ["i", "j"]]]) assert.throws(() => pairSigners(names!, issuers!), CliError);
 });
 
 test("anchors count only when they tie every alternative", () => {

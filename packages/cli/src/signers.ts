@@ -35,6 +35,25 @@ const CLAIM_FLAGS = {
   certificateGithubWorkflowRef: "githubWorkflowRef",
 } as const;
 
+/**
+ * Several accepted signers, for a verb whose flags may be repeated: one issuer for all identities, or one for each, in
+ * order. Throws USAGE for anything between.
+ */
+export function pairSigners(identities: readonly string[], issuers: readonly string[]): readonly Pick<SignerFlags, "certificateIdentity" | "certificateOidcIssuer">[] {
+  if (identities.length <= 1 && issuers.length <= 1) return [{ certificateIdentity: identities[0], certificateOidcIssuer: issuers[0] }];
+  if (issuers.length !== 1 && issuers.length !== identities.length) {
+    throw new CliError("USAGE", `${identities.length} identities and ${issuers.length} issuers cannot be paired`, { hint: "Give one --certificate-oidc-issuer for all, or one for each --certificate-identity, in order." });
+  }
+  return identities.map((certificateIdentity, at) => ({ certificateIdentity, certificateOidcIssuer: issuers[issuers.length === 1 ? 0 : at] }));
+}
+
+/** The policy of several accepted signers: any one of them, with the same claims. */
+export async function readAnySigner(context: Context, flags: SignerFlags, signers: ReturnType<typeof pairSigners>): Promise<Policy> {
+  const policies = [];
+  for (const signer of signers) policies.push(await readSigners(context, { ...flags, ...signer }));
+  return { ...policies[0], identities: policies.flatMap(({ identities = [] }) => identities) };
+}
+
 /** The part of a policy about the signer, in certificate mode. Throws POLICY_MISSING, USAGE. */
 export async function readSigners(context: Context, flags: SignerFlags): Promise<Policy> {
   const identity = await readMatcher(context, "--certificate-identity", flags.certificateIdentity, flags.certificateIdentityRegexp);

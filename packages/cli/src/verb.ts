@@ -38,7 +38,7 @@ export type FlagTable = Readonly<Record<string, Flag>>;
 /** The values a verb receives for its table, by name in camel case. */
 export type FlagValues<T extends FlagTable> = {
   readonly [K in keyof T]: T[K] extends ListFlag
-    ? readonly string[]
+    ? readonly string[] | undefined
     : T[K] extends ToggleFlag
       ? boolean | undefined
       : T[K] extends ChoiceFlag<infer V>

@@ -6,7 +6,8 @@ import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
-import { choice, defineVerb, text, type Verb } from "../verb.ts";
+import { pairSigners } from "../signers.ts";
+import { choice, defineVerb, list, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify artifacts and say who sealed them, when, and where it is logged",
@@ -18,6 +19,8 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
   isCosign: true,
   flags: {
     ...CHECKING_FLAGS,
+    certificateIdentity: list("Who may have signed: a whole email address or URI; repeated: any of them", { placeholder: "identity" }),
+    certificateOidcIssuer: list("The issuer that vouched for the identity: one for all, or one for each, in order", { placeholder: "url" }),
     bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
     type: text("The predicate type that the statement must have", { placeholder: "type" }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
@@ -26,7 +29,9 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
   operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, sha256:DIGEST, - for standard input" },
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
-    const { policy, key } = await openPolicy(context, flags, flags.type);
+    // An empty list is a flag that was not given.
+    const several = pairSigners(flags.certificateIdentity ?? [], flags.certificateOidcIssuer ?? []);
+    const { policy, key } = await openPolicy(context, { ...flags, ...several[0]! }, flags.type, several);
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     const image = artifacts.find(({ kind }) => kind === "image");
     if (image !== undefined) {

@@ -90,7 +90,7 @@ const TOKEN = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 const sleepFor = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 /** Joins a service's address and a path of its API with exactly one slash. Throws TypeError for what is no http(s) URL. */
-export function joinUrl(base: string, path: string): string {
+function joinUrl(base: string, path: string): string {
   let parsed;
   try {
     parsed = new URL(base);
