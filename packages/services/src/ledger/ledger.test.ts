@@ -83,6 +83,7 @@ const post = (body: string | object) => app.inject({ method: "POST", url: "/api/
 
 /** Checks an answer as a stranger would: the note by Node's own crypto, the proof by arithmetic, the body by eye. */
 function checkAnswer(text: string): ReturnType<typeof decodeLogEntry> {
+  assert.match(text, /^[ -~]+$/, "the answer is ASCII");
   const json = JSON.parse(text);
   assert.deepEqual(Object.keys(json).filter((name) => name !== "inclusionPromise").toSorted(), ["canonicalizedBody", "inclusionProof", "integratedTime", "kindVersion", "logId", "logIndex"]);
   assert.deepEqual([typeof json.logIndex, json.integratedTime, json.inclusionPromise ?? null, json.logIndex], ["string", "0", null, json.inclusionProof.logIndex]);

@@ -6,7 +6,7 @@
  * Nothing is sequenced before every signature verified: a log whose entries were not checked proves nothing. Certificates
  * are not chained and may have expired; who trusts whom is the reader's question.
  */
-import { ByteReader, concat, toBase64 } from "@lacre/core/bytes";
+import { ByteReader, concat } from "@lacre/core/bytes";
 import { parseJson, type Json } from "@lacre/core/codec";
 import { sha256 } from "@lacre/core/crypto";
 import { admitRequest, type Admitted } from "@lacre/core/entry";
@@ -14,7 +14,7 @@ import { LacreError } from "@lacre/core/errors";
 import { hashLeaf, type TileCoordinate } from "@lacre/core/merkle";
 import type { Log, Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
-import { formatAnswer } from "./answer.ts";
+import { createAnswerWriter } from "./answer.ts";
 import type { Verification } from "./verification.ts";
 
 /** How the engine treats entries: the record is the leaf, equal leaves are one entry, bundles prefix each with 16 bits of length (C2SP tlog-tiles). */
@@ -62,15 +62,13 @@ export interface LedgerServiceOptions {
 }
 
 export function createLedgerService({ log, logId, verification }: LedgerServiceOptions): LedgerService {
-  const keyId = toBase64(logId);
+  const write = createAnswerWriter(logId);
   return {
     async add(body) {
       const entry = admit(body);
-      // An entry that is already logged was verified when it came; its signatures need no second look.
-      if ((await log.find(LEDGER_PERSONALITY.identity(entry.body))) === undefined) await verify(entry, verification);
-      const sequenced = await log.append(entry.body);
-      const receipt = await log.receipt(sequenced);
-      return { index: receipt.index, duplicate: receipt.duplicate, answer: formatAnswer(entry.kind, entry.version, keyId, receipt) };
+      await verify(entry, verification);
+      const receipt = await log.receipt(await log.append(entry.body));
+      return { index: receipt.index, duplicate: receipt.duplicate, answer: write(entry.kind, entry.version, receipt) };
     },
     checkpoint: () => log.checkpoint(),
     readTile: (tile) => log.readTile(tile),
