@@ -249,6 +249,17 @@ export class JsonObject {
     return list.map((item, i) => new JsonObject(item, `${this.#path(name)}[${i}]`, this));
   }
 
+  /** A list of at most `limit` strings; an absent one is empty. Throws TOO_LARGE for a longer one. */
+  strings(limit: number, name: string, ...aliases: readonly string[]): string[] {
+    const list = this.optionalArray(name, ...aliases) ?? [];
+    if (list.length > limit) throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, { expected: `at most ${limit}`, found: `${list.length}` });
+    return list.map((item, i) => {
+      if (typeof item !== "string") throw this.#refuse(`${name}[${i}]`, "string", item);
+      if (!item.isWellFormed()) throw new LacreError("BAD_JSON", `${this.#path(name)}[${i}] has a lone surrogate`);
+      return item;
+    });
+  }
+
   string(name: string, ...aliases: readonly string[]): string {
     return this.#need(this.optionalString(name, ...aliases), name);
   }

@@ -27,6 +27,8 @@ export interface Admitted {
   readonly body: Uint8Array;
   /** What is left to check. All must pass before the body is logged. */
   readonly checks: readonly SignatureCheck[];
+  /** A payload that the entry holds the hash of; a ledger of the v1 dialect keeps it beside the entry. */
+  readonly attestation?: Uint8Array;
 }
 
 /** How requests of one type are taken in. */

@@ -2,7 +2,7 @@
 /**
  * hashedrekord: a signature over a digest, with the certificate or key that verifies it.
  *
- * 0.0.1 (Rekor v1): digest in hexadecimal, verifier in PEM.
+ * 0.0.1 (Rekor v1): digest in hexadecimal, verifier in PEM. Request and entry have the same members.
  * 0.0.2 (Rekor v2): members of `dev.sigstore.rekor.v2.HashedRekordLogEntryV002`. The digest is of the artifact, or of an
  * envelope's pre-authentication encoding; nothing in the entry tells the two apart. The hash is the one of the algorithm.
  */
@@ -11,6 +11,7 @@ import { toBase64, utf8 } from "../bytes/index.ts";
 import { DIGEST_LENGTH } from "../crypto/index.ts";
 import { boundedBody, readVerifier, refused, requiredBytes, type RequestForm, type RequestVerifier } from "./admit.ts";
 import { readHexDigest, readPemVerifier, readProtoDigest, readProtoVerifier, type EntryForm } from "./facts.ts";
+import { digestAlgorithm, readRequestDigest, readRequestPem, type ProposedForm } from "./proposed.ts";
 
 export const hashedrekord1: EntryForm = {
   kind: "hashedrekord",
@@ -46,6 +47,21 @@ export const hashedrekord2: EntryForm = {
       payloadHash: undefined,
       payloadType: undefined,
       signatures: [{ signature: signature.bytes("content"), ...readProtoVerifier(signature.object("verifier")) }],
+    };
+  },
+};
+
+export const hashedrekord1Request: ProposedForm = {
+  kind: "hashedrekord",
+  version: "0.0.1",
+  admit(spec) {
+    const digest = readRequestDigest(spec.object("data").object("hash"));
+    const holder = spec.object("signature");
+    const signature = requiredBytes(holder, "content");
+    const { key, canonical } = readRequestPem(requiredBytes(holder.object("publicKey"), "content"));
+    return {
+      spec: { data: { hash: digest.canonical }, signature: { content: toBase64(signature), publicKey: { content: canonical } } },
+      checks: [{ algorithm: digestAlgorithm(key, digest.algorithm), key, signed: { digest: digest.value }, signature }],
     };
   },
 };

@@ -7,9 +7,10 @@
  * signatures; `undefined` when there is no artifact), the leaf certificate's DER if the bundle has one, and the public key
  * that verifies the signature: `{ content, artifact, certificate, key }`.
  *
- * A ledger takes a request in with `admitRequest` and makes the checks that come back before it logs the body.
+ * A ledger takes a request in with `admitRequest` (v2 dialect) or `admitProposed` (v1) and makes the checks that come back
+ * before it logs the body. `describeEntry` reads any body that a ledger may hold, for search.
  */
 export type { Admitted, SignatureCheck } from "./admit.ts";
 export type { Digest, EntryFacts, EntrySignature, EntryVerifier } from "./facts.ts";
 export { checkEntryMatches, type EntryEvidence } from "./match.ts";
-export { admitRequest, decodeEntry } from "./table.ts";
+export { admitProposed, admitRequest, decodeEntry, describeEntry, statedKind } from "./table.ts";

@@ -16,7 +16,7 @@ export {
 } from "./sct.ts";
 export { algorithmFor, readSignatureAlgorithm, signatureAlgorithmOf, type SignatureAlgorithm } from "./signature.ts";
 export { CMS, MAX_EMBEDDED, type SignedData, type SignerId } from "./cms.ts";
-export { checkTimestamp, prepareTimestamp, type ProvenTime, type TimestampAuthority, type TimestampFields } from "./timestamp.ts";
+export { checkEmbeddedSigner, checkTimestamp, prepareTimestamp, type ProvenTime, type TimestampAuthority, type TimestampFields } from "./timestamp.ts";
 export {
   decodeTimestampRequest, decodeTimestampResponse, decodeTstInfo, encodeTimestampRequest, type MessageImprint, type TimestampRequest, type TimestampResponse,
   type TstInfo,
