@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A whole request body of the ledger, up to the checks of its signatures. */
 import { utf8 } from "../packages/core/src/bytes/index.ts";
+import { LacreError } from "../packages/core/src/errors.ts";
 import { ServiceError } from "../packages/services/src/errors.ts";
 import { admit } from "../packages/services/src/ledger/index.ts";
 
@@ -19,7 +20,8 @@ export function target(bytes: Uint8Array): void {
   try {
     admit(bytes);
   } catch (error) {
-    // A service's refusal is as good as the library's.
     if (!(error instanceof ServiceError)) throw error;
+    // The runner tells refusals apart by code and sentence; the library's own say more.
+    throw error.cause instanceof LacreError ? error.cause : new LacreError("BAD_JSON", error.detail ?? error.message);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The DER form of a timestamp request. */
 import { der } from "../packages/core/src/codec/index.ts";
+import { LacreError } from "../packages/core/src/errors.ts";
 import { ServiceError } from "../packages/services/src/errors.ts";
 import { decodeTimestampQuery } from "../packages/services/src/tsa/index.ts";
 
@@ -22,5 +23,7 @@ export function target(bytes: Uint8Array): void {
     decodeTimestampQuery(bytes);
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
+    // The runner tells refusals apart by code and sentence; the library's own say more.
+    throw error.cause instanceof LacreError ? error.cause : new LacreError("BAD_JSON", error.detail ?? error.message);
   }
 }
