@@ -132,15 +132,23 @@ export function inclusionRoot(h: Sha256, { index, size, leafHash, proof }: Inclu
   let node = index;
   let last = size - 1n;
   let root = leafHash;
+  // One buffer for all steps: what `hashNode` would allocate each time.
+  const input = new Uint8Array(1 + 2 * HASH_LENGTH);
+  input[0] = 1;
+  const join = (left: Uint8Array, right: Uint8Array): Uint8Array => {
+    input.set(left, 1);
+    input.set(right, 1 + HASH_LENGTH);
+    return h(input);
+  };
   for (const hash of proof) {
     if (last === 0n) throw mismatch("proof has too many hashes", { found: `${proof.length}` });
     if (node % 2n === 1n || node === last) {
-      root = hashNode(h, hash, root);
+      root = join(hash, root);
       while (node % 2n === 0n && node !== 0n) {
         node >>= 1n;
         last >>= 1n;
       }
-    } else root = hashNode(h, root, hash);
+    } else root = join(root, hash);
     node >>= 1n;
     last >>= 1n;
   }

@@ -51,13 +51,12 @@ export function checkIssuedBy(child: Certificate, issuer: Certificate): void {
 
 /** Proves that a certificate is valid at a moment, ends included. Throws CERT_EXPIRED, CERT_NOT_YET_VALID. */
 export function checkValidAt(certificate: Certificate, timeMs: number): void {
-  const found = showTime(timeMs);
   if (timeMs < certificate.notBeforeMs) {
-    throw new LacreError("CERT_NOT_YET_VALID", "certificate is not yet valid at this time", { expected: `from ${showTime(certificate.notBeforeMs)}`, found });
+    throw new LacreError("CERT_NOT_YET_VALID", "certificate is not yet valid at this time", { expected: `from ${showTime(certificate.notBeforeMs)}`, found: showTime(timeMs) });
   }
   // The comparison is written so that a time that is no number fails it.
   if (!(timeMs <= certificate.notAfterMs + 999)) {
-    throw new LacreError("CERT_EXPIRED", "certificate has expired at this time", { expected: `until ${showTime(certificate.notAfterMs)}`, found });
+    throw new LacreError("CERT_EXPIRED", "certificate has expired at this time", { expected: `until ${showTime(certificate.notAfterMs)}`, found: showTime(timeMs) });
   }
 }
 
