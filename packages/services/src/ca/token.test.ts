@@ -135,21 +135,13 @@ test("takes apart nothing that is not three parts of base64url holding one stric
   }
 });
 
-test("bounds its work before it begins: a token of dots, a token of megabytes (CVE-2025-66506)", () => {
-  for (const token of [".".repeat(MAX_TOKEN), ".".repeat(4 << 20), "a".repeat(4 << 20), `${"a.".repeat(MAX_TOKEN / 2)}`]) {
-    let splits = 0;
-    const split = String.prototype.split;
-    String.prototype.split = function count(this: string, ...given: [never]) {
-      splits++;
-      return split.apply(this, given);
-    };
-    try {
-      assert.throws(() => decodeToken(token), refusedAs("TOKEN_INVALID"));
-    } finally {
-      String.prototype.split = split;
-    }
-    assert.equal(splits, 0, "a token is not cut at every dot");
-  }
+test("bounds its work before it begins: a token of dots, a token of megabytes (CVE-2025-66506)", async () => {
+  for (const token of [".".repeat(MAX_TOKEN), ".".repeat(4 << 20), "a".repeat(4 << 20), "a.".repeat(MAX_TOKEN / 2)]) assert.throws(() => decodeToken(token), refusedAs("TOKEN_INVALID"));
+  const { verify, asked } = world();
+  // Good in everything but its length.
+  await assert.rejects(verify(jwt({ ...claims, filler: "x".repeat(MAX_TOKEN) })), refusedAs("TOKEN_INVALID"));
+  assert.deepEqual(asked, [], "refused before its issuer is looked at");
+  await verify(jwt({ ...claims, filler: "x".repeat(8000) }));
 });
 
 test("whatever the text, the answer is a refusal with a code, and never quotes the text", () => {
@@ -239,7 +231,7 @@ test("an issuer that is down keeps its keys for an hour, is asked again at inter
 
 test("an issuer that never answers is given up, and its silence costs others nothing", async () => {
   const issuers = createIssuerTable([emailIssuer(ISSUER)]);
-  const fetch: Fetch = (_url, init) => new Promise((_resolve, reject) => (init?.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted"))));
+  const fetch: Fetch = (_url, init) => new Promise((_resolve, reject) => (init!.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted"))));
   const discovery = createDiscovery({ fetch, now: () => NOW, timeoutMs: 20 });
   // The limit's timer alone does not keep a process alive.
   const alive = setInterval(() => {}, 1000);

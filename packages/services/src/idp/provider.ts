@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// <reference path="./oidc-provider.d.ts" />
 /**
  * The protocol engine: oidc-provider, configured to the few flows that signers use. One public client, PKCE with S256
  * always, a sign-in page at every request (no silent codes for a page that happens to be open), no consent page, nothing
  * refreshed, nothing kept longer than minutes.
  */
 import type { IncomingMessage } from "node:http";
-import Provider, { interactionPolicy } from "oidc-provider";
+import { type Engine, EngineClass, interactionPolicy } from "./engine.ts";
 import { createMemory } from "./memory.ts";
 import { confirmPage, messagePage, PAGE_HEADERS, userCodePage } from "./page.ts";
 import { isAllowedRedirect } from "./redirect.ts";
@@ -47,7 +46,7 @@ export interface ProviderOptions {
 }
 
 /** The engine. Its sign-in page is ours: `<issuer>/interaction/<uid>`. */
-export function createProvider(options: ProviderOptions): Provider {
+export function createProvider(options: ProviderOptions): Engine {
   const { issuer, clientId } = options;
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
@@ -58,7 +57,7 @@ export function createProvider(options: ProviderOptions): Provider {
     ),
   );
 
-  const provider = new Provider(issuer, {
+  const provider: Engine = new EngineClass(issuer, {
     adapter: () => createMemory(MEMORY_LIMIT, options.now),
     clients: [{
       client_id: clientId,
