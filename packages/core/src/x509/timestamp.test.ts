@@ -14,7 +14,7 @@ import { basicConstraints, EXTENSION, extendedKeyUsage, keyUsage, PURPOSE } from
 import { answers, authority, cases, clock, damaged, file, haveVectors, HOUR, keyOf, NOW, openssl, pem, raw, refuses, root, scratchPath, serial, stuffed, withExtensions, withoutExtension, type Holder } from "./fixture.test.ts";
 import { signUnsigned } from "./issue.ts";
 import { encodeHashAlgorithm, signatureAlgorithmOf } from "./signature.ts";
-import { checkTimestamp, prepareTimestamp, type ProvenTime, type TimestampAuthority } from "./timestamp.ts";
+import { checkEmbeddedSigner, checkTimestamp, prepareTimestamp, type ProvenTime, type TimestampAuthority } from "./timestamp.ts";
 import { decodeTimestampRequest, decodeTimestampResponse, encodeTimestampRequest, encodeTimestampResponse, encodeTstInfo, TST_INFO } from "./tsp.ts";
 
 const POLICY = "1.3.6.1.4.1.57264.2";
@@ -434,6 +434,16 @@ test("a critical extension in the statement is refused; bounds on embedded certi
   refuses(() => check(craft({ info: der.sequence(...parts, extension(true)) })), "TIMESTAMP_INVALID", /critical/);
   check(respond({ certificates: Array.from({ length: 10 }, () => tsa.certificate) }));
   refuses(() => check(respond({ certificates: Array.from({ length: 11 }, () => tsa.certificate) })), "TIMESTAMP_INVALID", /malformed/);
+});
+
+test("a token agrees with itself when the certificate it carries signed it, whoever that is", () => {
+  const agrees = (response: Uint8Array): void => checkEmbeddedSigner(decodeTimestampResponse(response));
+  const stranger = clock(root("stranger clock root"), undefined, "foreign clock");
+  agrees(respond({ holder: stranger, certificates: [stranger.certificate] }));
+  agrees(respond({ holder: stranger }));
+  refuses(() => agrees(respond({ holder: stranger, certificates: [tsa.certificate] })), "TIMESTAMP_INVALID", /not the one it names/);
+  refuses(() => agrees(respond({ holder: { ...stranger, key: keyOf("thief") }, certificates: [stranger.certificate] })), "TIMESTAMP_INVALID", /not signed by/);
+  refuses(() => agrees(craft({ attributes: changed(CMS.messageDigest) })), "TIMESTAMP_INVALID", /content's digest/);
 });
 
 test("embedded certificates that cannot be read do not spoil a good token", () => {
