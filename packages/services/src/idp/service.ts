@@ -6,8 +6,8 @@
  * 1. The address is the configured issuer's, whatever host a request names.
  * 2. `Authorization: Basic <client>:` with an empty password (sigstore-python, cosign's first try) is the public client's
  *    name; an empty `client_secret` is none.
- * 3. Tokens are signed again: without `at_hash`, and `access_token` is the identity token itself, because sigstore-python
- *    takes that one.
+ * 3. `access_token` is the identity token itself, because sigstore-python takes that one, and the token is signed again in
+ *    the spelling of token.ts. (An `at_hash` could only be wrong then; the engine writes none.)
  * 4. A code for `urn:ietf:wg:oauth:2.0:oob` is shown on a page instead of redirected to.
  * 5. Device flow with PKCE, an extension that cosign uses: the challenge travels inside the device code, under a MAC, and is
  *    held against the verifier when the token is fetched. A code without its MAC is none, so nobody can take the challenge
@@ -164,7 +164,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     const answer = JSON.parse(body.toString()) as Record<string, unknown>;
     if (typeof answer.id_token !== "string") return body.toString();
     const claims = JSON.parse(Buffer.from(answer.id_token.split(".")[1]!, "base64url").toString()) as Record<string, unknown>;
-    const { at_hash: _atHash, s_hash: _sHash, jti: _jti, ...kept } = claims;
+    const { jti: _jti, ...kept } = claims;
     const token = signIdentityToken(key, kept);
     return JSON.stringify({ ...answer, id_token: token, access_token: token });
   }
