@@ -2,8 +2,9 @@
 /**
  * The ledger over HTTP, in the dialect of Rekor v2: one write call, and the log's own files for readers.
  *
- * The body goes to the service as it came; what a request of each kind is lives in the library's `entry/`. Tiles never
- * change and may be cached for ever, the checkpoint never.
+ * Where a request becomes a leaf: here its body arrives, `entry/<kind>.ts` of the library makes the leaf of it (and says
+ * which signatures have to hold), `engine/log.ts` gives it its place. Tiles never change and may be cached for ever, the
+ * checkpoint never.
  */
 import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, type TileCoordinate } from "@lacre/core/merkle";
