@@ -34,9 +34,12 @@ class NodeKey {
 
 // As PEM: since Node 24 that is parsed in half the time of DER and JWK.
 function importSpki(material: KeyMaterial): crypto.KeyObject {
-  const lines = Buffer.from(material.spki).toString("base64").replaceAll(/.{64}/g, "$&\n");
+  const { spki } = material;
+  const base64 = Buffer.from(spki.buffer, spki.byteOffset, spki.length).toString("base64");
+  let pem = "-----BEGIN PUBLIC KEY-----\n";
+  for (let at = 0; at < base64.length; at += 64) pem += `${base64.slice(at, at + 64)}\n`;
   try {
-    return crypto.createPublicKey(`-----BEGIN PUBLIC KEY-----\n${lines}\n-----END PUBLIC KEY-----\n`);
+    return crypto.createPublicKey(`${pem}-----END PUBLIC KEY-----\n`);
   } catch (cause) {
     // Not every Node has ML-DSA. Its keys are well formed by their length alone, so nothing else can be wrong.
     if (material.type.startsWith("ML-DSA")) throw noMlDsa(cause);
