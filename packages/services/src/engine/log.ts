@@ -112,8 +112,13 @@ export async function openLog(options: LogOptions): Promise<Log> {
     await ensureDirectory(fs, options.dir);
     const store = options.store ?? createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
     const blobs = options.blobs ?? createFileBlobStore(fs, options.dir);
-    const log = await EngineLog.open(options, store, blobs, release);
-    return log;
+    try {
+      return await EngineLog.open(options, store, blobs, release);
+    } catch (cause) {
+      await store.close();
+      await options.anchor.close();
+      throw cause;
+    }
   } catch (cause) {
     release();
     throw cause instanceof ServiceError ? cause : storageFailure(`opening ${options.dir}`, cause);

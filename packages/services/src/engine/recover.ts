@@ -25,6 +25,9 @@ import { CHECKPOINT } from "./publish.ts";
 import { readTile, Tiles, type Stored } from "./tiles.ts";
 import { Tree, type View } from "./tree.ts";
 
+/** A clock that stepped back this far is worth a word. */
+const CLOCK_DOUBT_MS = 10_000;
+
 export interface RecoverParts {
   readonly origin: string;
   readonly store: CommitStore;
@@ -166,6 +169,10 @@ export async function recover(parts: RecoverParts): Promise<Recovered> {
   const loaded = (await parts.store.load()) ?? (await createFirst(parts));
   const { tree, tiles, sealed, records } = await replay(parts, loaded);
   await checkPast(parts, loaded.state, (size) => rootAt(tree, tiles, size));
+  const aheadMs = loaded.state.timeMs - parts.now();
+  if (aheadMs > CLOCK_DOUBT_MS) {
+    parts.log.warn({ origin: parts.origin, aheadMs }, "the clock is behind the time of the last commit; entries get that time until it is past");
+  }
   await tiles.write(loaded.state.size);
   const whole = await tiles.seal();
   const { base, commits } = restamp(loaded, whole, await rootAt(tree, tiles, whole), records.slice(0, whole - sealed).at(-1)?.timeMs);

@@ -169,8 +169,26 @@ export class Sequencer {
   async #run(): Promise<void> {
     // Let the event loop finish the requests that are already here: they make one group.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#pending.length > 0) await this.#commit(this.#takeGroup());
+    while (this.#pending.length > 0) {
+      const group = this.#takeGroup();
+      try {
+        await this.#commit(group);
+      } catch (cause) {
+        this.#fail(group, cause);
+      }
+    }
     this.#running = undefined;
+  }
+
+  /** A group that is not committed: refused for now when the disk is full, otherwise the end of this writer. */
+  #fail(group: readonly Pending[], cause: unknown): void {
+    const full = cause instanceof ServiceError && cause.code === "DISK_FULL";
+    const detail = cause instanceof ServiceError ? (cause.detail ?? cause.message) : String(cause);
+    const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, { detail, cause, headers: { "retry-after": "5" } });
+    for (const { reject } of group) reject(refusal);
+    if (full) return;
+    this.stop(refusal);
+    this.#parts.onFailure(refusal);
   }
 
   #takeGroup(): Pending[] {
@@ -185,7 +203,7 @@ export class Sequencer {
   }
 
   async #commit(group: readonly Pending[]): Promise<void> {
-    const { store, tree, tiles, identities, now, onCommit, onFailure } = this.#parts;
+    const { store, tree, tiles, identities, now, onCommit } = this.#parts;
     const before = this.#state;
     // The clock may step back; the log's time does not.
     const timeMs = Math.max(before.timeMs, now());
@@ -196,14 +214,7 @@ export class Sequencer {
       this.#token = await store.commit(this.#token, next, encodeBatch(group.map(({ record }) => record)));
     } catch (cause) {
       tree.rollback(before.size);
-      const full = cause instanceof ServiceError && cause.code === "DISK_FULL";
-      const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, { detail: (cause as ServiceError).detail ?? String(cause), cause, headers: { "retry-after": "5" } });
-      for (const { reject } of group) reject(refusal);
-      if (!full) {
-        this.stop(refusal);
-        onFailure(refusal);
-      }
-      return;
+      throw cause;
     }
     this.#state = next;
     for (const [at, { record, framed, identity }] of group.entries()) {

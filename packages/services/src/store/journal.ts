@@ -195,13 +195,12 @@ class Journal {
       await ensureDirectory(this.#fs, this.#directory);
       await this.#fs.remove(`${path}.tmp`);
       const file = await this.#fs.open(`${path}.tmp`, "create");
-      const filled = Math.min(offset + AHEAD, Math.max(offset, this.#segmentBytes));
-      await file.write(0, ...frames, new Uint8Array(filled - offset));
+      await file.write(0, ...frames);
       await file.datasync();
       await this.#fs.rename(`${path}.tmp`, path);
       await this.#fs.syncDirectory(this.#directory);
       await this.#active?.file.close();
-      this.#active = { mark, file, offset, filled, filling: undefined };
+      this.#active = { mark, file, offset, filled: offset, filling: undefined };
     } catch (cause) {
       const failure = this.#fail(`writing ${path}`, cause);
       // At a start the operator needs to hear the reason, not only that this writer is done for.
@@ -211,6 +210,7 @@ class Journal {
     for (const name of await this.#fs.list(this.#directory)) if (name.endsWith(".tmp")) await this.#fs.remove(this.#path(name));
     this.#sealed = [];
     this.#state = lastState(base, commits);
+    this.#keepAhead(this.#active);
     return { token: this.#state };
   }
 

@@ -155,6 +155,8 @@ test("a commit is durable by one write and one sync", async () => {
   const fs = new SimulatedDisk();
   const store = journalOn(fs);
   const token = await store.create(stateOf(0));
+  // Zeros are written ahead in the background.
+  await new Promise((resolve) => setImmediate(resolve));
   const calls: string[] = [];
   fs.fault = ({ operation }) => void calls.push(operation);
   await store.commit(token, stateOf(3), utf8("three"));
