@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import * as crypto from "node:crypto";
 import { test } from "node:test";
-import { concat } from "../bytes/index.ts";
+import { concat, fromBase64 } from "../bytes/index.ts";
 import { bits, integer, nil, octets, oid, sequence } from "../codec/der.ts";
 import { LacreError } from "../errors.ts";
 import { ALGORITHMS, type KeyType } from "./algorithms.ts";
 import { generateKey, importPrivateKey, importPublicKey } from "./key.ts";
 import { decodePkcs8, encodePkcs8 } from "./pkcs8.ts";
-import { algorithmIdentifier, decodeSpki, encodeSpki } from "./spki.ts";
+import { algorithmIdentifier, decodeSpki, encodeSpki, keyTypeOf } from "./spki.ts";
 
 // Node generates ML-DSA keys from version 24 on.
 const HAS_ML_DSA = Number(process.versions.node.split(".")[0]) >= 24;
@@ -43,6 +43,18 @@ for (const type of TYPES) {
 function oidOf(type: KeyType): string {
   return { Ed25519: "1.3.101.112", "ML-DSA-44": "2.16.840.1.101.3.4.3.17", "ML-DSA-65": "2.16.840.1.101.3.4.3.18", "ML-DSA-87": "2.16.840.1.101.3.4.3.19" }[type as "Ed25519"];
 }
+
+test("says what type a key is of before looking whether it is one, and nothing of unknown types", () => {
+  for (const type of TYPES) {
+    const { spki, raw } = generateKey(type, type === "RSA" ? 2048 : undefined).publicKey;
+    assert.equal(keyTypeOf(spki), type);
+    assert.equal(keyTypeOf(encodeSpki(type, raw.subarray(3))), type);
+  }
+  const { publicKey } = crypto.generateKeyPairSync("ec", { namedCurve: "secp256k1" });
+  assert.equal(keyTypeOf(publicKey.export({ format: "der", type: "spki" })), undefined);
+  assert.equal(keyTypeOf(sequence(sequence(oid("1.2.840.10045.2.1")), bits(new Uint8Array(65)))), undefined);
+  assert.equal(keyTypeOf(sequence(sequence(oid("1.2.3")), bits(new Uint8Array(65)))), undefined);
+});
 
 test("refuses curves outside the registry", () => {
   for (const namedCurve of ["secp256k1", "secp224r1", "brainpoolP256r1"]) {
@@ -90,6 +102,19 @@ test("PKCS#8 is read as OpenSSL writes it, and OpenSSL reads what is written", (
     assert.deepEqual(decodePkcs8(bare), { type, secret: key.secret, raw: undefined });
     assert.deepEqual(importPrivateKey(bare).publicKey.spki, publicKey.spki);
   }
+});
+
+test("PKCS#8 of version 2, with attributes and the public key behind (RFC 8410 section 10.3), is read", () => {
+  const bytes = fromBase64(
+    "MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhCoB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+  );
+  const key = decodePkcs8(bytes);
+  assert.equal(key.raw?.length, 32);
+  assert.deepEqual(encodePkcs8("Ed25519", key.secret, key.raw!), fromBase64("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"));
+  // Version 1 has no place for it.
+  const early = bytes.slice();
+  early[4] = 0;
+  assert.throws(() => decodePkcs8(early), LacreError);
 });
 
 test("PKCS#8 of other kinds, lengths and versions is refused", () => {

@@ -207,6 +207,16 @@ test("a private key is refused in any other form, and its bytes are in no messag
   }
 });
 
+test("a page refuses a private key whose public key is another's", () => {
+  const bytes = fromHex(
+    "3072020101300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842a01f301d060a2a864886f70d01090914310f0c0d437572646c6520436861697273812100" +
+      "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1",
+  );
+  assert.equal(page.importPrivateKey(bytes).publicKey.raw.length, 32);
+  bytes[bytes.length - 1]! ^= 1;
+  assert.throws(() => page.importPrivateKey(bytes), code("KEY_INVALID"));
+});
+
 test("a key signs only with an algorithm of its type", () => {
   const key = node.generateKey("P-256");
   assert.throws(() => node.signMessage(node.algorithmOf("PKIX_ED25519"), key, new Uint8Array()), code("KEY_INVALID"));

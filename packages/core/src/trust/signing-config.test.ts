@@ -84,6 +84,7 @@ test("a service has an http address, a version and a window with a start", () =>
     refuses("SIGNING_CONFIG_INVALID", /ends before/, (document) => (document[list][0].validFor.end = "2025-01-01T00:00:00Z"));
     refuses("BAD_JSON", /array/, (document) => (document[list] = {}));
   }
+  assert.equal(changed((document) => (document.caUrls[0].majorApiVersion = 4294967295)).caUrls[0]!.majorApiVersion, 4294967295);
   assert.equal(changed((document) => delete document.caUrls[0].operator).caUrls[0]!.operator, "");
 });
 
@@ -195,13 +196,16 @@ test("times are read as RFC 3339 has them, to the microsecond", () => {
     ["2023-01-01T01:59:59+02:00", second],
     ["2022-12-31T18:29:59-05:30", second],
     ["1969-12-31T23:59:59.500Z", -500],
+    ["2023-01-01T23:58:59+23:59", second],
     ["0001-01-01T00:00:00Z", -62135596800000],
+    ["9999-12-31T23:59:59.999Z", 253402300799999],
   ] as const) assert.equal(parseTime(text), timeMs, text);
   for (const text of [
     "", "2022-12-31", "2022-12-31T23:59:59", "2022-12-31 23:59:59Z", "2022-12-31t23:59:59z", "2022-02-30T00:00:00Z", "2022-13-01T00:00:00Z", "2022-12-31T24:00:00Z",
     "2022-12-31T23:60:00Z", "2022-12-31T23:59:60Z", "2022-12-31T23:59:59.Z", "2022-12-31T23:59:59.1234567890Z", "2022-12-31T23:59:59+24:00", "2022-12-31T23:59:59+01:60",
     "2022-12-31T23:59:59+0100", "20221231T235959Z", "2022-00-10T00:00:00Z", "2022-01-00T00:00:00Z", " 2022-12-31T23:59:59Z", "2022-12-31T23:59:59Z\n", "1e12",
     "0000-06-01T00:00:00Z", "0001-01-01T00:30:00+01:00", "9999-12-31T23:59:59-00:01",
+    "9999-12-31T23:00:00-01:00", "2022-12-31T10:20:60Z", "2022-12-31T10:60:00Z",
   ]) assert.throws(() => parseTime(text), (error: unknown) => error instanceof LacreError && error.code === "BAD_JSON", text);
 });
 

@@ -96,11 +96,15 @@ test("members may go by their snake_case names, enums by their numbers; unknown 
     delete first.publicKey;
     first.hashAlgorithm = 1;
     first.operator = "example.com";
+    document.certificate_authorities[0].operator = "example.org";
+    document.timestampAuthorities[0].operator = "";
     document.novelty = [1];
   });
   assert.equal(root.certificateAuthorities.length, 1);
   assert.equal(root.tlogs[0]!.keyDetails, "PKIX_ECDSA_P256_SHA_256");
   assert.equal(root.tlogs[0]!.operator, "example.com");
+  assert.equal(root.certificateAuthorities[0]!.operator, "example.org");
+  assert.equal("operator" in root.timestampAuthorities[0]!, false);
   assert.equal(root.warnings.length, 1);
   assert.match(root.warnings[0]!, /novelty/);
 });
@@ -131,6 +135,12 @@ for (const list of ["tlogs", "ctlogs"]) {
     refusesKey(/of another type than stated/, (key) => (key.keyDetails = "PKIX_ECDSA_P384_SHA_384"));
     refusesKey(/of another type than stated/, (key) => (key.rawBytes = toBase64(rekorV2.spki)));
     refuses(undefined, /publicKey is missing/, (document) => delete document[list][0].publicKey, "BAD_JSON");
+  });
+
+  test(`C2: ${list}: an RSA key has the size stated`, () => {
+    const stated = (keyDetails: string) => (document: Loose) => void (document[list][0] = log("https://rsa.example.com", rsa, keyDetails, sha256(rsa.spki)));
+    assert.equal(changed(stated("PKIX_RSA_PKCS1V15_2048_SHA256"))[list as "tlogs"][0]!.key.rsaBits, 2048);
+    refuses("C2", /of another type than stated/, stated("PKIX_RSA_PKCS1V15_3072_SHA256"));
   });
 
   test(`C2: ${list}: a window must have a start, and may not end before it`, () => {
@@ -249,7 +259,10 @@ for (const list of ["certificateAuthorities", "timestampAuthorities"]) {
     // The right name, another key.
     const namesake = makeRoot("namesake", (fields) => ({ ...fields, subject: anchor.certificate.subject, issuer: anchor.certificate.subject }));
     refuses("C4", /certificates\[0\] is not signed by the next/, chain((certificates) => (certificates[1].rawBytes = toBase64(namesake.certificate.der))));
-    refuses("C4", /too long/, chain((certificates) => certificates.unshift(...Array.from({ length: 9 }, () => certificates[0]))));
+    // An anchor signs itself, and so a chain of any length.
+    const repeated = (length: number) => (document: Loose) => (document[list][0].certChain = chainOf(...Array.from({ length }, () => anchor.certificate)));
+    changed(repeated(10));
+    refuses("C4", /too long/, repeated(11));
   });
 
   test(`C4: ${list}: a window must have a start, and may not end before it`, () => {
