@@ -140,6 +140,8 @@ export interface Recipe {
   readonly timestamp?: boolean;
   /** The artifact's signer, where it is not a fresh key. */
   readonly key?: PrivateKey;
+  /** A certificate for that key made before, as when many artifacts are sealed under one. */
+  readonly certificate?: Certificate;
   readonly san?: IdentityName;
   readonly issuer?: string;
   readonly claims?: ReadonlyMap<string, string>;
@@ -188,7 +190,7 @@ export interface Sealed {
 export function seal(workshop: Workshop, recipe: Recipe = {}): Sealed {
   const { dialect = "v1", content = "message", signer = "certificate", keyType = "P-256", artifact = ARTIFACT } = recipe;
   const key = recipe.key ?? generateKey(keyType);
-  const leaf = signer === "certificate" ? certify(workshop, key, recipe) : undefined;
+  const leaf = signer === "certificate" ? (recipe.certificate ?? certify(workshop, key, recipe)) : undefined;
 
   const payloadType = recipe.payloadType ?? "application/vnd.in-toto+json";
   const payload = content === "dsse" ? makePayload(artifact, recipe) : undefined;

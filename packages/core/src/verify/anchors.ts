@@ -8,7 +8,7 @@
 import { toHex } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import type { CertificateAuthority, TransparencyLog, TrustedRoot } from "../trust/index.ts";
-import type { Certificate } from "../x509/index.ts";
+import { formatName, issuerKeyHash, type Certificate } from "../x509/index.ts";
 
 /** Clock differences between services that we tolerate where no window of the trusted root is concerned. */
 export const SKEW_MS: number = 5 * 60 * 1000;
@@ -44,6 +44,14 @@ export interface Authority extends Window {
   readonly names: ReadonlySet<string>;
 }
 
+/** A certificate of the trusted root, as far as it does not depend on what it issued. */
+export interface Issuer {
+  /** Its name for people. */
+  readonly title: string;
+  /** SHA-256 of its key: what certificate logs sign. */
+  readonly keyHash: Uint8Array;
+}
+
 /** The prepared trusted root. */
 export interface Anchors {
   readonly root: TrustedRoot;
@@ -52,17 +60,25 @@ export interface Anchors {
   /** Instances of the certificate log with this id. */
   ctLogs(logId: Uint8Array): readonly TransparencyLog[];
   readonly authorities: readonly Authority[];
+  /** Facts about an issuing certificate; worked out once for those of the root. */
+  issuer(certificate: Certificate): Issuer;
 }
 
 /** Prepares a trusted root. */
 export function prepareAnchors(root: TrustedRoot): Anchors {
   const logs = byId(root.tlogs);
   const ctLogs = byId(root.ctlogs);
+  const issuers = new WeakMap<Certificate, Issuer>();
   return {
     root,
     logs: (logId) => logs.get(toHex(logId)) ?? [],
     ctLogs: (logId) => ctLogs.get(toHex(logId)) ?? [],
     authorities: root.certificateAuthorities.map(prepareAuthority),
+    issuer(certificate) {
+      let issuer = issuers.get(certificate);
+      if (issuer === undefined) issuers.set(certificate, (issuer = { title: formatName(certificate.subject), keyHash: issuerKeyHash(certificate) }));
+      return issuer;
+    },
   };
 }
 

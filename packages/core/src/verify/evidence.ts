@@ -31,6 +31,18 @@ interface Row {
   evidence?: string | undefined;
 }
 
+const NOT_REACHED: readonly Check[] = CHECK_IDS.map((id) => ({ id, name: CHECKS[id], status: "skipped", evidence: "not reached" }));
+
+function failed(id: CheckId, { status, message, expected, found }: Row, code: LacreCode): Check {
+  return {
+    id, name: CHECKS[id], status, code,
+    ...(message === undefined ? undefined : { message: plain(message) }),
+    ...(expected === undefined ? undefined : { expected: plain(expected) }),
+    ...(found === undefined ? undefined : { found: plain(found) }),
+    hint: CODES[code].hint,
+  };
+}
+
 /** Collects the rows of one verification. */
 export class Evidence {
   readonly #rows: (Row | undefined)[] = Array.from({ length: CHECK_IDS.length });
@@ -109,20 +121,11 @@ export class Evidence {
 
   /** Every row of the catalogue, in order. */
   checks(): Check[] {
-    return CHECK_IDS.map((id, index): Check => {
+    return CHECK_IDS.map((id, index) => {
       const row = this.#rows[index];
-      const name = CHECKS[id];
-      if (row === undefined) return { id, name, status: "skipped", evidence: "not reached" };
-      const { status, code, message, expected, found, evidence } = row;
-      return {
-        id, name, status,
-        ...(code === undefined ? undefined : { code }),
-        ...(message === undefined ? undefined : { message: plain(message) }),
-        ...(expected === undefined ? undefined : { expected: plain(expected) }),
-        ...(found === undefined ? undefined : { found: plain(found) }),
-        ...(evidence === undefined ? undefined : { evidence: plain(evidence) }),
-        ...(code === undefined ? undefined : { hint: CODES[code].hint }),
-      };
+      if (row === undefined) return NOT_REACHED[index]!;
+      if (row.code !== undefined) return failed(id, row, row.code);
+      return row.evidence === undefined ? { id, name: CHECKS[id], status: row.status } : { id, name: CHECKS[id], status: row.status, evidence: plain(row.evidence) };
     });
   }
 
@@ -137,11 +140,19 @@ export class Evidence {
 }
 
 const LONGEST = 300;
-const PLAIN = /^[ -~]*$/;
+
+// Nearly every text is printable ASCII; asking is cheaper than a pattern.
+function isPrintable(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
+}
 
 /** Text from a bundle may hold anything; a verdict shows it cut to a size and without control characters. */
 function plain(text: string): string {
-  if (text.length <= LONGEST && PLAIN.test(text)) return text;
+  if (text.length <= LONGEST && isPrintable(text)) return text;
   const clean = text.replaceAll(/\p{C}/gu, (found) => `\\u{${found.codePointAt(0)!.toString(16)}}`);
   return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean;
 }

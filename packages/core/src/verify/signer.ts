@@ -15,7 +15,7 @@ import { compareBytes, toHex } from "../bytes/index.ts";
 import { sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
-  checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, formatName, issuerKeyHash, loggedTbs, readIdentity,
+  checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, formatName, loggedTbs, readIdentity,
   type Certificate, type Identity, type Sct,
 } from "../x509/index.ts";
 import { contains, operatorOf, outside, SKEW_MS, showTime, type Anchors, type Authority } from "./anchors.ts";
@@ -36,20 +36,25 @@ interface Leaf {
   readonly promised: WeakMap<Certificate, number>;
 }
 
-const MAX_LEAVES = 256;
-
 /** Remembers leaves. Only decoded bytes and good results are kept: a refusal is worked out each time. */
 export class LeafCache {
   readonly #leaves = new Map<string, Leaf>();
+  readonly #limit: number;
+
+  /** `limit`: how many leaves at most; the one that came first goes first. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
 
   /** The leaf of these bytes. Throws what `decodeCertificate` throws. */
   open(bytes: Uint8Array): Leaf {
+    if (this.#limit === 0) return { certificate: decodeCertificate(bytes), promised: new WeakMap() };
     const name = toHex(sha256(bytes));
     let leaf = this.#leaves.get(name);
     if (leaf !== undefined) return leaf;
     // A copy: the caller's bytes may change after this verification, what is remembered may not.
     leaf = { certificate: decodeCertificate(Uint8Array.from(bytes)), promised: new WeakMap() };
-    if (this.#leaves.size >= MAX_LEAVES) {
+    if (this.#leaves.size >= this.#limit) {
       for (const oldest of this.#leaves.keys()) {
         this.#leaves.delete(oldest);
         break;
@@ -73,7 +78,7 @@ export function proveSigner(
   if (bundle.version !== "0.3") evidence.prove("B5", () => checkNoRoot(extra), () => `${chain.length} in the chain`);
 
   evidence.prove("H4", () => checkCodeSigningLeaf(certificate));
-  const path = evidence.prove(["H1", "H2", "H3"], () => findPath(anchors, certificate, extra, times), describePath, locate);
+  const path = evidence.prove(["H1", "H2", "H3"], () => findPath(anchors, certificate, extra, times), (found) => found.slice(1).map((issuer) => anchors.issuer(issuer).title).join(" under "), locate);
   proveScts(evidence, rules, anchors, leaf, path[1]!, neededScts);
   const identity = evidence.prove(["I2", "I1"], () => {
     const proved = readIdentity(certificate);
@@ -100,10 +105,6 @@ function locate(error: LacreError): CheckId {
 // Two issuers that differ are about I1, everything else about the subject or the claims.
 function locateIdentity(error: LacreError): CheckId {
   return error.rule === "I1" ? "I1" : "I2";
-}
-
-function describePath(path: readonly Certificate[]): string {
-  return path.slice(1).map((certificate) => formatName(certificate.subject)).join(" ← ");
 }
 
 // H1–H3. Each authority of the root is one unit: its own intermediates, its anchor, its window.
@@ -162,7 +163,7 @@ function proveScts(evidence: Evidence, rules: Rules, anchors: Anchors, leaf: Lea
 
 function countPromises(anchors: Anchors, certificate: Certificate, issuer: Certificate): number {
   const scts = embeddedScts(certificate);
-  const logged = { tbs: loggedTbs(certificate.tbs), issuerKeyHash: issuerKeyHash(issuer) };
+  const logged = { tbs: loggedTbs(certificate.tbs), issuerKeyHash: anchors.issuer(issuer).keyHash };
   const operators = new Set<string>();
   for (const sct of scts) {
     const logs = anchors.ctLogs(sct.logId);

@@ -15,7 +15,7 @@ import { contains, outside, prepareAnchors, type Anchors, type Window } from "./
 import { Evidence, Refusal } from "./evidence.ts";
 import { checkPolicyPresent, checkSameKind, chooseKey, openArtifact, openBundle, type Artifact, type Digests, type TrustedKey } from "./input.ts";
 import { matchEntries, openEntries, proveEntries } from "./log.ts";
-import { IN_TOTO, readPolicy, type Policy, type Rules } from "./policy.ts";
+import { readPolicy, type Policy, type Rules } from "./policy.ts";
 import { checkStatedDigest, proveSignature, type Signed } from "./signature.ts";
 import { LeafCache, proveSigner, type Signer } from "./signer.ts";
 import { checkTimes, proveTimestamps, type ProvedTime } from "./times.ts";
@@ -38,6 +38,8 @@ export interface VerifierOptions extends Thresholds {
   readonly trustedRoot?: TrustedRoot | undefined;
   /** Where the root came from and why it was chosen, for the verdict. */
   readonly rootSource?: RootSource;
+  /** How many signers' certificates are remembered, for bundles made under one certificate. Default 256; 0: none. */
+  readonly rememberedLeaves?: number;
 }
 
 /** One thing to verify. */
@@ -82,7 +84,7 @@ export function createVerifier(options: VerifierOptions = {}): Verifier {
     scts: threshold("scts", options.scts ?? 1, 1),
   };
   const anchors = trustedRoot === undefined ? undefined : prepareAnchors(trustedRoot);
-  const leaves = new LeafCache();
+  const leaves = new LeafCache(threshold("rememberedLeaves", options.rememberedLeaves ?? 256, 0));
   return {
     verify(question) {
       const rules = readPolicy(question.policy, question.key === undefined ? "certificate" : "key");
@@ -197,27 +199,41 @@ function proveKey(evidence: Evidence, rules: Rules, key: TrustedKey, times: read
   });
 }
 
-/** Steps of which at least one each must be on record, by mode and kind of bundle. */
-function requiredSteps(rules: Rules, { bundle }: Proved): readonly (readonly CheckId[])[] {
-  const one = (...ids: readonly CheckId[]): readonly (readonly CheckId[])[] => ids.map((id) => [id]);
-  const isMessage = bundle.content.kind === "message";
-  const isStatement = !isMessage && bundle.content.payloadType === IN_TOTO;
-  return [
-    ...one("A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B6", "B9", "D1", "D2", "D3", "D4", "J1", "J2", "J3", "J6"),
-    ...(isMessage ? one("B7", "J4") : one("B8", "J5", "J8")),
-    ...(isStatement && rules.checkClaims ? one("J6") : []),
-    ...(rules.mode === "certificate" ? [["B4", "B5"] as const, ...one("C1", "C2", "C3", "C4", "C5", "C6", "C7", "H1", "H2", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5")] : one("B4")),
-    ...one("F1", "F2", "F8", "F9", "G5"), ["F3", "F4"], ["G1", "G2", "G3", "G4"],
-    ...(bundle.version === "0.1" ? one("F3") : one("F4", "F5", "F6", "F7", "F10")),
+// Steps that have to be on record, by what is verified and how. Of those in an inner list one is enough.
+type Steps = readonly (CheckId | readonly CheckId[])[];
+const ALWAYS: Steps = [
+  "A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B6", "B9", "D1", "D2", "D3", "D4", "F1", "F2", ["F3", "F4"], "F8", "F9", "G5", ["G1", "G2", "G3", "G4"],
+  "J1", "J2", "J3", "J6",
+];
+const MESSAGE: Steps = ["B7", "J4"];
+const ENVELOPE: Steps = ["B8", "J5", "J8"];
+const KEY: Steps = ["B4"];
+const CERTIFICATE: Steps = [["B4", "B5"], "C1", "C2", "C3", "C4", "C5", "C6", "C7", "H1", "H2", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5"];
+const PROMISED: Steps = ["F3"];
+const INCLUDED: Steps = ["F4", "F5", "F6", "F7", "F10"];
+
+function missingSteps(evidence: Evidence, rules: Rules, { bundle }: Proved): readonly string[] {
+  const isOnRecord = (id: CheckId): boolean => evidence.status(id) === "pass" || evidence.status(id) === "assumed";
+  const required = [
+    ALWAYS,
+    bundle.content.kind === "message" ? MESSAGE : ENVELOPE,
+    rules.mode === "certificate" ? CERTIFICATE : KEY,
+    bundle.version === "0.1" ? PROMISED : INCLUDED,
   ];
+  const missing: string[] = [];
+  for (const steps of required) {
+    for (const step of steps) {
+      if (typeof step === "string" ? !isOnRecord(step) : !step.some(isOnRecord)) missing.push(typeof step === "string" ? step : step.join(" or "));
+    }
+  }
+  return missing;
 }
 
 // K: the outcome.
 function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, trustedRoot: RootSource | undefined): Verdict {
-  const isOnRecord = (id: CheckId): boolean => evidence.status(id) === "pass" || evidence.status(id) === "assumed";
   if (evidence.status("K4") === undefined) evidence.pass("K4");
   if (proved !== undefined) {
-    const missing = requiredSteps(rules, proved).filter((ids) => !ids.some(isOnRecord)).map((ids) => ids.join(" or "));
+    const missing = missingSteps(evidence, rules, proved);
     if (missing.length > 0) evidence.fail("K1", new LacreError("STEP_MISSING", "a required step left no record", { expected: missing.join(", ") }));
     else for (const id of ["K1", "K2", "K3"] as const) evidence.pass(id);
   }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Verifying bundles in one thread, from the bundle's text to the verdict, with the trusted root prepared.
+ *
+ * The bound is the signature checks that depend on the bundle (certificate, certificate log's promise, log's promise,
+ * checkpoint, timestamp, artifact), bare, with every key prepared; a verifier cannot do less. The peer is sigstore-js on
+ * the same bytes. Bundles are those of sigstore-conformance where they lie beside the repository, else our own; nothing
+ * is remembered of their certificates. The last rows are the other case: many artifacts under one certificate, which is
+ * remembered.
+ */
+import * as crypto from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { bundleFromJSON } from "@sigstore/bundle";
+import { TrustedRoot as PeerRoot } from "@sigstore/protobuf-specs";
+import { toSignedEntity, toTrustMaterial, Verifier as PeerVerifier } from "@sigstore/verify";
+import { decodeBundle, parseCheckpoint, type Bundle } from "../packages/core/src/bundle/index.ts";
+import { equalBytes, toBase64, toHex, utf8 } from "../packages/core/src/bytes/index.ts";
+import { pae } from "../packages/core/src/codec/index.ts";
+import type { PublicKey } from "../packages/core/src/crypto/index.ts";
+import { decodeTrustedRoot, type TrustedRoot } from "../packages/core/src/trust/index.ts";
+import { createVerifier, type Artifact, type Policy } from "../packages/core/src/verify/index.ts";
+import { decodeCertificate, decodeTimestampResponse, embeddedScts, issuerKeyHash, loggedTbs, sctSignedData } from "../packages/core/src/x509/index.ts";
+import { bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, seal, type Recipe, type Workshop } from "../test/workshop/workshop.ts";
+import { compare, type Measurement, type Work } from "./measure.ts";
+
+const PEER = "sigstore-js (@sigstore/verify 4.1.3, @sigstore/bundle 5.0.1)";
+const VECTORS = join(import.meta.dirname, "..", "..", "shared", "vectors");
+const BEACON = {
+  identity: "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main",
+  issuer: "https://token.actions.githubusercontent.com",
+};
+
+/** A bundle and all that it takes to judge it. */
+interface Sample {
+  readonly bundle: Uint8Array;
+  readonly root: Uint8Array;
+  readonly artifact: Uint8Array;
+  readonly identity: string;
+  readonly issuer: string;
+}
+
+/** One bare signature check. */
+type Check = () => boolean;
+
+function prepared(key: PublicKey): crypto.KeyObject {
+  return crypto.createPublicKey({ key: Buffer.from(key.spki), format: "der", type: "spki" });
+}
+
+function check(key: PublicKey, hash: "sha256" | "sha384" | null, message: Uint8Array, signature: Uint8Array): Check {
+  const object = prepared(key);
+  return () => crypto.verify(hash, message, object, signature);
+}
+
+// The hash of an authority's signature is the one that its certificate or token names; here it goes with the curve.
+function byCurve(key: PublicKey): "sha256" | "sha384" | null {
+  return key.type === "P-384" ? "sha384" : key.type === "Ed25519" ? null : "sha256";
+}
+
+/** The checks that depend on the bundle, bare. */
+function bareChecks({ bundle: bytes, artifact }: Sample, root: TrustedRoot): { readonly signer: readonly Check[]; readonly rest: readonly Check[] } {
+  const bundle: Bundle = decodeBundle(bytes);
+  if (bundle.key.kind !== "certificate") throw new Error("only bundles with certificates are measured");
+  const leaf = decodeCertificate(bundle.key.chain[0]!);
+  const issuer = root.certificateAuthorities.flatMap(({ chain }) => chain).find((one) => equalBytes(one.subject, leaf.issuer) && equalBytes(one.subjectKeyId!, leaf.authorityKeyId!))!;
+  const [sct] = embeddedScts(leaf);
+  const ct = root.ctlogs.find((log) => equalBytes(log.logId, sct!.logId))!;
+  const logged = sctSignedData({ tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuer) }, sct!.timestampMs, sct!.extensions);
+  const signer = [check(issuer.publicKey, byCurve(issuer.publicKey), leaf.tbs, leaf.signature), check(ct.key, "sha256", logged, sct!.signature)];
+  const rest: Check[] = [];
+  const { content } = bundle;
+  rest.push(check(leaf.publicKey, byCurve(leaf.publicKey), content.kind === "message" ? artifact : pae(content.payloadType, content.payload), content.signature));
+  for (const entry of bundle.logEntries) {
+    const log = root.tlogs.find(({ logId }) => equalBytes(logId, entry.logId))!;
+    const { note } = parseCheckpoint(entry.inclusionProof!.checkpoint);
+    rest.push(check(log.key, byCurve(log.key), utf8(note.text), note.signatures.find(({ name }) => name === log.name)!.signature));
+    if (entry.signedEntryTimestamp === undefined) continue;
+    const promise = `{"body":"${toBase64(entry.canonicalizedBody)}","integratedTime":${entry.integratedTime},"logID":"${toHex(entry.logId)}","logIndex":${entry.logIndex}}`;
+    rest.push(check(log.key, "sha256", utf8(promise), entry.signedEntryTimestamp));
+  }
+  for (const token of bundle.timestamps) {
+    const { signedData } = decodeTimestampResponse(token);
+    const clock = root.timestampAuthorities.flatMap(({ chain }) => chain).find((one) => signedData.signer.kind === "issuerSerial" && equalBytes(one.serial, signedData.signer.serial))!;
+    const hash = signedData.signatureAlgorithm.hash === "sha384" ? "sha384" : "sha256";
+    rest.push(check(clock.publicKey, hash, signedData.signedBytes, signedData.signature));
+  }
+  return { signer, rest };
+}
+
+function runAll(checks: readonly Check[]): void {
+  for (const good of checks) if (!good()) throw new Error("a bare check failed");
+}
+
+function expectVerified(outcome: string): void {
+  if (outcome !== "verified") throw new Error("a good bundle was refused");
+}
+
+function policyOf({ identity, issuer }: Sample): Policy {
+  return { identities: [{ identity: { exact: identity }, issuer: { exact: issuer } }] };
+}
+
+function peerWork(samples: readonly Sample[]): Work {
+  const verifier = new PeerVerifier(toTrustMaterial(PeerRoot.fromJSON(JSON.parse(Buffer.from(samples[0]!.root).toString("utf8")))));
+  const texts = samples.map(({ bundle, artifact, identity, issuer }) => ({
+    text: Buffer.from(bundle).toString("utf8"), artifact: Buffer.from(artifact), policy: { subjectAlternativeName: identity, extensions: { issuer } },
+  }));
+  let next = 0;
+  return () => {
+    const { text, artifact, policy } = texts[next++ % texts.length]!;
+    const bundle = bundleFromJSON(JSON.parse(text));
+    verifier.verify(toSignedEntity(bundle, bundle.content.$case === "messageSignature" ? artifact : undefined), policy);
+  };
+}
+
+async function measureOne(name: string, sample: Sample): Promise<Measurement> {
+  const trustedRoot = decodeTrustedRoot(sample.root);
+  const artifact: Artifact = { digests: new Map(), message: sample.artifact };
+  const policy = policyOf(sample);
+  const nowMs = Math.max(Date.now(), NOW_MS);
+  // Each bundle is judged as if its certificate were met for the first time.
+  const verifier = createVerifier({ trustedRoot, rememberedLeaves: 0 });
+  const { signer, rest } = bareChecks(sample, trustedRoot);
+  const checks = [...signer, ...rest];
+  return compare({
+    name,
+    ours: { work: () => expectVerified(verifier.verify({ bundle: sample.bundle, artifact, policy, nowMs }).outcome) },
+    bound: { name: "the bundle's signature checks, bare", work: () => runAll(checks) },
+    peer: { name: PEER, work: peerWork([sample]) },
+  });
+}
+
+async function measureMany(name: string, samples: readonly Sample[]): Promise<Measurement> {
+  const [first] = samples as [Sample];
+  const trustedRoot = decodeTrustedRoot(first.root);
+  const verifier = createVerifier({ trustedRoot });
+  const nowMs = NOW_MS;
+  const questions = samples.map((sample) => ({
+    bundle: sample.bundle, artifact: { digests: new Map(), message: sample.artifact } satisfies Artifact, policy: policyOf(sample), nowMs,
+  }));
+  const bare = samples.map((sample) => bareChecks(sample, trustedRoot).rest);
+  let [next, nextBare] = [0, 0];
+  return compare({
+    name,
+    ours: { work: () => expectVerified(verifier.verify(questions[next++ % questions.length]!).outcome) },
+    bound: { name: "the bundle's signature checks less the certificate's, bare", work: () => runAll(bare[nextBare++ % bare.length]!) },
+    peer: { name: PEER, work: peerWork(samples) },
+  });
+}
+
+function vector(name: string): Sample | undefined {
+  const file = (...parts: string[]): string => join(VECTORS, "bundle-verify", ...parts);
+  if (!existsSync(file(name))) return undefined;
+  const own = file(name, "trusted_root.json");
+  return {
+    bundle: readFileSync(file(name, "bundle.sigstore.json")),
+    root: readFileSync(existsSync(own) ? own : join(VECTORS, "public-good-trusted_root.json")),
+    artifact: readFileSync(existsSync(file(name, "artifact")) ? file(name, "artifact") : file("a.txt")),
+    ...BEACON,
+  };
+}
+
+function made(workshop: Workshop, recipe: Recipe): Sample {
+  const { bundle, root, artifact } = seal(workshop, recipe);
+  return { bundle: bytesOf(bundle), root: bytesOf(root), artifact, identity: IDENTITY, issuer: ISSUER };
+}
+
+const SINGLE: readonly (readonly [name: string, instead: Recipe])[] = [
+  ["happy-path-v0.3", {}],
+  ["happy-path-intoto-in-dsse-v3", { content: "dsse" }],
+  ["rekor2-happy-path", { dialect: "v2" }],
+  ["rekor2-dsse-happy-path", { dialect: "v2", content: "dsse" }],
+];
+
+export async function run(): Promise<readonly Measurement[]> {
+  // Like the public instance: authorities with P-384 keys.
+  const large = createWorkshop({ authorityKeys: "P-384" });
+  const small = createWorkshop();
+  const results: Measurement[] = [];
+  for (const [name, instead] of SINGLE) {
+    const sample = vector(name);
+    results.push(await measureOne(sample === undefined ? `${name} (our own, of that kind)` : name, sample ?? made(large, instead)));
+  }
+  results.push(await measureOne("lacre's own profile, log v2", made(small, { dialect: "v2" })));
+  for (const dialect of ["v1", "v2"] as const) {
+    const { key, leaf } = seal(small, { dialect });
+    const samples = Array.from({ length: 64 }, (_, i) => made(small, { dialect, key, certificate: leaf!, artifact: utf8(`artifact ${i}\n`) }));
+    results.push(await measureMany(`many artifacts under one certificate, log ${dialect}`, samples));
+  }
+  return results;
+}
