@@ -38,6 +38,18 @@ export interface Facts {
   /** Origins of the logs: the names in their checkpoints, never derived from an address. */
   readonly ledger: { readonly origin: string; readonly keyType: "Ed25519" | "P-256" };
   readonly ct: { readonly origin: string };
+  /** The ledger's second log, in the v1 dialect. A directory made before there was one gets it when it is next served. */
+  readonly ledgerV1?: LedgerV1Facts;
+}
+
+/** What was decided of the log in the v1 dialect. Its checkpoints have the origin `<name> - <treeId>`. */
+export interface LedgerV1Facts {
+  /** The name it signs under: a host. */
+  readonly name: string;
+  /** A positive number of 63 bits, in decimal digits; the first half of every entry's UUID. */
+  readonly treeId: string;
+  /** When it was made; nothing of it is valid before. */
+  readonly startAt: string;
 }
 
 /** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
@@ -46,14 +58,16 @@ export const CONFIG_VERSION = 1;
 const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA };
 const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS };
 
+const TIME = Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" });
 const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
 const FACTS_SCHEMA: TSchema = Type.Object(
   {
     id: Type.String({ pattern: "^[0-9a-f]{8}$" }),
-    createdAt: Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" }),
+    createdAt: TIME,
     mode: Type.Union([Type.Literal("development"), Type.Literal("production")]),
     ledger: Type.Object({ origin: ORIGIN, keyType: Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")]) }, { additionalProperties: false }),
     ct: Type.Object({ origin: ORIGIN }, { additionalProperties: false }),
+    ledgerV1: Type.Optional(Type.Object({ name: ORIGIN, treeId: Type.String({ pattern: "^[1-9][0-9]{0,18}$" }), startAt: TIME }, { additionalProperties: false })),
   },
   { additionalProperties: false, description: "Decided at creation; never edited." },
 );

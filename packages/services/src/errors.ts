@@ -51,7 +51,7 @@ export type ServiceCode =
   | "ISSUER_UNREACHABLE" | "KEY_UNREADABLE" | "KEY_WEAK" | "CSR_UNREADABLE" | "PROOF_WRONG" | "ALGORITHM_NOT_PERMITTED"
   | "CT_FAILED" | "CA_FAILED" | "EMAIL_INVALID" | "CHAIN_REFUSED" | "LOG_BUSY" | "LOG_STOPPED" | "LOG_FULL" | "LOG_DAMAGED"
   | "LOG_FORKED" | "LOG_UNANCHORED" | "ENTRY_TOO_LARGE" | "STORE_CONFLICT" | "STORE_FAILED" | "ENTRY_REFUSED"
-  | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
+  | "REQUEST_UNPROCESSABLE" | "NOT_ACCEPTABLE" | "ENTRY_EXISTS" | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
   | "DIRECTORY_UNWRITABLE" | "DISK_FULL" | "ADDRESS_TAKEN" | "ADDRESS_UNUSABLE";
 
 /** What each code means, how it is answered, and the way out. */
@@ -93,8 +93,11 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
   ENTRY_TOO_LARGE: row(400, GRPC.invalidArgument, "The entry is too large for this log", "A log entry is longer than an entry bundle can hold.", "Log a digest instead of the content."),
   STORE_CONFLICT: row(500, GRPC.aborted, "Another writer has committed", "Two writers met at one log; only one went on.", "Stop one of them; nothing was lost."),
   STORE_FAILED: row(500, GRPC.dataLoss, "A write could not be made durable", "The disk failed a write or a sync. The writer has stopped; what was acknowledged is kept.", "Check the disk, then start the process again: it reads back what is really there."),
-  // ledger/: contracts 4.6
+  // ledger/: contracts 4.6 and 3.8
   ENTRY_REFUSED: row(400, GRPC.invalidArgument, "invalid entry", "The entry has the wrong shape, or a signature in it does not verify.", "Compare the request with the API's description; the log names the check."),
+  REQUEST_UNPROCESSABLE: row(422, GRPC.invalidArgument, "The request does not have the shape it must have", "A parameter or member of a v1 request is missing or has the wrong form.", "The message names the member; compare it with the API's description."),
+  NOT_ACCEPTABLE: row(406, GRPC.invalidArgument, "The media types asked for are not offered", "The Accept header excludes everything that the endpoint answers with.", "Accept application/json."),
+  ENTRY_EXISTS: row(409, GRPC.alreadyExists, "an equivalent entry already exists in the transparency log", "The same entry is in the log; in the v1 dialect that is a refusal.", "Take the entry that the Location header names."),
   // installation/ and serve.ts: for the person at the terminal; never sent to a client
   CONFIG_INVALID: row(500, GRPC.failedPrecondition, "The configuration is not valid", "A configuration file is no JSON, has an unknown key, or a value of the wrong kind.", "Correct the named field; `lacre up --check` reads the file without starting."),
   DIRECTORY_DAMAGED: row(500, GRPC.dataLoss, "The data directory is damaged", "A file that belongs to the installation is missing, unreadable or does not fit the others.", "Restore the named file from a backup; nothing was changed."),
@@ -113,6 +116,8 @@ export interface ServiceDetail {
   readonly detail?: string;
   /** Response headers, `retry-after` or `location` say. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** `code` of the body where a dialect has numbers of its own (Rekor v1: 602 for a missing member). */
+  readonly number?: number;
   readonly cause?: unknown;
 }
 
@@ -122,6 +127,7 @@ export class ServiceError extends Error {
   readonly code: ServiceCode;
   readonly detail: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly number: number | undefined;
 
   /** `message` replaces the row's; it is sent, so it must not quote secrets. */
   constructor(code: ServiceCode, message?: string, more: ServiceDetail = {}) {
@@ -129,6 +135,7 @@ export class ServiceError extends Error {
     this.code = code;
     this.detail = more.detail;
     this.headers = more.headers ?? {};
+    this.number = more.number;
   }
 
   /** HTTP status. */

@@ -12,10 +12,10 @@ import envPaths from "env-paths";
 import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
 import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
 import type { Installation } from "./installation/index.ts";
-import { LEDGER_PERSONALITY } from "./ledger/index.ts";
+import { LEDGER_PERSONALITY, originV1 } from "./ledger/index.ts";
 
-/** Names of the logs, which are those of the services that write them. */
-export type LogName = "ct" | "ledger";
+/** Names of the logs. The ledger writes two, one a dialect. */
+export type LogName = "ct" | "ledger" | "ledger-v1";
 export type Logs = Readonly<Partial<Record<LogName, Log>>>;
 
 export interface LogsOptions {
@@ -52,6 +52,11 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
     await open("ledger", origin, {
       personality: LEDGER_PERSONALITY,
       signCheckpoint: ({ size, root }) => signCheckpoint({ origin, name: origin, size: BigInt(size), root, key: keys.ledger }),
+    });
+    const { name, treeId } = facts.ledgerV1;
+    await open("ledger-v1", originV1(name, treeId), {
+      personality: LEDGER_PERSONALITY,
+      signCheckpoint: ({ origin: full, size, root }) => signCheckpoint({ origin: full, name, size: BigInt(size), root, key: keys["ledger-v1"] }),
     });
   }
   if (o.wanted.has("ct")) {

@@ -3,7 +3,7 @@
  * Configuration in, running services out: one directory, one process, one listener.
  *
  * Order of a start, and why: the address is tried first (nothing is touched when it is taken); the directory is locked
- * and opened or created; the logs recover; the trusted root is published before any key signs; the doors open last, so
+ * and opened or created; the trusted root is published before any key signs; the logs recover; the doors open last, so
  * whoever gets an answer gets a good one. A failure on the way closes what was opened, in reverse.
  */
 import { randomBytes } from "node:crypto";
@@ -17,7 +17,7 @@ import { createCtService, createDirectCtClient, registerCt, type CtService } fro
 import { createEdge, createLocalFetch } from "./edge/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
-import { createLedgerService, createVerification, registerLedger } from "./ledger/index.ts";
+import { createLedgerService, createLedgerV1Service, createVerification, registerLedger, registerLedgerV1 } from "./ledger/index.ts";
 import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
 import { ctSigner, firstFailure, healthOf, openLogs, type Logs } from "./logs.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
@@ -105,16 +105,16 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
 
   const installation = openInstallation({ dir: o.dir, config: o.config, now, random });
   closers.push(() => installation.release());
-  const logs = await openLogs({ installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log }, (one) => closers.push(() => one.close()));
-  const app = createEdge({ log, health: () => healthOf(logs, now()) });
-  closers.push(() => app.close());
-  const parts: Parts = { app, place, installation, logs, ct: openCt(installation, logs, now), now, random, log };
-
-  const trust = openTrust(parts);
+  const trust = openTrust(installation, now, log);
   closers.push(() => trust.close());
   const documents = createTrustDocuments(installation, place.url, new Set([...services].filter(isOffered)));
   trust.publish(documents.targets, o.accept !== undefined);
   writeTrustFiles(installation.layout.trust, documents, trust.firstRoot());
+
+  const logs = await openLogs({ installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log }, (one) => closers.push(() => one.close()));
+  const app = createEdge({ log, health: () => healthOf(logs, now()) });
+  closers.push(() => app.close());
+  const parts: Parts = { app, place, installation, logs, ct: openCt(installation, logs, now), now, random, log };
 
   for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
   if (services.has("tuf")) registerTuf(app, trust);
@@ -159,6 +159,9 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     const verification = createVerification({ threads: Math.max(0, Math.min(8, availableParallelism() - 2)) });
     app.addHook("onClose", async () => verification.close());
     registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey), verification }));
+    const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ledger-v1"));
+    const { treeId } = installation.facts.ledgerV1;
+    registerLedgerV1(app, createLedgerV1Service({ log: logs["ledger-v1"]!, treeId, key: installation.keys["ledger-v1"], verification, blobs }));
   },
   tsa({ app, installation, now, random }) {
     const { keys, certificates, settings } = installation;
@@ -173,7 +176,7 @@ function openCt(installation: Installation, logs: Logs, now: () => number): CtSe
   return createCtService({ ...ctSigner(installation), log: logs.ct, roots: [installation.certificates["ca-root"]], blobs, now });
 }
 
-function openTrust({ installation, now, log }: Parts): TrustService {
+function openTrust(installation: Installation, now: () => number, log: FastifyBaseLogger | undefined): TrustService {
   const { keys, layout, settings } = installation;
   return createTrustService({
     dir: layout.tuf,

@@ -22,9 +22,9 @@ export const dsse1: EntryForm = {
   version: "0.0.1",
   decode(spec) {
     spec.refuseUnknown(["envelopeHash", "payloadHash", "signatures"]);
-    readHexDigest(spec.object("envelopeHash"));
     return {
       digest: undefined,
+      envelopeHash: readHexDigest(spec.object("envelopeHash")),
       payloadHash: readHexDigest(spec.object("payloadHash")),
       payloadType: undefined,
       signatures: spec.objects(MAX_SIGNATURES, "signatures").map((item) => {

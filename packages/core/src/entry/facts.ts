@@ -41,6 +41,8 @@ export interface EntryFacts {
   readonly digest: Digest | undefined;
   /** Digest of the payload of the envelope that was signed. */
   readonly payloadHash: Digest | undefined;
+  /** Digest of the text of that envelope as its client wrote it, where the kind records it. Found again, never compared. */
+  readonly envelopeHash?: Digest;
   /** Type of that payload, where the kind records it. */
   readonly payloadType: string | undefined;
   readonly signatures: readonly EntrySignature[];

@@ -25,9 +25,9 @@ export const intoto1: EntryForm = {
     spec.refuseUnknown(["content", "publicKey"]);
     const content = spec.object("content");
     content.refuseUnknown(["hash", "payloadHash"]);
-    readHexDigest(content.object("hash"));
     return {
       digest: undefined,
+      envelopeHash: readHexDigest(content.object("hash")),
       payloadHash: readHexDigest(content.object("payloadHash")),
       payloadType: undefined,
       signatures: [{ signature: undefined, verifier: readPemVerifier(spec.bytes("publicKey")), keyDetails: undefined }],
@@ -42,7 +42,7 @@ export const intoto2: EntryForm = {
     spec.refuseUnknown(["content"]);
     const content = spec.object("content");
     content.refuseUnknown(["envelope", "hash", "payloadHash"]);
-    readHexDigest(content.object("hash"));
+    const envelopeHash = readHexDigest(content.object("hash"));
     const payloadHash = readHexDigest(content.object("payloadHash"));
     const envelope = content.object("envelope");
     envelope.refuseUnknown(["payload", "payloadType", "signatures"]);
@@ -51,6 +51,7 @@ export const intoto2: EntryForm = {
     }
     return {
       digest: undefined,
+      envelopeHash,
       payloadHash,
       payloadType: envelope.string("payloadType"),
       signatures: envelope.objects(MAX_SIGNATURES, "signatures").map((item) => {

@@ -45,6 +45,8 @@ export interface PemVerifier {
   readonly key: PublicKey;
   /** The PEM as entries hold it, in base64. */
   readonly canonical: string;
+  /** The same as text. */
+  readonly pem: string;
 }
 
 /** Certificates of one verifier, as upstream allows. */
@@ -59,13 +61,22 @@ export function readRequestPem(bytes: Uint8Array): PemVerifier {
   const [first, ...more] = blocks;
   if (first !== undefined && more.length === 0 && first.label !== "CERTIFICATE") {
     const key = keyOf(first.label, first.der);
-    return { key, canonical: toBase64(utf8(formatPem("PUBLIC KEY", key.spki))) };
+    return verifierOf(key, formatPem("PUBLIC KEY", key.spki));
   }
   if (first === undefined || blocks.length > MAX_CHAIN || blocks.some(({ label }) => label !== "CERTIFICATE")) {
     throw refused("verifier is neither one public key nor certificates", { found: blocks.map(({ label }) => label).join(", ").slice(0, 80) });
   }
   const [leaf] = blocks.map(({ der }) => decodeCertificate(der));
-  return { key: leaf!.publicKey, canonical: toBase64(utf8(blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""))) };
+  return verifierOf(leaf!.publicKey, blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""));
+}
+
+function verifierOf(key: PublicKey, pem: string): PemVerifier {
+  return { key, pem, canonical: toBase64(utf8(pem)) };
+}
+
+/** The PEM of a verifier as entries hold it, written anew. Throws as `readRequestPem`. */
+export function canonicalPem(bytes: Uint8Array): string {
+  return readRequestPem(bytes).pem;
 }
 
 function keyOf(label: string, der: Uint8Array): PublicKey {

@@ -46,7 +46,7 @@ export interface EdgeOptions {
 const ALLOWED_HEADERS = "authorization, content-type, accept";
 const EXPOSED_HEADERS = "location, etag, retry-after, x-request-id, x-log-index";
 
-/** A fastify instance with the rules above and `/healthz`. Register routes, then `ready()`, `listen()` or `inject()`. */
+/** A fastify instance with the rules above, `/healthz` and `/ping`. Register routes, then `ready()`, `listen()` or `inject()`. */
 export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   const routes = new RouteTable<ErrorShape>();
   const prefix = randomBytes(6).toString("hex");
@@ -122,6 +122,9 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     const { ready, ...rest } = state;
     return reply.code(ready ? 200 : 503).send({ status: ready ? "SERVING" : "NOT_SERVING", ...rest });
   });
+
+  // What Rekor v1 and timestamp authorities are probed with.
+  app.get("/ping", { config: { errors: "text" } }, (_request, reply) => reply.type("text/plain").send("."));
 
   app.addHook("preClose", async () => {
     closing = true;

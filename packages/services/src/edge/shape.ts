@@ -3,7 +3,7 @@
  * How each API words a refusal. Four dialects exist in the field, and clients know only their own:
  *
  * - `gateway` (Fulcio v1 and v2, Rekor v2): `{"code": <gRPC code>, "message", "details": []}`; a wrong method is 501.
- * - `rekor` (Rekor v1): `{"code": <HTTP status>, "message"}`; a wrong method is 405.
+ * - `rekor` (Rekor v1): `{"code": <HTTP status, or the validation's number>, "message"}`; a wrong method is 405.
  * - `tsa` (RFC 3161 over HTTP): as `rekor`.
  * - `text` (CT, tiles, TUF, everything else): the status text, a newline, the message, a newline.
  */
@@ -40,7 +40,7 @@ export function renderRefusal(shape: ErrorShape, error: ServiceError, request: {
     }
     case "rekor":
     case "tsa":
-      return { status: error.status, contentType: JSON_TYPE, body: JSON.stringify({ code: error.status, message: routeMessage(error, request) }) };
+      return { status: error.status, contentType: JSON_TYPE, body: JSON.stringify({ code: error.number ?? error.status, message: routeMessage(error, request) }) };
     case "text":
       return { status: error.status, contentType: "text/plain; charset=utf-8", body: `${STATUS_CODES[error.status] ?? error.status}\n${error.message}\n` };
   }

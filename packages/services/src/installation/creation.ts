@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { formatPem } from "@lacre/core/codec";
 import { CONFIG_VERSION, type Facts, type Settings } from "../config.ts";
 import { createAuthorityCertificates, createClockCertificates } from "./certificates.ts";
+import { decideLedgerV1 } from "./completion.ts";
 import { createFile, storing, syncDirectory } from "./files.ts";
 import { createKey, keyTypeOf, type StoredKey } from "./keys.ts";
 import { CERTIFICATE_NAMES, KEY_NAMES, layoutOf, type CertificateName, type KeyName } from "./layout.ts";
@@ -60,12 +61,14 @@ function prepare(o: CreationOptions, creating: string): void {
 
 function decide(o: CreationOptions, createdMs: number): Facts {
   const id = Buffer.from(o.random(4)).toString("hex");
+  const createdAt = new Date(createdMs).toISOString().replace(".000Z", "Z");
   return {
     id,
-    createdAt: new Date(createdMs).toISOString().replace(".000Z", "Z"),
+    createdAt,
     mode: "development",
     ledger: { origin: `ledger.${id}.lacre.localhost`, keyType: o.settings.ledger.keyType },
     ct: { origin: `ct.${id}.lacre.localhost` },
+    ledgerV1: decideLedgerV1(id, createdAt, o.random),
   };
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createPublicKey, randomBytes } from "node:crypto";
+import { createHash, createPublicKey, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { noteKeyId } from "@lacre/core/bundle";
 import { importPublicKey } from "@lacre/core/crypto";
+import { decodeTrustedRoot } from "@lacre/core/trust";
 import { ServiceError, type ServiceCode } from "../errors.ts";
 import { createTrustDocuments, openInstallation, readKey, viewInstallation, writeTrustFiles, type Installation, type Offered } from "./index.ts";
 
@@ -16,7 +17,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => join(scratch, String(folders++));
 const random = (length: number): Uint8Array => randomBytes(length);
-const open = (dir: string, config?: string): Installation => openInstallation({ dir, config, now: Date.now, random });
+const open = (dir: string, config?: string, now = Date.now): Installation => openInstallation({ dir, config, now, random });
 const created = (config?: string): string => {
   const dir = folder();
   open(dir, config).release();
@@ -49,7 +50,7 @@ test("private keys are their owner's alone", () => {
   const dir = created();
   assert.equal(statSync(join(dir, "keys")).mode & 0o777, 0o700);
   for (const name of readdirSync(join(dir, "keys"))) assert.equal(statSync(join(dir, "keys", name)).mode & 0o777, 0o600, name);
-  assert.equal(readdirSync(join(dir, "keys")).length, 9);
+  assert.equal(readdirSync(join(dir, "keys")).length, 10);
   chmodSync(join(dir, "keys", "ct.pem"), 0o640);
   refuses("DIRECTORY_OWNER", () => open(dir), /chmod 600/);
 });
@@ -227,8 +228,56 @@ test("the trusted root has the form that every client reads, and does not depend
   const both = JSON.parse(trustConfig);
   assert.deepEqual([both.trustedRoot, both.signingConfig.mediaType], [root, "application/vnd.dev.sigstore.signingconfig.v0.2+json"]);
   assert.deepEqual(JSON.parse(python3Config).signingConfig.tlogUrls, ["http://localhost:7800"]);
-  assert.deepEqual([...targets.keys()], ["trusted_root.json", "signing_config.v0.2.json", "rekor.pub", "ctfe.pub", "fulcio_v1.crt.pem", "fulcio_intermediate_v1.crt.pem"]);
+  assert.deepEqual([...targets.keys()], ["trusted_root.json", "signing_config.v0.2.json", "rekor.pub", "ctfe.pub", "fulcio_v1.crt.pem", "fulcio_intermediate_v1.crt.pem", "trusted_root.v1.json"]);
   installation.release();
+});
+
+test("two logs: v2 first, v1 last and alone where no other key than ECDSA is read", () => {
+  const installation = open(folder());
+  const { facts, keys } = installation;
+  const { trustedRoot, signingConfig, targets } = createTrustDocuments(installation, "http://localhost:7800", EVERYTHING);
+  const { tlogs } = decodeTrustedRoot(Buffer.from(trustedRoot));
+  const v1 = keys["ledger-v1"].publicKey;
+  assert.deepEqual(tlogs.map(({ name }) => name), [facts.ledger.origin, facts.ledgerV1.name]);
+  assert.equal(facts.ledgerV1.name, `rekor.${facts.id}.lacre.localhost`);
+  assert.ok(BigInt(facts.ledgerV1.treeId) > 0n && BigInt(facts.ledgerV1.treeId) < 1n << 63n);
+  assert.deepEqual([tlogs[1]!.keyDetails, tlogs[1]!.startMs, Buffer.from(tlogs[1]!.logId)], ["PKIX_ECDSA_P256_SHA_256", Date.parse(facts.createdAt), createHash("sha256").update(v1.spki).digest()]);
+  const { rekorTlogUrls } = JSON.parse(signingConfig);
+  assert.deepEqual(rekorTlogUrls.map(({ majorApiVersion, url, validFor }: Record<string, unknown>) => [majorApiVersion, url, validFor]), [2, 1].map((version) => [version, "http://localhost:7800", { start: facts.createdAt }]));
+  assert.deepEqual(decodeTrustedRoot(targets.get("trusted_root.v1.json")!.bytes).tlogs.map(({ name }) => name), [facts.ledgerV1.name]);
+  assert.equal(createPublicKey(Buffer.from(targets.get("rekor.pub")!.bytes).toString()).export({ format: "der", type: "spki" }).toString("hex"), Buffer.from(v1.spki).toString("hex"));
+  installation.release();
+});
+
+test("a directory made before there was a v1 log gets one when it is next served, and keeps it", () => {
+  const dir = created();
+  const path = join(dir, "lacre.json");
+  const file = JSON.parse(readFileSync(path, "utf8"));
+  const { ledgerV1: _later, ...older } = file.installation;
+  const key = join(dir, "keys", "ledger-v1.pem");
+  const forget = (): void => {
+    writeFileSync(path, JSON.stringify({ ...file, installation: older, tsa: { accuracySeconds: 3 } }));
+  };
+  forget();
+  rmSync(key);
+  assert.equal(viewInstallation(dir).facts.ledgerV1, undefined);
+  const nowMs = Date.now() + 90_061_500;
+  const first = open(dir, undefined, () => nowMs);
+  first.release();
+  assert.equal(statSync(key).mode & 0o777, 0o600);
+  const { startAt } = first.facts.ledgerV1;
+  assert.ok(Date.parse(startAt) > Date.parse(first.facts.createdAt) && Date.parse(startAt) <= nowMs && Date.parse(startAt) % 1000 === 0);
+  const again = open(dir);
+  assert.deepEqual([again.facts, again.settings.tsa.accuracySeconds], [first.facts, 3]);
+  assert.deepEqual(again.keys["ledger-v1"].publicKey.spki, first.keys["ledger-v1"].publicKey.spki);
+  const { tlogs } = decodeTrustedRoot(Buffer.from(createTrustDocuments(again, "http://localhost:1", EVERYTHING).trustedRoot));
+  assert.deepEqual(tlogs.map(({ startMs }) => startMs), [Date.parse(first.facts.createdAt), Date.parse(startAt)]);
+  again.release();
+  // A crash between the key and the facts: the key that nobody has seen is taken.
+  forget();
+  const resumed = open(dir);
+  assert.deepEqual(resumed.keys["ledger-v1"].publicKey.spki, first.keys["ledger-v1"].publicKey.spki);
+  resumed.release();
 });
 
 test("the signing config lists what is served, with a selector beside every list and no empty one", () => {

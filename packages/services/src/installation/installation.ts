@@ -14,6 +14,7 @@ import { type Certificate, decodeCertificate } from "@lacre/core/x509";
 import { type ConfigFile, defaultSettings, type Facts, parseConfig, type Settings } from "../config.ts";
 import { ServiceError } from "../errors.ts";
 import { createFileLock, storageFailure, systemCode } from "../store/index.ts";
+import { completeFiles } from "./completion.ts";
 import { createFiles } from "./creation.ts";
 import { readWhole, storing } from "./files.ts";
 import { keyTypeOf, readKey, type StoredKey } from "./keys.ts";
@@ -28,6 +29,8 @@ export interface InstallationView {
 
 /** An installation that this process serves. */
 export interface Installation extends InstallationView {
+  /** Whole: what an older version had not decided is decided when the directory is opened for serving. */
+  readonly facts: Required<Facts>;
   /** It was created by this call. */
   readonly created: boolean;
   readonly keys: Readonly<Record<KeyName, StoredKey>>;
@@ -55,8 +58,9 @@ export function openInstallation(o: OpenOptions): Installation {
   try {
     const created = !existsSync(layout.config);
     if (created) createFiles({ dir, settings: settings ?? defaultSettings(), now: o.now, random: o.random });
-    const view = viewInstallation(dir);
+    const found = viewInstallation(dir);
     checkOwner(layout.config);
+    const view = { ...found, facts: completeFiles({ layout, facts: found.facts, now: o.now, random: o.random }) };
     const keys = readKeys(view);
     const certificates = readCertificates(view, keys);
     return { ...view, settings: settings ?? view.settings, created, keys, certificates, release };

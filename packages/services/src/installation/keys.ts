@@ -15,8 +15,9 @@ export interface StoredKey extends PrivateKey {
 }
 
 /**
- * What each key is. P-256 where the field's verifiers are narrow: the CT log (cosign reads no other), the authority (a
- * P-384 check costs eight times as much, at every verification), trust metadata. RSA for identity tokens, because cosign
+ * What each key is. P-256 where the field's verifiers are narrow: the CT log (cosign reads no other), the ledger's log in
+ * the v1 dialect (its promises are checked with ECDSA alone), the authority (a P-384 check costs eight times as much, at
+ * every verification), trust metadata. RSA for identity tokens, because cosign
  * takes a token argument only with RS256.
  */
 export function keyTypeOf(name: KeyName, ledger: "Ed25519" | "P-256"): { readonly type: KeyType; readonly rsaBits?: number } {

@@ -5,10 +5,13 @@
  *
  * The trusted root is a function of the installation alone. The signing config carries the address of this start; when it
  * changes, it is published anew. Clients compare a checkpoint's origin with the host of `baseUrl`, never with an address.
+ *
+ * Two logs, in this order everywhere: the v2 log first, because sigstore-js takes the first of equals; the v1 log last,
+ * because policy-controller takes its ledger's address from the last one.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { noteKeyId } from "@lacre/core/bundle";
+import { noteKeyId, rekorV1KeyId } from "@lacre/core/bundle";
 import { utf8 } from "@lacre/core/bytes";
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, sha256, type PublicKey } from "@lacre/core/crypto";
@@ -75,9 +78,9 @@ function holds(path: string, content: string | Uint8Array): boolean {
 
 function createTrustedRoot({ facts, keys, certificates }: Installation): TrustedRoot {
   const window = { startMs: Date.parse(facts.createdAt), endMs: undefined };
-  const log = (origin: string, key: PublicKey, logId: Uint8Array): TransparencyLog => {
+  const log = (name: string, key: PublicKey, logId: Uint8Array): TransparencyLog => {
     const { keyDetails } = defaultAlgorithm(key);
-    return { ...window, baseUrl: `http://${origin}`, name: origin, key, keyDetails, logId };
+    return { ...window, baseUrl: `http://${name}`, name, key, keyDetails, logId };
   };
   const authority = (kind: string, name: string, ...chain: readonly CertificateName[]): CertificateAuthority => ({
     ...window,
@@ -86,10 +89,14 @@ function createTrustedRoot({ facts, keys, certificates }: Installation): Trusted
     chain: chain.map((one) => certificates[one]),
   });
   const ledger = keys.ledger.publicKey;
+  const ledgerV1 = keys["ledger-v1"].publicKey;
   const ct = keys.ct.publicKey;
   return {
     mediaType: TRUSTED_ROOT_MEDIA_TYPE,
-    tlogs: [log(facts.ledger.origin, ledger, noteKeyId(facts.ledger.origin, ledger))],
+    tlogs: [
+      log(facts.ledger.origin, ledger, noteKeyId(facts.ledger.origin, ledger)),
+      { ...log(facts.ledgerV1.name, ledgerV1, rekorV1KeyId(ledgerV1)), startMs: Date.parse(facts.ledgerV1.startAt) },
+    ],
     ctlogs: [log(facts.ct.origin, ct, sha256(ct.spki))],
     certificateAuthorities: [authority("authority", "ca", "ca-issuing", "ca-root")],
     timestampAuthorities: [authority("clock", "tsa", "tsa", "tsa-root")],
@@ -109,7 +116,8 @@ function createSigningConfig({ facts }: Installation, url: string, offered: Read
     // 1, although clients call paths under v2.
     caUrls: service("ca", url, 1),
     oidcUrls: service("idp", `${url}/oidc`, 1),
-    rekorTlogUrls: service("ledger", url, 2),
+    // One address, two dialects. Both from the beginning: of a later start sigstore-js would make a preference.
+    rekorTlogUrls: [...service("ledger", url, 2), ...service("ledger", url, 1)],
     rekorTlogConfig: { selector: "ANY" },
     tsaUrls: service("tsa", `${url}/api/v1/timestamp`, 1),
     tsaConfig: { selector: "ANY" },
@@ -124,13 +132,14 @@ function createTargets(installation: Installation, root: TrustedRoot, documents:
   const targets = new Map<string, Target>([
     ["trusted_root.json", { bytes: utf8(documents.trustedRoot) }],
     ["signing_config.v0.2.json", { bytes: utf8(documents.signingConfig) }],
-    ["rekor.pub", { bytes: publicKey(keys.ledger.publicKey), ...legacy("Rekor", `http://${facts.ledger.origin}`) }],
+    // Clients old enough to read keys one by one know the v1 dialect alone.
+    ["rekor.pub", { bytes: publicKey(keys["ledger-v1"].publicKey), ...legacy("Rekor", `http://${facts.ledgerV1.name}`) }],
     ["ctfe.pub", { bytes: publicKey(keys.ct.publicKey), ...legacy("CTFE", `http://${facts.ct.origin}`) }],
     ["fulcio_v1.crt.pem", { bytes: certificate("ca-root"), ...legacy("Fulcio", nameOf(facts, "ca")) }],
     ["fulcio_intermediate_v1.crt.pem", { bytes: certificate("ca-issuing"), ...legacy("Fulcio", nameOf(facts, "ca")) }],
   ]);
-  // For policy-controller, whose trust roots refuse a log key that is not ECDSA. Without such a log there is no such root.
+  // For policy-controller, whose trust roots refuse a log key that is not ECDSA.
   const tlogs = root.tlogs.filter(({ key }) => key.type.startsWith("P-"));
-  if (tlogs.length > 0) targets.set("trusted_root.v1.json", { bytes: utf8(encodeTrustedRoot({ ...root, tlogs })) });
+  targets.set("trusted_root.v1.json", { bytes: utf8(encodeTrustedRoot({ ...root, tlogs })) });
   return targets;
 }

@@ -9,7 +9,7 @@ import { ServiceError } from "../errors.ts";
 import { decodeTimestampQuery, DER_LIMIT, parseTimestampQuery, TOO_LARGE, type TimestampRequest } from "./request.ts";
 import type { ClockService } from "./service.ts";
 
-/** Mounts `/api/v1/timestamp`, its certificate chain, and `/ping`. */
+/** Mounts `/api/v1/timestamp` and its certificate chain. */
 export function registerTsa(app: FastifyInstance, service: ClockService): void {
   // An over-size body is 400 here, as clients know it, not 413.
   const errorHandler = (error: Error & { code?: string }): never => {
@@ -24,7 +24,6 @@ export function registerTsa(app: FastifyInstance, service: ClockService): void {
       .headers({ "content-type": "application/pem-certificate-chain", "cache-control": "max-age=86400, immutable" })
       .send(service.certificateChain),
   );
-  app.get("/ping", { config: { errors: "tsa" } }, (_request, reply) => reply.type("text/plain").send("."));
 }
 
 function decode(mediaType: string | undefined, body: Uint8Array): TimestampRequest {
