@@ -8,10 +8,12 @@
  *                          (--certificate-identity ID --certificate-oidc-issuer URL | --key PUBLIC.pem)
  *                          [--trusted-root FILE] FILE_OR_DIGEST
  *
- * Exit status: 0 done or verified, 1 refused, 2 usage, 3 could not look (a file or a service). One line on stdout or
- * stderr says why. Nothing is fetched to verify: a trusted root has to be given.
+ * Trusted root and signing config that are not given are those of the installation in LACRE_DIR, if that is set; nothing
+ * is fetched to verify. Exit status: 0 done or verified, 1 refused, 2 usage, 3 could not look (a file or a service). One
+ * line on stdout or stderr says what came of it.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fromHex, text } from "@lacre/core/bytes";
 import { LacreError } from "@lacre/core/errors";
 
@@ -67,6 +69,45 @@ function read(path: string): Uint8Array {
   }
 }
 
+/** The file of an option, or the installation's. */
+function findDocument({ values }: Arguments, option: string, name: string): string {
+  const file = values.get(option);
+  if (file !== undefined) return file;
+  const directory = process.env["LACRE_DIR"];
+  if (directory === undefined || directory === "") throw new Exit(3, `${option} is missing, and LACRE_DIR names no installation`);
+  return join(directory, "trust", name);
+}
+
+async function signBundle(given: Arguments): Promise<string> {
+  const { createAuthorityClient, createClockClient, createLedgerClient } = await import("@lacre/core/client");
+  const { createCredentialSource, createSealer, requestCredential } = await import("@lacre/core/sign");
+  const { decodeSigningConfig, decodeTrustedRoot, selectServices } = await import("@lacre/core/trust");
+  const { IN_TOTO } = await import("@lacre/core/verify");
+  const output = need(given, "--bundle");
+  const token = need(given, "--identity-token");
+  const config = decodeSigningConfig(read(findDocument(given, "--signing-config", "signing_config.v0.2.json")));
+  const trustedRoot = decodeTrustedRoot(read(findDocument(given, "--trusted-root", "trusted_root.json")));
+  const nowMs = Date.now();
+  const [authority] = selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
+  const ledgers = selectServices(config.rekorTlogUrls, config.rekorTlogConfig, { supported: [2], nowMs });
+  if (authority === undefined || ledgers.length === 0) throw new Exit(3, "the signing config names no certificate authority or no ledger (v2) in use");
+  const clocks = config.tsaUrls.length === 0 ? [] : selectServices(config.tsaUrls, config.tsaConfig, { supported: [1], nowMs });
+  const client = createAuthorityClient({ url: authority.url, fetch });
+  const sealer = createSealer({
+    credential: createCredentialSource(() => requestCredential({ authority: client, token, now: Date.now, trustedRoot }), Date.now),
+    clocks: clocks.map(({ url }) => createClockClient({ url, fetch })),
+    ledgers: ledgers.map(({ url }) => createLedgerClient({ url, fetch })),
+    trustedRoot,
+    now: Date.now,
+  });
+  if (!existsSync(given.input)) throw new Exit(3, `cannot read ${given.input}`);
+  const sealed = given.switches.has("--in-toto")
+    ? await sealer.sealEnvelope(read(given.input), IN_TOTO)
+    : await sealer.sealArtifact(createReadStream(given.input, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>);
+  writeFileSync(output, sealed.json);
+  return `signed: ${output}`;
+}
+
 async function verifyBundle(given: Arguments): Promise<string> {
   const { createVerifier, decidingCheck } = await import("@lacre/core/verify");
   const { decodeTrustedRoot } = await import("@lacre/core/trust");
@@ -74,9 +115,7 @@ async function verifyBundle(given: Arguments): Promise<string> {
   const { parsePem } = await import("@lacre/core/codec");
   const bundle = read(need(given, "--bundle"));
   const keyFile = given.values.get("--key");
-  const rootFile = given.values.get("--trusted-root");
-  if (rootFile === undefined) throw new Exit(3, "no trusted root: give --trusted-root (this client fetches nothing to verify)");
-  const trustedRoot = decodeTrustedRoot(read(rootFile));
+  const trustedRoot = decodeTrustedRoot(read(findDocument(given, "--trusted-root", "trusted_root.json")));
   const policy =
     keyFile !== undefined ? {} : {
       identities: [{ identity: { exact: need(given, "--certificate-identity") }, issuer: { exact: need(given, "--certificate-oidc-issuer") } }],
@@ -95,8 +134,7 @@ async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   if (command !== "sign-bundle" && command !== "verify-bundle") throw new Exit(2, "usage: client sign-bundle|verify-bundle …");
   const given = parseArguments(rest);
-  if (command === "verify-bundle") process.stdout.write(`${await verifyBundle(given)}\n`);
-  else throw new Exit(2, "sign-bundle is not here yet");
+  process.stdout.write(`${await (command === "verify-bundle" ? verifyBundle(given) : signBundle(given))}\n`);
 }
 
 try {
@@ -106,7 +144,7 @@ try {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = error.status;
   } else if (error instanceof LacreError) {
-    process.stderr.write(`refused: ${error.code}: ${error.message}\n`);
-    process.exitCode = 1;
+    process.stderr.write(`refused: ${error.code}: ${error.message}${error.found === undefined ? "" : ` (found ${error.found})`}\n`);
+    process.exitCode = error.code === "SERVICE_UNREACHABLE" ? 3 : 1;
   } else throw error;
 }
