@@ -116,6 +116,22 @@ test("a batch judges each claim on its own and keeps their order", () => {
   assert.deepEqual(node.checkSignatures([]), []);
 });
 
+test("a digest of another length is refused, even where its number is the same", () => {
+  const key = node.generateKey("P-256");
+  const algorithm = node.algorithmOf("PKIX_ECDSA_P256_SHA_256");
+  // A message whose digest starts with a zero octet: cut off, the rest is the same number.
+  let message = node.random(8);
+  while (node.sha256(message)[0] !== 0) message = node.random(8);
+  const signature = node.signMessage(algorithm, key, message);
+  const digest = node.sha256(message);
+  for (const binding of Object.values(BINDINGS)) {
+    const claim = { algorithm, key: binding.importPublicKey(key.publicKey.spki), signature };
+    const verdicts = binding.checkSignatures([{ ...claim, signed: { digest } }, { ...claim, signed: { digest: digest.subarray(1) } }]);
+    assert.deepEqual(verdicts.map((refusal) => refusal?.code), [undefined, "SIGNATURE_INVALID"]);
+    assert.match(verdicts[1]!.message, /length/);
+  }
+});
+
 test("both bindings make signatures that the other verifies, in every form", () => {
   const message = node.random(1000);
   for (const algorithm of node.ALGORITHMS) {
