@@ -12,7 +12,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { checkNoteSignature, noteKeyId, parseCheckpoint, type Checkpoint } from "@lacre/core/bundle";
+import { checkNoteSignature, noteKeyId, rekorV1KeyId, parseCheckpoint, type Checkpoint } from "@lacre/core/bundle";
 import { ByteReader, concat, equalBytes, toBase64 } from "@lacre/core/bytes";
 import { algorithmOf, checkSignature, sha256 } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
@@ -29,7 +29,7 @@ import { LEDGER_PERSONALITY } from "../packages/services/src/ledger/index.ts";
 import { anchorDirectory } from "../packages/services/src/logs.ts";
 import { createFileSystem, createJournal, type Loaded } from "../packages/services/src/store/index.ts";
 
-const PERSONALITIES: Readonly<Record<string, Personality>> = { ledger: LEDGER_PERSONALITY, ct: CT_PERSONALITY };
+const PERSONALITIES: Readonly<Record<string, Personality>> = { ledger: LEDGER_PERSONALITY, "ledger-v1": LEDGER_PERSONALITY, ct: CT_PERSONALITY };
 
 let passed = 0;
 let failed = 0;
@@ -157,8 +157,14 @@ async function walk(options: {
 
 /** Whose key signs a log's checkpoints, by origin. */
 function findLog(root: TrustedRoot, kind: string, origin: string): TransparencyLog | undefined {
-  const named = (log: TransparencyLog): boolean => log.name === origin;
+  const name = hostOf(origin);
+  const named = (log: TransparencyLog): boolean => log.name === name;
   return kind === "ct" ? (root.ctlogs.find(named) ?? root.ctlogs[0]) : root.tlogs.find(named);
+}
+
+/** The name a log signs under: its origin, which in the v1 dialect has the tree's id behind it ("host - 123"). */
+function hostOf(origin: string): string {
+  return origin.replace(/ - [0-9]+$/, "");
 }
 
 function checkpointProblems(kind: string, checkpoint: Checkpoint, root: TrustedRoot): readonly string[] {
@@ -166,7 +172,9 @@ function checkpointProblems(kind: string, checkpoint: Checkpoint, root: TrustedR
   const log = findLog(root, kind, origin);
   if (log === undefined) return [`the trusted root has no log named ${origin}`];
   if (kind !== "ct") {
-    checkNoteSignature({ note, name: origin, keyHint: noteKeyId(origin, log.key), key: log.key });
+    const name = hostOf(origin);
+    const keyId = name === origin ? noteKeyId(name, log.key) : rekorV1KeyId(log.key);
+    checkNoteSignature({ note, name, keyHint: keyId.subarray(0, 4), key: log.key });
     return [];
   }
   // static-ct-api: the note's signature is that of an RFC 6962 tree head.
