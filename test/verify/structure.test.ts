@@ -176,6 +176,8 @@ const USAGE: Readonly<Record<string, readonly [Policy, boolean]>> = {
   "an empty identity": [{ identities: [{ identity: { exact: "" }, issuer: { exact: ISSUER } }] }, false],
   "a string as identity": [{ identities: [{ identity: IDENTITY as never, issuer: { exact: ISSUER } }] }, false],
   "a pattern without test": [{ identities: [{ identity: { pattern: { source: "x" } as never }, issuer: { exact: ISSUER } }] }, false],
+  "a pattern with a memory": [{ identities: [{ identity: { pattern: /x/g }, issuer: { exact: ISSUER } }] }, false],
+  "a pattern that sticks": [{ identities: [{ identity: { pattern: /x/y }, issuer: { exact: ISSUER } }] }, false],
   "identities and any identity": [{ ...POLICY, anyIdentity: true }, false],
   "a flag that is no boolean": [{ ...POLICY, ignoreSct: "false" as never }, false],
   "an empty predicate type": [{ ...POLICY, predicateType: "" }, false],

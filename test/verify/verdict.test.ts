@@ -96,6 +96,13 @@ test("a failure outranks everything that is said of the same check", () => {
   assert.equal(evidence.status("F4"), "fail");
 });
 
+test("a failure under a number that the catalogue lacks is still a failure", () => {
+  const evidence = new Evidence();
+  assert.throws(() => evidence.refuse("Z9" as "K4", new LacreError("INTERNAL", "no")), Refusal);
+  assert.equal(evidence.isRefused, true);
+  assert.ok(evidence.checks().some((check) => check.status === "fail"));
+});
+
 test("part of a check that succeeds is not the check", () => {
   const evidence = new Evidence();
   evidence.guard("J4", () => {});

@@ -63,6 +63,11 @@ export class Evidence {
     return this.#rows[POSITION.get(id)!]?.status;
   }
 
+  /** Whether some check has failed or is unknown. */
+  get isRefused(): boolean {
+    return this.#rows.some((row) => row !== undefined && RANK[row.status] >= RANK.unknown);
+  }
+
   /** Records that a check was proved. */
   pass(id: CheckId, evidence?: string): void {
     this.#write(id, { status: "pass", evidence });
@@ -130,7 +135,8 @@ export class Evidence {
   }
 
   #write(id: CheckId, row: Row): void {
-    const at = POSITION.get(id)!;
+    // A rule that the catalogue lacks (a mistake of ours in some error) must not make a refusal vanish.
+    const at = POSITION.get(id) ?? POSITION.get("K4")!;
     const before = this.#rows[at];
     if (before === undefined || RANK[row.status] > RANK[before.status]) this.#rows[at] = row;
     else if (row.status === before.status && row.evidence !== undefined && row.evidence !== before.evidence) {

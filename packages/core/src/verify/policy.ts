@@ -116,6 +116,8 @@ export function readPolicy(policy: Policy, mode: "certificate" | "key"): Rules {
 
 function expectMatcher(matcher: Matcher | undefined, what: string): void {
   if (typeof matcher === "object" && matcher !== null) {
+    // A RegExp with these flags answers by where it stopped last time.
+    if ("pattern" in matcher && matcher.pattern instanceof RegExp && (matcher.pattern.global || matcher.pattern.sticky)) throw new TypeError(`${what} is a pattern with a memory (flag g or y)`);
     if ("exact" in matcher ? typeof matcher.exact === "string" && matcher.exact !== "" : typeof matcher.pattern?.test === "function") return;
   }
   throw new TypeError(`${what} is neither {exact: text} nor {pattern}`);

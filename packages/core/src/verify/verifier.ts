@@ -232,7 +232,9 @@ function missingSteps(evidence: Evidence, rules: Rules, { bundle }: Proved): rea
 // K: the outcome.
 function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, trustedRoot: RootSource | undefined): Verdict {
   if (evidence.status("K4") === undefined) evidence.pass("K4");
-  if (proved !== undefined) {
+  if (proved === undefined) {
+    if (!evidence.isRefused) evidence.fail("K1", new LacreError("STEP_MISSING", "the verification ended without a reason"));
+  } else {
     const missing = missingSteps(evidence, rules, proved);
     if (missing.length > 0) evidence.fail("K1", new LacreError("STEP_MISSING", "a required step left no record", { expected: missing.join(", ") }));
     else for (const id of ["K1", "K2", "K3"] as const) evidence.pass(id);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The promise: a check that is removed is missed. npm run mutate -- [--sample N] [--seed N] [--only TEXT] [--list]
+//
+// Takes checks out of the verifier one at a time, in a copy, and runs the suites of test/verify over it. A mutant that
+// no suite notices has survived, and is a check that no test needs. What is taken out: a throw, a refusal, the call of a
+// `check…`, the edge of a comparison. Suites run one after the other, the likeliest first, until one turns red.
+import { spawnSync } from "node:child_process";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+
+const ROOT = dirname(import.meta.dirname);
+const CORE = join("packages", "core", "src");
+const FILES = [...globSync(join(CORE, "verify", "*.ts"), { cwd: ROOT }).toSorted().filter((file) => !file.endsWith(".test.ts") && !file.endsWith("index.ts")), join(CORE, "entry", "match.ts")];
+
+/** Which suite is likeliest to notice, by file. */
+const LIKELY: Readonly<Record<string, string>> = {
+  "log.ts": "entries", "match.ts": "entries", "times.ts": "times", "anchors.ts": "entries", "signer.ts": "signer", "policy.ts": "structure", "signature.ts": "artifact",
+  "input.ts": "structure", "verifier.ts": "structure", "evidence.ts": "verdict",
+};
+const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "good", "robustness"];
+
+/** Changes that change nothing a caller could see, with the reason. */
+const EQUIVALENT: readonly { readonly file: string; readonly text: string; readonly reason: string }[] = [];
+
+interface Mutant {
+  readonly file: string;
+  readonly line: number;
+  readonly what: string;
+  readonly source: string;
+}
+
+/** What is put in the place of what. The first group is kept. */
+const OPERATORS: readonly (readonly [what: string, pattern: RegExp, replacement: string])[] = [
+  ["a throw", /()\bthrow (?=new LacreError|new TypeError|outside|identityMismatch|mismatch)/g, "$1void "],
+  ["a refusal", /()\bevidence\.refuse\(/g, "$1((..._: unknown[]): any => undefined)("],
+  ["a check", /(=> |^[ \t]*)(?=check[A-Z]\w*\()/gm, "$1(null as any) && "],
+  ["an edge", /( )<=(?= )/g, "$1<"],
+  ["an edge", /( )>=(?= )/g, "$1>"],
+  ["an edge", /( )<(?= )/g, "$1<="],
+  ["an edge", /( )>(?= )/g, "$1>="],
+];
+
+function mutantsOf(file: string): Mutant[] {
+  const source = readFileSync(join(ROOT, file), "utf8");
+  const mutants: Mutant[] = [];
+  for (const [what, pattern, replacement] of OPERATORS) {
+    for (const match of source.matchAll(pattern)) {
+      const line = source.slice(0, match.index).split("\n").length + (match[0].startsWith("\n") ? 1 : 0);
+      const text = source.split("\n")[line - 1]!.trim();
+      if (text.startsWith("//") || text.startsWith("*") || text.startsWith("/*") || (what === "an edge" && text.startsWith("for ("))) continue;
+      if (EQUIVALENT.some((known) => known.file === basename(file) && text.includes(known.text))) continue;
+      const end = match.index + match[0].length;
+      mutants.push({ file, line, what, source: source.slice(0, match.index) + replacement.replace("$1", match[1] ?? "") + source.slice(end) });
+    }
+  }
+  return mutants;
+}
+
+/** A copy of the library and of the suites, beside everything else as it is. */
+function prepare(): string {
+  const folder = mkdtempSync(join(tmpdir(), "lacre-mutant-"));
+  mkdirSync(join(folder, "packages", "core"), { recursive: true });
+  for (const part of ["package.json", join("packages", "core", "package.json"), CORE, join("test", "verify"), join("test", "workshop")]) {
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith("vectors.test.ts") });
+  }
+  const modules = join(folder, "node_modules");
+  mkdirSync(join(modules, "@lacre"), { recursive: true });
+  for (const name of readdirSync(join(ROOT, "node_modules"))) if (name !== "@lacre" && !name.startsWith(".")) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  symlinkSync(join(folder, "packages", "core"), join(modules, "@lacre", "core"));
+  return folder;
+}
+
+/** The suite that turns red, or undefined. */
+function noticedBy(folder: string, file: string): string | undefined {
+  const first = LIKELY[basename(file)];
+  for (const suite of [...new Set([...(first === undefined ? [] : [first]), ...SUITES])]) {
+    const run = spawnSync(process.execPath, ["--conditions=source", "--test", "--test-reporter=dot", join("test", "verify", `${suite}.test.ts`)], { cwd: folder, stdio: "ignore", timeout: 180_000 });
+    if (run.status !== 0) return suite;
+  }
+  return undefined;
+}
+
+/** So many of a list, the same for the same seed. */
+function sampled<T>(list: readonly T[], count: number, seed: number): readonly T[] {
+  let state = seed >>> 0;
+  const keyed = list.map((item) => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x297a2d39) >>> 0;
+    return { item, key: state };
+  });
+  return keyed.toSorted((a, b) => a.key - b.key).slice(0, count).map(({ item }) => item);
+}
+
+const { values } = parseArgs({ options: { sample: { type: "string" }, seed: { type: "string" }, only: { type: "string" }, list: { type: "boolean", default: false } } });
+const all = FILES.flatMap(mutantsOf).filter(({ file, line }) => values.only === undefined || `${file}:${line}`.includes(values.only));
+// The day is the seed unless one is given: over the weeks a sample sees them all.
+const seed = values.seed === undefined ? Math.floor(Date.now() / 86_400_000) : Number(values.seed);
+const chosen = values.sample === undefined ? all : sampled(all, Number(values.sample), seed);
+if (values.list) {
+  for (const { file, line, what } of all) console.log(`${file}:${line}: ${what}`);
+  process.exit(0);
+}
+
+const folder = prepare();
+const survivors: string[] = [];
+try {
+  const clean = noticedBy(folder, "none");
+  if (clean !== undefined) {
+    console.error(`the suite ${clean} is red without any mutant`);
+    process.exit(1);
+  }
+  for (const { file, line, what, source } of chosen) {
+    const path = join(folder, file);
+    writeFileSync(path, source);
+    const suite = noticedBy(folder, file);
+    cpSync(join(ROOT, file), path);
+    const text = `${file}:${line}: ${what}`;
+    console.log(suite === undefined ? `SURVIVED ${text}` : `noticed by ${suite}: ${text}`);
+    if (suite === undefined) survivors.push(text);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(`${chosen.length - survivors.length} passed, ${survivors.length} failed (of ${all.length} checks, seed ${seed})`);
+process.exit(survivors.length === 0 ? 0 : 1);
