@@ -192,6 +192,12 @@ test("hostile and wrong requests are refused in the words that clients know", as
   }
 });
 
+test("the decoders have limits of their own", () => {
+  const tooLarge = (error: unknown): boolean => error instanceof ServiceError && error.message === "timestamp request is too large";
+  assert.throws(() => decodeTimestampQuery(Buffer.alloc(1024 * 1024 + 1)), tooLarge);
+  assert.throws(() => parseTimestampQuery(Buffer.alloc(1025, " ")), tooLarge);
+});
+
 test("any bytes are answered by a request or a refusal of ours", () => {
   const only = (work: () => unknown): void => {
     try {

@@ -199,6 +199,25 @@ test("a lost timestamp is replaced by one with a higher version than clients hav
   again.close();
 });
 
+test("a timestamp that is no timestamp is replaced, not believed", async () => {
+  for (const content of ["", "{}", '{"signed":{"_type":"snapshot","version":1,"expires":"2099-01-01T00:00:00Z"}}', '{"signed":{"_type":"timestamp","version":"x","expires":"2099-01-01T00:00:00Z"}}', '{"signed":{"_type":"timestamp","version":1,"expires":"never"}}']) {
+    const dir = folder();
+    open(dir).publish(targets("one"));
+    writeFileSync(join(dir, "timestamp.json"), content);
+    const service = open(dir);
+    service.publish(targets("one"));
+    const { signed } = await json(service, "timestamp.json");
+    assert.ok(signed._type === "timestamp" && signed.version > 1_000_000, content);
+    service.close();
+  }
+});
+
+test("a target whose name is a path is misuse", () => {
+  const service = open(folder());
+  for (const name of ["../x", "a/b", "", ".hidden", "a\nb"]) assert.throws(() => service.publish(new Map([[name, { bytes: Buffer.from("x") }]])), TypeError, name);
+  service.close();
+});
+
 test("a leap passes the versions of a copy that was surpassed", async (t) => {
   const dir = folder();
   const service = open(dir);
@@ -244,9 +263,10 @@ test("only files of the repository are served, and the walk along the roots ends
   service.publish(targets("one"));
   writeFileSync(join(dir, "secret"), "x");
   writeFileSync(join(dir, "targets", "secret"), "x");
+  writeFileSync(join(dir, "7.root.json"), "{}");
   const url = await serve(t, service);
   const status = async (path: string, method = "GET") => (await fetch(`${url}/${path}`, { method })).status;
-  for (const path of ["2.root.json", "0.root.json", "01.root.json", "99999999999999999999.root.json", "secret", "targets/secret", "targets/", "",
+  for (const path of ["2.root.json", "7.root.json", "9.snapshot.json", `targets/${"0".repeat(64)}.trusted_root.json`, "0.root.json", "01.root.json", "99999999999999999999.root.json", "secret", "targets/secret", "targets/", "",
     "..%2fsecret", "%2e%2e/secret", "targets%2f..%2fsecret", "1.root.json%00", "timestamp.json.new", "1.timestamp.json", "snapshot.json"]) {
     assert.equal(await status(path), 404, path);
   }
