@@ -27,6 +27,8 @@ export interface Hot extends Stored {
   readonly framed: Uint8Array;
 }
 
+/** Bundles written at the same time. */
+const AT_ONCE = 4;
 /** Bundles read back and kept parsed. */
 const CACHED = 64;
 
@@ -93,22 +95,27 @@ export class Tiles {
   /** Writes the full tiles and bundles of a tree of `size` leaves that are not written yet. */
   async write(size: number): Promise<void> {
     while (this.#written + TILE_WIDTH <= size) {
-      const index = this.#written / TILE_WIDTH;
-      const at = this.#written - this.#from;
-      const hot = this.#hot.slice(at, at + TILE_WIDTH);
-      const blobs: [string, Uint8Array][] = [
-        [tileName(this.#bundles, index), concat(...hot.map(({ framed }) => framed))],
-        [timesName(index), encodeTimes(hot.map(({ timeMs }) => timeMs))],
-        [tileName(0, index), this.#fullTile(0, index)],
-      ];
-      for (let level = 1, above = index + 1; above % TILE_WIDTH === 0; level++) {
-        above /= TILE_WIDTH;
-        blobs.push([tileName(level, above - 1), this.#fullTile(level, above - 1)]);
-      }
+      const blobs: (readonly [string, Uint8Array])[] = [];
+      const first = this.#written / TILE_WIDTH;
+      const end = Math.min(Math.floor(size / TILE_WIDTH), first + AT_ONCE);
+      for (let index = first; index < end; index++) blobs.push(...this.#blobsOf(index));
       await Promise.all(blobs.map(([name, bytes]) => this.#blobs.putImmutable(name, bytes)));
       for (const [name] of blobs) this.#unflushed.push(name);
-      this.#written += TILE_WIDTH;
+      this.#written = end * TILE_WIDTH;
       this.#tree.written(this.#written);
+    }
+  }
+
+  /** What is written when a bundle is full: the bundle, its times, and every tile that it completes. */
+  *#blobsOf(index: number): Generator<readonly [string, Uint8Array]> {
+    const at = index * TILE_WIDTH - this.#from;
+    const hot = this.#hot.slice(at, at + TILE_WIDTH);
+    yield [tileName(this.#bundles, index), concat(...hot.map(({ framed }) => framed))];
+    yield [timesName(index), encodeTimes(hot.map(({ timeMs }) => timeMs))];
+    yield [tileName(0, index), this.#fullTile(0, index)];
+    for (let level = 1, above = index + 1; above % TILE_WIDTH === 0; level++) {
+      above /= TILE_WIDTH;
+      yield [tileName(level, above - 1), this.#fullTile(level, above - 1)];
     }
   }
 
