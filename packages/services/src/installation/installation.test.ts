@@ -147,6 +147,7 @@ test("names the part that is missing, damaged or of another installation", () =>
   damage((dir) => unlinkSync(join(dir, "keys", "tsa.pem")), /keys\/tsa\.pem is missing/);
   damage((dir) => writeFileSync(join(dir, "keys", "tsa.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), /tsa\.pem: KEY_INVALID/);
   damage((dir) => unlinkSync(join(dir, "certs", "ca-root.pem")), /ca-root\.pem is missing/);
+  damage((dir) => writeFileSync(join(dir, "certs", "ca-root.pem"), "not a certificate"), /ca-root\.pem: BAD_PEM/);
   damage((dir) => writeFileSync(join(dir, "certs", "tsa.pem"), readFileSync(join(dir, "certs", "ca-root.pem"))), /do not belong together.*tsa\.pem/);
   damage((dir) => writeFileSync(join(dir, "keys", "ct.pem"), readFileSync(join(dir, "keys", "idp.pem"))), /ct\.pem: expected P-256, found RSA/);
   damage((dir) => writeFileSync(join(dir, "lacre.json"), "{}"), /no "installation"/);
