@@ -5,6 +5,7 @@ import { createHmac, generateKeyPairSync, type KeyObject, sign as nodeSign } fro
 import { test } from "node:test";
 import type { Fetch } from "@lacre/core/client";
 import fc from "fast-check";
+import { SignJWT } from "jose";
 import { ServiceError } from "../errors.ts";
 import { createDiscovery } from "./discovery.ts";
 import { createIssuerTable, emailIssuer, patternOf } from "./issuers.ts";
@@ -140,6 +141,7 @@ test("bounds its work before it begins: a token of dots, a token of megabytes (C
   const { verify, asked } = world();
   // Good in everything but its length.
   await assert.rejects(verify(jwt({ ...claims, filler: "x".repeat(MAX_TOKEN) })), refusedAs("TOKEN_INVALID"));
+  await assert.rejects(verify(`${jwt(claims)}${"A".repeat(MAX_TOKEN)}`), refusedAs("TOKEN_INVALID"));
   assert.deepEqual(asked, [], "refused before its issuer is looked at");
   await verify(jwt({ ...claims, filler: "x".repeat(8000) }));
 });
@@ -187,7 +189,7 @@ test("documents that are too large, too deep, ambiguous or downgraded are refuse
     { status: 500, body: DOCUMENT }, { status: 204, body: "" }, { body: "<html>" },
   ];
   for (const document of documents) {
-    const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: document });
+    const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: document, "http://issuer.example/keys": { body: KEYS } });
     await assert.rejects(verify(jwt(claims)), refusedAs("ISSUER_UNREACHABLE"), JSON.stringify(document).slice(0, 80));
   }
 });
@@ -221,7 +223,9 @@ test("an issuer that is down keeps its keys for an hour, is asked again at inter
   assert.equal(asked.length, count, "the failure is remembered");
   now += 31 * 60_000;
   await assert.rejects(verify(live()), refusedAs("ISSUER_UNREACHABLE"));
+  const given = asked.length;
   await assert.rejects(verify(live()), refusedAs("ISSUER_UNREACHABLE"));
+  assert.equal(asked.length, given, "without keys too");
   down = false;
   keys = { keys: [jwk(STRANGER.publicKey, { kid: "next" })] };
   now += 11_000;
@@ -247,6 +251,41 @@ test("a weak or damaged key of an issuer verifies nothing", async () => {
   }
   const es = world({ [`${ISSUER}/keys`]: { body: { keys: [{ ...EC.publicKey.export({ format: "jwk" }), x: EC.publicKey.export({ format: "jwk" }).y, kid: "off" }] } } });
   await assert.rejects(es.verify(jwt(claims, { alg: "ES256", kid: "off" }, EC.privateKey)), refusedAs("TOKEN_INVALID"), "a point off the curve");
+});
+
+test("a key is used for nothing but what it says it is for", async () => {
+  const announced = { ...DOCUMENT, id_token_signing_alg_values_supported: ["RS256", "RS512"] };
+  const sign = (alg: string, hash: string): string => {
+    const signed = `${encode({ alg, kid: "rsa" })}.${encode(claims)}`;
+    return `${signed}.${nodeSign(hash, Buffer.from(signed), RSA.privateKey).toString("base64url")}`;
+  };
+  const uses: [object, boolean, boolean][] = [
+    [{}, true, true], [{ alg: "RS256" }, true, false], [{ alg: "RS512" }, false, true], [{ alg: "RSA-OAEP" }, false, false], [{ use: "sig", key_ops: ["verify"] }, true, true], [{ use: "enc" }, false, false], [{ key_ops: ["encrypt"] }, false, false], [{ key_ops: "verify" }, false, false],
+  ];
+  for (const [more, short, long] of uses) {
+    const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: { body: announced }, [`${ISSUER}/keys`]: { body: { keys: [jwk(RSA.publicKey, { kid: "rsa", ...more })] } } });
+    for (const [token, good] of [[sign("RS256", "sha256"), short], [sign("RS512", "sha512"), long]] as const) {
+      if (good) await verify(token);
+      else await assert.rejects(verify(token), refusedAs("TOKEN_INVALID"), JSON.stringify(more));
+    }
+  }
+});
+
+test("RS, PS, ES and EdDSA of all sizes verify as another house signs them", async () => {
+  const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" });
+  const p521 = generateKeyPairSync("ec", { namedCurve: "P-521" });
+  const keys: Record<string, { privateKey: KeyObject; publicKey: KeyObject }> = { RS256: RSA, RS384: RSA, RS512: RSA, PS256: RSA, PS384: RSA, PS512: RSA, ES256: EC, ES384: p384, ES512: p521, EdDSA: ED, Ed25519: ED };
+  const { verify } = world({
+    [`${ISSUER}/.well-known/openid-configuration`]: { body: { ...DOCUMENT, id_token_signing_alg_values_supported: Object.keys(keys) } },
+    [`${ISSUER}/keys`]: { body: { keys: Object.entries(keys).map(([alg, { publicKey }]) => jwk(publicKey, { kid: alg, alg })) } },
+  });
+  for (const [alg, { privateKey }] of Object.entries(keys)) {
+    const token = await new SignJWT(claims).setProtectedHeader({ alg, kid: alg }).sign(privateKey);
+    assert.equal((await verify(token)).issuer, ISSUER, alg);
+    const [header, , signature] = token.split(".");
+    await assert.rejects(verify(`${header}.${encode({ ...claims, sub: "other" })}.${signature}`), refusedAs("TOKEN_INVALID"), alg);
+    await assert.rejects(verify(token.slice(0, -4)), refusedAs("TOKEN_INVALID"), `${alg} cut short`);
+  }
 });
 
 test("a set with private members still yields public keys only", async () => {

@@ -120,7 +120,6 @@ function complete(leaf: Certificate, issuers: readonly Certificate[], roots: rea
   const last = path.at(-1);
   if (last !== undefined && roots.some((root) => equalBytes(root.der, last.der))) return path;
   for (const root of roots.filter((candidate) => equalBytes(candidate.subject, child.issuer))) {
-    if (equalBytes(root.spki, child.spki)) continue;
     step(child, root, path.length);
     return [...path, root];
   }

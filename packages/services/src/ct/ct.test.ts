@@ -251,6 +251,7 @@ test("refuses chains that prove nothing, in words and with status 400", async ()
   const noCritical = signUnsigned(prepareCertificate({ ...of, extensions: [...of.extensions, { ...POISON, critical: false }] }, ES256), CA.issuingKey);
   const longPoison = signUnsigned(prepareCertificate({ ...of, extensions: [...of.extensions, { ...POISON, value: Uint8Array.of(5, 0, 0) }] }, ES256), CA.issuingKey);
   const promised = signUnsigned(prepareCertificate({ ...of, extensions: [...of.extensions, sctListExtension([sctOf((await submit(it, [pre, CA.issuing.der])).json())]), POISON] }, ES256), CA.issuingKey);
+  const words: Record<string, RegExp> = { eleven: /longer than 10/, "one of a megabyte": /something that is not a certificate/, "wrong order": /another name/, "another root": /does not lead to an accepted root/, "signature changed": /not signed by its issuer/ };
   const chains: Record<string, [readonly (Uint8Array | string)[], string?]> = {
     "empty": [[]],
     "another root": [[precertificate(fields({ ca: stranger }), stranger), stranger.issuing.der, stranger.root.der]],
@@ -278,7 +279,7 @@ test("refuses chains that prove nothing, in words and with status 400", async ()
   for (const [name, [chain, path]] of Object.entries(chains)) {
     const { status, body } = await submit(it, chain, path);
     assert.equal(status, 400, `${name}: ${body}`);
-    assert.match(body, /^Bad Request\n.+\n$/, name);
+    assert.match(body, words[name] ?? /^Bad Request\n.+\n$/, name);
   }
   assert.equal(it.log.size, size, "nothing of it was logged");
 });
@@ -324,6 +325,25 @@ test("lists its roots; answers for tiles and issuers that it has, and for no oth
   for (const path of ["/ct/tile/entries/000.p/1", "/ct/tile/0/0", "/ct/tile/x/000", "/ct/tile/0/000.p/256", "/ct/tile/..%2fcheckpoint", "/ct/issuer/..%2f..%2flock", "/ct/issuer/ABC", `/ct/issuer/${"A".repeat(64)}`]) {
     assert.equal((await it.app.inject(path)).statusCode, 400, path);
   }
+});
+
+test("refuses issuers with critical extensions that are not processed", async () => {
+  const middleKey = generateKey("P-256");
+  const common = { notBeforeMs: CA.root.notBeforeMs, notAfterMs: CA.root.notAfterMs };
+  const plain = authorityFields({ ...common, serial: Uint8Array.of(2), publicKey: middleKey.publicKey, issuer: CA.root, subject: encodeName({ O: "x", CN: "middle" }), purpose: "codeSigning" });
+  const it = await bed();
+  for (const [oid, critical, status] of [["1.2.3.4", true, 400], ["1.2.3.4", false, 200], ["2.5.29.30", true, 400], ["2.5.29.30", false, 400]] as const) {
+    const middle = decodeCertificate(signUnsigned(prepareCertificate({ ...plain, extensions: [...plain.extensions, { oid, critical, value: Uint8Array.of(0x30, 0) }] }, ES256), CA.rootKey));
+    const pre = signUnsigned(preparePrecertificate({ ...fields(), issuer: middle.subject }, ES256), middleKey);
+    assert.equal((await submit(it, [pre, middle.der])).status, status, `${oid} ${critical}`);
+  }
+});
+
+test("an issuer that is not yet durable is no promise", async () => {
+  const inner = createMemoryBlobStore();
+  const it = await bed({ blobs: { ...inner, flush: async () => { throw new ServiceError("STORE_FAILED"); } } });
+  assert.equal((await submit(it, [precertificate(fields()), CA.issuing.der])).status, 500);
+  assert.equal(it.log.size, 0);
 });
 
 test("an issuer that cannot be stored is no promise, and is tried again", async () => {
