@@ -79,7 +79,7 @@ function findDocument({ values }: Arguments, option: string, name: string): stri
 }
 
 async function signBundle(given: Arguments): Promise<string> {
-  const { createAuthorityClient, createClockClient, createLedgerClient } = await import("@lacre/core/client");
+  const { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } = await import("@lacre/core/client");
   const { createCredentialSource, createSealer, requestCredential } = await import("@lacre/core/sign");
   const { decodeSigningConfig, decodeTrustedRoot, selectServices } = await import("@lacre/core/trust");
   const { IN_TOTO } = await import("@lacre/core/verify");
@@ -89,14 +89,14 @@ async function signBundle(given: Arguments): Promise<string> {
   const trustedRoot = decodeTrustedRoot(read(findDocument(given, "--trusted-root", "trusted_root.json")));
   const nowMs = Date.now();
   const [authority] = selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
-  const ledgers = selectServices(config.rekorTlogUrls, config.rekorTlogConfig, { supported: [2], nowMs });
-  if (authority === undefined || ledgers.length === 0) throw new Exit(3, "the signing config names no certificate authority or no ledger (v2) in use");
+  const ledgers = selectServices(config.rekorTlogUrls, config.rekorTlogConfig, { supported: [1, 2], nowMs });
+  if (authority === undefined || ledgers.length === 0) throw new Exit(3, "the signing config names no certificate authority or no ledger in use");
   const clocks = config.tsaUrls.length === 0 ? [] : selectServices(config.tsaUrls, config.tsaConfig, { supported: [1], nowMs });
   const client = createAuthorityClient({ url: authority.url, fetch });
   const sealer = createSealer({
     credential: createCredentialSource(() => requestCredential({ authority: client, token, now: Date.now, trustedRoot }), Date.now),
     clocks: clocks.map(({ url }) => createClockClient({ url, fetch })),
-    ledgers: ledgers.map(({ url }) => createLedgerClient({ url, fetch })),
+    ledgers: ledgers.map(({ url, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, fetch })),
     trustedRoot,
     now: Date.now,
   });

@@ -9,7 +9,7 @@
  */
 import { formatPem } from "@lacre/core/codec";
 import { toBase64 } from "@lacre/core/bytes";
-import { createAuthorityClient, createClockClient, createLedgerClient } from "@lacre/core/client";
+import { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } from "@lacre/core/client";
 import { createCredentialSource, createSealer, type Credential, keyCredential, readToken, requestCredential, type Sealed, type Sealer } from "@lacre/core/sign";
 import { selectServices, type Service, type SigningConfig } from "@lacre/core/trust";
 import { algorithmByFlag } from "./algorithms.ts";
@@ -65,7 +65,7 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
   const sealer = createSealer({
     credential,
     clocks: services.clocks.map(({ url }) => createClockClient({ url, ...common })),
-    ledgers: services.ledgers.map(({ url }) => createLedgerClient({ url, ...common })),
+    ledgers: services.ledgers.map(({ url, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, ...common })),
     trustedRoot: root?.value,
     now: context.now,
   });
@@ -102,11 +102,10 @@ async function openIdentity(context: Context, flags: SealingFlags, config: Signi
 function selectAll(config: SigningConfig, nowMs: number, isLogged: boolean): { readonly ledgers: readonly Service[]; readonly clocks: readonly Service[] } {
   let ledgers: readonly Service[] = [];
   if (isLogged) {
-    ledgers = select(config.rekorTlogUrls, config.rekorTlogConfig, [2], nowMs);
+    ledgers = select(config.rekorTlogUrls, config.rekorTlogConfig, [1, 2], nowMs);
     if (ledgers.length === 0) {
-      const hasV1 = config.rekorTlogUrls.some(({ majorApiVersion }) => majorApiVersion === 1);
-      throw new CliError("SERVICES_MISSING", hasV1 ? "the signing config's ledgers speak the v1 dialect only, which is not built yet" : "the signing config names no ledger that can be used", {
-        hint: "Use a signing config with a ledger of majorApiVersion 2, or --tlog-upload=false to do without.",
+      throw new CliError("SERVICES_MISSING", "the signing config names no ledger that can be used", {
+        hint: "Use a signing config with a ledger of majorApiVersion 1 or 2, or --tlog-upload=false to do without.",
       });
     }
   }

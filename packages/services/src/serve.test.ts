@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
-import { createAuthorityClient, createClockClient, createLedgerClient, hashedRekordRequest, type Fetch } from "@lacre/core/client";
+import { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client, hashedRekordRequest, type Fetch } from "@lacre/core/client";
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { checkInclusion, hashLeaf } from "@lacre/core/merkle";
@@ -89,7 +89,7 @@ test("a seal made with the library verifies with the directory's trust files, an
   const sealer = createSealer({
     credential: () => requestCredential({ authority, token: tokenOf(dir, url, "ada@example.com"), now: Date.now, trustedRoot }),
     clocks: config.tsaUrls.map((service) => createClockClient(clientOf(service.url))),
-    ledgers: config.rekorTlogUrls.map((service) => createLedgerClient(clientOf(service.url))),
+    ledgers: config.rekorTlogUrls.map(({ url: address, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)(clientOf(address))),
     now: Date.now,
   });
   const content = Buffer.from("lacre\n");

@@ -8,6 +8,7 @@
 import { type LogEntry, decodeLogEntry } from "../bundle/index.ts";
 import { toBase64 } from "../bytes/index.ts";
 import { JsonObject, parseJson } from "../codec/index.ts";
+import type { HashName } from "../crypto/index.ts";
 import { type ClientOptions, decodeAnswer, exchange } from "./request.ts";
 
 /** Whose signature an entry records: a certificate or a bare key (SubjectPublicKeyInfo), both DER. */
@@ -18,8 +19,20 @@ export interface EntryVerifier {
   readonly keyDetails: string;
 }
 
+/** What a signer has in hand for the ledger. */
+export interface LoggedSeal {
+  /** What was signed: the digest of the artifact, or of the envelope's pre-authentication encoding. */
+  readonly digest: { readonly algorithm: HashName; readonly value: Uint8Array };
+  readonly signature: Uint8Array;
+  readonly verifier: EntryVerifier;
+  /** The envelope, for attestations. */
+  readonly envelope: { readonly payload: Uint8Array; readonly payloadType: string; readonly keyid: string } | undefined;
+}
+
 export interface LedgerClient {
   readonly url: string;
+  /** The request that logs a seal in this ledger's dialect, in the form that the dialect's current clients use. */
+  requestFor(seal: LoggedSeal): object;
   /**
    * Logs an entry and returns it with its proof, decoded but not verified. `request` is the JSON body, one of
    * `hashedRekordRequest` and its kin. Throws SERVICE_REFUSED, SERVICE_UNREACHABLE, SERVICE_ANSWER_INVALID.
@@ -33,6 +46,7 @@ const SERVICE = "the ledger";
 export function createLedgerClient(options: ClientOptions): LedgerClient {
   return {
     url: options.url,
+    requestFor: ({ digest, signature, verifier }) => hashedRekordRequest(digest.value, signature, verifier),
     async addEntry(request) {
       const answer = await exchange(options, {
         path: "api/v2/log/entries",

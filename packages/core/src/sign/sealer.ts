@@ -3,12 +3,13 @@
  * The signing flow: sign, have it dated, log it, bind it all into a bundle, and verify the bundle as a stranger would.
  *
  * The order is that of cosign: the timestamp comes before the ledger entry, so that what cannot be dated is never logged.
- * The ledger records the digest that was signed: of the artifact, or of the envelope's pre-authentication encoding.
+ * A ledger of the v2 dialect records the digest that was signed: of the artifact, or of the envelope's pre-authentication
+ * encoding. One of the v1 dialect gets envelopes whole, because its verifiers look for them so.
  * Artifacts are read once, as a stream; hash and signature are made on the way.
  */
 import { type Bundle, decodeStatement, encodeBundle, STATEMENT_PAYLOAD_TYPE } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
-import { type ClockClient, hashedRekordRequest, type LedgerClient } from "../client/index.ts";
+import type { ClockClient, LedgerClient, LoggedSeal } from "../client/index.ts";
 import { pae } from "../codec/index.ts";
 import { createHasher, createStreamSigner, hash, type HashName, signMessage } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
@@ -99,9 +100,9 @@ async function finish(
 ): Promise<Sealed> {
   const timestamps: Uint8Array[] = [];
   for (const clock of options.clocks) timestamps.push(await clock.timestamp(signature));
-  const request = hashedRekordRequest(digest.value, signature, credential.verifier);
+  const seal: LoggedSeal = { digest, signature, verifier: credential.verifier, envelope: content.kind === "dsse" ? content : undefined };
   const logEntries = [];
-  for (const ledger of options.ledgers) logEntries.push(await ledger.addEntry(request));
+  for (const ledger of options.ledgers) logEntries.push(await ledger.addEntry(ledger.requestFor(seal)));
   const bundle: Bundle = {
     mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
     version: "0.3",

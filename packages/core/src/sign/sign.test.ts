@@ -7,7 +7,7 @@ import {
 } from "../../../../test/workshop/workshop.ts";
 import { decodeLogEntry } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
-import type { AuthorityClient, ClockClient, LedgerClient } from "../client/index.ts";
+import { hashedRekordRequest, type AuthorityClient, type ClockClient, type LedgerClient } from "../client/index.ts";
 import { JsonObject, pae, type Json } from "../codec/index.ts";
 import { algorithmOf, defaultAlgorithm, generateKey, sha256, type PrivateKey } from "../crypto/index.ts";
 import { admitRequest } from "../entry/index.ts";
@@ -68,6 +68,7 @@ function ledger(log = workshop.rekor2): LedgerClient & { requests: object[] } {
   return {
     url: "http://ledger.test",
     requests: [],
+    requestFor: ({ digest, signature, verifier }) => hashedRekordRequest(digest.value, signature, verifier),
     async addEntry(request) {
       this.requests.push(request);
       const { body, kind, version } = admitRequest(request as Json);
@@ -204,7 +205,7 @@ test("a service that answers with something else is found out before the seal is
   await refusedWith("SELF_CHECK_FAILED", sealer({ clocks: [lying] }).sealArtifact([utf8("x")]));
   const log = ledger();
   const first = await log.addEntry({ hashedRekordRequestV002: JSON.parse(JSON.stringify(await requestFor(utf8("another")))) });
-  const stale: LedgerClient = { url: "http://ledger.test", addEntry: async () => first };
+  const stale: LedgerClient = { url: "http://ledger.test", requestFor: () => ({}), addEntry: async () => first };
   const error = await refusedWith("SELF_CHECK_FAILED", sealer({ ledgers: [stale] }).sealArtifact([utf8("x")]));
   assert.match(error.message, /G2/);
   const late: ClockClient = { url: "http://clock.test", timestamp: async (signature) => stampOne(workshop, signature, (parts) => void (parts.fields = { ...parts.fields, timeMs: SIGNED_MS + 11 * MINUTE })) };
