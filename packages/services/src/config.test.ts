@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decodeIssuers } from "./ca/index.ts";
-import { CONFIG_SCHEMA, defaultSettings, parseConfig } from "./config.ts";
+import { CONFIG_SCHEMA, defaultSettings } from "./config.ts";
 import { ServiceError } from "./errors.ts";
+import { parseConfig } from "./serve.ts";
 
 const docs = join(import.meta.dirname, "..", "..", "..", "docs");
 const page = readFileSync(join(docs, "configuration.md"), "utf8");

@@ -11,7 +11,6 @@ import { Value } from "typebox/value";
 import { parseJson, type Json } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { CA_DEFAULTS, CA_SCHEMA, type CaConfig } from "./ca/config.ts";
-import { decodeIssuers } from "./ca/issuers.ts";
 import { CT_DEFAULTS, CT_SCHEMA, type CtConfig } from "./ct/config.ts";
 import { ServiceError } from "./errors.ts";
 import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
@@ -108,9 +107,7 @@ export function parseConfig(input: Uint8Array | string, where: string): ConfigFi
     throw new ServiceError("CONFIG_INVALID", `${where}: ${path} ${fault.keyword === "boolean" ? "is not a known key" : fault.message}`);
   }
   const file = value as unknown as { installation?: Facts } & { [name in keyof Settings]?: Partial<Settings[name]> };
-  const settings = withDefaults(file);
-  decodeIssuers(settings.ca.issuers as Json); // beyond a schema: types, patterns, templates
-  return { facts: file.installation, settings };
+  return { facts: file.installation, settings: withDefaults(file) };
 }
 
 /** The settings of an empty file. */

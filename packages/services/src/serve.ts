@@ -10,9 +10,11 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { noteKeyId } from "@lacre/core/bundle";
 import type { Fetch } from "@lacre/core/client";
+import type { Json } from "@lacre/core/codec";
 import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
+import { parseConfig as parseConfigFile, type ConfigFile } from "./config.ts";
 import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
 import { createEdge, createLocalFetch } from "./edge/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
@@ -24,9 +26,15 @@ import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
 import { createTrustService, registerTuf, type TrustService } from "./tuf/index.ts";
 
-export { parseConfig } from "./config.ts";
 export { SERVICE_CODES, ServiceError, type ServiceCode } from "./errors.ts";
 export { parseListen, type Listen } from "./listen.ts";
+
+/** Reads a configuration as a start would, to its end. Throws ServiceError CONFIG_INVALID, DIRECTORY_FOREIGN. */
+export function parseConfig(input: Uint8Array | string, where: string): ConfigFile {
+  const file = parseConfigFile(input, where);
+  decodeIssuers(file.settings.ca.issuers as Json);
+  return file;
+}
 
 /** The parts that may be served. */
 export type ServiceName = "ca" | "ct" | "idp" | "ledger" | "tsa" | "tuf";
@@ -138,7 +146,7 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
       sign: (tbs) => signMessage(algorithm, issuing, tbs),
       // In this process, so neither by HTTP nor doubted: a log elsewhere gets createCtClient and `ctLog`.
       ct: createDirectCtClient(ct!),
-      issuers: createIssuerTable([...decodeIssuers(settings.ca.issuers as never), ...development]),
+      issuers: createIssuerTable([...decodeIssuers(settings.ca.issuers as Json), ...development]),
       discovery: createDiscovery({ fetch, now }),
       now,
       random,
