@@ -52,6 +52,8 @@ export const CODES = {
   // trust/
   TRUSTED_ROOT_INVALID: { meaning: "The trusted root breaks a rule: its version, a key, a log's id, a chain or a window.", hint: "Fetch the trusted root of the installation again; do not edit it." },
   SIGNING_CONFIG_INVALID: { meaning: "The signing config is of another version, or lacks something it must say.", hint: "Fetch the signing config of the installation again; version 0.2 is read." },
+  WITNESS_POLICY_INVALID: { meaning: "A policy file of logs and witnesses breaks a rule of its format.", hint: "Look at the line that is named; C2SP tlog-policy has the format." },
+  QUORUM_MISSING: { meaning: "Fewer witnesses have cosigned a checkpoint than the policy asks for.", hint: "Fetch the checkpoint again; if it stays so, ask the log's operator which witnesses answer." },
   SERVICE_MISSING: { meaning: "The signing config asks for more services than it lists for now.", hint: "Renew the signing config, or ask the installation's operator." },
   // client/
   SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
@@ -83,6 +85,10 @@ export const CODES = {
   INTERNAL: { meaning: "Something went wrong inside lacre.", hint: "This is a fault of lacre; please report it with the input." },
   // log/
   LOG_INCOMPLETE: { meaning: "A log lacks a file that its checkpoint promises.", hint: "Try again; if it stays so, the log's operator has lost data or hides it." },
+  // search/
+  SEARCH_KEY_INVALID: { meaning: "A search key is of no known kind, or has a value that no entry can have.", hint: "Keys are kind:value, such as email:you@example.com, digest:sha256:<hex> or under:https://github.com/org/repo." },
+  SEARCH_ROOT_INVALID: { meaning: "The root of a search index does not hold together, or is another log's.", hint: "Fetch it again; if it stays so, tell the log's operator: an index is made again from the entries." },
+  SEARCH_INDEX_DAMAGED: { meaning: "A part of a search index is missing or is not what its signed root says.", hint: "Try again; if it stays so, tell the log's operator: an index is made again from the entries." },
   // sign/
   TOKEN_INVALID: { meaning: "The identity token is malformed, expired, or has no usable subject.", hint: "Get a fresh token; it must be a JWT with audience sigstore." },
   SELF_CHECK_FAILED: { meaning: "A seal was made and does not verify against the trusted root.", hint: "The signing config and the trusted root must belong to one installation; fetch both again." },

@@ -8,5 +8,11 @@ export {
   checkNoteSignature, formatCheckpointText, noteKeyId, parseCheckpoint, rekorV1KeyId, signCheckpoint, signNote,
   type Checkpoint, type NoteSigner,
 } from "./checkpoint.ts";
+export { cosign, type CosignatureKind } from "./cosignature.ts";
 export { decodeLogEntry, encodeLogEntry, type InclusionProof, type LogEntry } from "./entry.ts";
 export { decodeStatement, STATEMENT_PAYLOAD_TYPE, type Statement, type Subject } from "./statement.ts";
+export {
+  checkLine, checkSigned, createVerifierKey, formatVerifierKey, isCosigner, linesOf, logVerifierKey, parseVerifierKey,
+  type VerifierKey, type VerifierKeyKind, type Vouched,
+} from "./verifier-key.ts";
+export { formatWitnessRequest, parseLogSize, parseWitnessRequest, type WitnessRequest } from "./witness-request.ts";

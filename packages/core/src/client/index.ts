@@ -6,4 +6,4 @@ export { type CtClient, createCtClient } from "./ct.ts";
 export { createLedgerClient, dsseRequest, type EntryVerifier, hashedRekordRequest, type LedgerClient, type LoggedSeal } from "./ledger.ts";
 export { createLedgerV1Client, decodeEntryMap, dsseProposal, hashedRekordProposal } from "./ledger-v1.ts";
 export { createWitnessClient, type WitnessAnswer, type WitnessClient } from "./witness.ts";
-export { type ClientOptions, type Fetch, type FetchAnswer, readResource } from "./request.ts";
+export { type ClientOptions, type Fetch, type FetchAnswer, readRange, readResource } from "./request.ts";

@@ -106,9 +106,14 @@ function joinUrl(base: string, path: string): string {
  * SERVICE_UNREACHABLE when there was no answer or only passing failures, SERVICE_ANSWER_INVALID for an answer too large.
  */
 export async function exchange(options: ClientOptions, call: Exchange): Promise<Uint8Array> {
+  return (await ask(options, call)).body;
+}
+
+/** As `exchange`, for a call that has more than one good answer: with its status and media type. */
+export async function ask(options: ClientOptions, call: Exchange): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }> {
   const outcome = await perform(options, call);
   if (outcome.kind === "refused") throw refused(call, hostOf(options), outcome);
-  return outcome.body;
+  return outcome;
 }
 
 /** Reads a resource by GET; undefined when there is none (404). Throws as `exchange`. */
@@ -116,6 +121,20 @@ export async function readResource(options: ClientOptions, path: string, service
   const call: Exchange = { path, method: "GET", headers: {}, success: [200], service };
   const outcome = await perform(options, call);
   if (outcome.kind === "answer") return outcome.body;
+  if (outcome.status === 404) return undefined;
+  throw refused(call, hostOf(options), outcome);
+}
+
+/**
+ * Reads part of a resource by a range request; undefined when there is none (404). A server that does not know ranges
+ * sends the whole, of which the part is cut. Fewer octets than asked for come back where the resource ends. Throws as
+ * `exchange`.
+ */
+export async function readRange(options: ClientOptions, path: string, range: { readonly offset: number; readonly length: number }, service: string): Promise<Uint8Array | undefined> {
+  const { offset, length } = range;
+  const call: Exchange = { path, method: "GET", headers: { range: `bytes=${offset}-${offset + length - 1}` }, success: [200, 206], service };
+  const outcome = await perform(options, call);
+  if (outcome.kind === "answer") return outcome.status === 206 ? outcome.body : outcome.body.subarray(offset, offset + length);
   if (outcome.status === 404) return undefined;
   throw refused(call, hostOf(options), outcome);
 }
@@ -140,7 +159,7 @@ async function perform(options: ClientOptions, call: Exchange): Promise<Outcome 
 }
 
 type Outcome =
-  | { readonly kind: "answer"; readonly body: Uint8Array }
+  | { readonly kind: "answer"; readonly status: number; readonly contentType: string; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly status: number; readonly message: string }
   | { readonly kind: "failed"; readonly reason: string; readonly retryAfterMs?: number; readonly cause?: unknown };
 
@@ -158,7 +177,7 @@ async function attemptOnce(url: string, options: ClientOptions, call: Exchange):
       if (body === undefined) {
         throw new LacreError("SERVICE_ANSWER_INVALID", `the answer of ${call.service} is too large`, { expected: `at most ${maxBytes} octets` });
       }
-      return { kind: "answer", body };
+      return { kind: "answer", status: answer.status, contentType: answer.headers.get("content-type") ?? "", body };
     }
     const message = messageOf(body);
     if (!RETRIED.has(answer.status)) return { kind: "refused", status: answer.status, message };

@@ -89,12 +89,21 @@ export function isKeyName(name: string): boolean {
   return name !== "" && !/[\s+\u0000-\u001f\u007f]/u.test(name) && name.isWellFormed();
 }
 
+/** Reads signature lines that stand alone, as a witness answers with them. Throws BAD_NOTE, TOO_LARGE beyond 20 lines. */
+export function parseSignatureLines(text: string): readonly NoteSignature[] {
+  const { text: before, signatures } = parseNote(`\n\n${text}`);
+  if (before !== "\n") throw bad("there is a blank line among signature lines");
+  return signatures;
+}
+
 /** Writes a note. The parts must be such that the result can be read again; others are misuse. */
 export function formatNote(note: Note): string {
   if (!note.text.endsWith("\n")) throw new TypeError("the text of a note ends with a newline");
-  const lines = note.signatures.map(({ name, keyHint, signature }) => {
-    if (!isKeyName(name) || keyHint.length !== 4) throw new TypeError("not the name and hint of a key");
-    return `${DASH}${name} ${toBase64(concat(keyHint, signature))}\n`;
-  });
-  return `${note.text}\n${lines.join("")}`;
+  return `${note.text}\n${note.signatures.map(formatSignatureLine).join("")}`;
+}
+
+/** Writes one signature line, with its line end. */
+export function formatSignatureLine({ name, keyHint, signature }: NoteSignature): string {
+  if (!isKeyName(name) || keyHint.length !== 4) throw new TypeError("not the name and hint of a key");
+  return `${DASH}${name} ${toBase64(concat(keyHint, signature))}\n`;
 }
