@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reading a tile log and proving what was read. */
-export { createLogReader, type LogReader, type LogReaderOptions, type ProvenEntry, unframeEntries } from "./reader.ts";
+export { type CertificateEntry, checkTreeHead, decodeTileLeaf, tileLeafInput, unframeTileLeaves } from "./certificates.ts";
+export { completeSubtrees, createLogReader, type LogReader, type LogReaderOptions, type ProvenEntry, type TreeState, unframeEntries } from "./reader.ts";
 export { fetchTiles, type TileSource } from "./source.ts";

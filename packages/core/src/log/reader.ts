@@ -14,16 +14,21 @@ import { ByteReader, text } from "../bytes/index.ts";
 import { type PublicKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
-  checkConsistency, checkInclusion, consistencyNodes, HASH_LENGTH, hashLeaf, hashSlice, inclusionNodes, proveConsistency, proveInclusion, type ProofStep,
-  TILE_WIDTH, tileOfNode, tilePath, tileWidth, type TileCoordinate,
+  checkConsistency, checkInclusion, consistencyNodes, emptyRoot, foldRight, HASH_LENGTH, hashLeaf, hashSlice, inclusionNodes, type NodeCoordinate,
+  proveConsistency, proveInclusion, type ProofStep, TILE_WIDTH, tileOfNode, tilePath, tileWidth, type TileCoordinate,
 } from "../merkle/index.ts";
+import { checkTreeHead } from "./certificates.ts";
 import type { TileSource } from "./source.ts";
 
 export interface LogReaderOptions {
   readonly source: TileSource;
-  /** First line of the log's checkpoints, and the name it signs them under. */
+  /** First line of the log's checkpoints. */
   readonly origin: string;
+  /** Name it signs them under. Default: the origin; Rekor v1 logs have another. */
+  readonly name?: string | undefined;
   readonly key: PublicKey;
+  /** How its checkpoints are signed. Default `note`; CT logs sign a `treeHead`. */
+  readonly signature?: "note" | "treeHead";
   /** Kind of the entry bundles. Default `entries`. */
   readonly bundles?: "entries" | "data";
   /** The entries of a bundle, in order. Default: each behind its length in two octets (tlog-tiles). */
@@ -47,18 +52,25 @@ export interface LogReader {
   /** The log's current checkpoint, its signature verified. Throws CHECKPOINT_INVALID, CHECKPOINT_UNSIGNED, SIGNATURE_INVALID, LOG_INCOMPLETE. */
   checkpoint(): Promise<Checkpoint>;
   /** An entry and its proof. Throws PROOF_MISMATCH, also for an index outside; LOG_INCOMPLETE. */
-  entry(index: number, checkpoint: Checkpoint): Promise<ProvenEntry>;
+  entry(index: number, checkpoint: TreeState): Promise<ProvenEntry>;
   /** The entries from `from` to `to` (exclusive), each proved. */
-  entries(from: number, to: number, checkpoint: Checkpoint): AsyncGenerator<ProvenEntry>;
+  entries(from: number, to: number, checkpoint: TreeState): AsyncGenerator<ProvenEntry>;
   /** The proof that leaf `index` with this hash is in the checkpoint's tree, checked. */
-  proveInclusion(index: number, leafHash: Uint8Array, checkpoint: Checkpoint): Promise<Uint8Array[]>;
+  proveInclusion(index: number, leafHash: Uint8Array, checkpoint: TreeState): Promise<Uint8Array[]>;
+  /** The root that the tree had at an earlier size, proved to be its beginning, with the proof. */
+  rootAt(size: number, checkpoint: TreeState): Promise<{ readonly root: Uint8Array; readonly proof: readonly Uint8Array[] }>;
   /** Proves that the older checkpoint's tree is the beginning of the newer one's, and returns the proof. */
-  proveConsistency(older: Checkpoint, newer: Checkpoint): Promise<Uint8Array[]>;
+  proveConsistency(older: TreeState, newer: TreeState): Promise<Uint8Array[]>;
 }
+
+/** A tree, as checkpoints name it. */
+export type TreeState = Pick<Checkpoint, "size" | "root">;
+
+const FETCHED_AT_ONCE = 16;
 
 /** A reader of the log with this origin and key. */
 export function createLogReader(options: LogReaderOptions): LogReader {
-  const { source, origin, key, bundles = "entries", unframe = unframeEntries, leafInput = (entry) => entry, maxTiles = 512 } = options;
+  const { source, origin, name = origin, key, signature = "note", bundles = "entries", unframe = unframeEntries, leafInput = (entry) => entry, maxTiles = 512 } = options;
   const kept = new Map<string, Uint8Array>();
 
   async function tile(level: number | "entries" | "data", index: number, size: number): Promise<Uint8Array> {
@@ -69,6 +81,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     if (known !== undefined) return known;
     let bytes = await source(`tile/${path}`);
     if (bytes === undefined && width < TILE_WIDTH) bytes = await source(`tile/${tilePath({ ...coordinate, width: TILE_WIDTH })}`);
+    if (bytes === undefined && typeof level === "number" && level > 0 && width < TILE_WIDTH) bytes = await joinTiles(level, index, width);
     if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log lacks a tile that its checkpoint promises", { expected: `tile/${path}` });
     if (typeof level === "number") {
       if (bytes.length < width * HASH_LENGTH) throw new LacreError("LOG_INCOMPLETE", "a tile is shorter than its name says", { expected: `${width * HASH_LENGTH} octets of tile/${path}`, found: `${bytes.length}` });
@@ -77,6 +90,19 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     if (kept.size >= maxTiles) kept.delete(kept.keys().next().value!);
     kept.set(path, bytes);
     return bytes;
+  }
+
+  /** A partial tile made of the full ones below it: plain web servers have no others. Undefined where they lack one too. */
+  async function joinTiles(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
+    const joined = new Uint8Array(width * HASH_LENGTH);
+    for (let from = 0; from < width; from += FETCHED_AT_ONCE) {
+      const below = await Promise.all(Array.from({ length: Math.min(FETCHED_AT_ONCE, width - from) }, (_, at) => source(`tile/${tilePath({ level: level - 1, index: index * TILE_WIDTH + from + at, width: TILE_WIDTH })}`)));
+      for (const [at, tile] of below.entries()) {
+        if (tile?.length !== TILE_WIDTH * HASH_LENGTH) return undefined;
+        joined.set(hashSlice(sha256, tile, { from: 0, to: TILE_WIDTH }), (from + at) * HASH_LENGTH);
+      }
+    }
+    return joined;
   }
 
   /** Loads every tile that a plan needs, then hands out its nodes. */
@@ -93,7 +119,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     };
   }
 
-  async function proveLeaf(index: number, leafHash: Uint8Array, checkpoint: Checkpoint): Promise<Uint8Array[]> {
+  async function proveLeaf(index: number, leafHash: Uint8Array, checkpoint: TreeState): Promise<Uint8Array[]> {
     const size = sizeOf(checkpoint);
     if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
       throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { expected: `0 to ${size - 1}`, found: `${index}` });
@@ -110,7 +136,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     return entries;
   }
 
-  async function* readEntries(from: number, to: number, checkpoint: Checkpoint): AsyncGenerator<ProvenEntry> {
+  async function* readEntries(from: number, to: number, checkpoint: TreeState): AsyncGenerator<ProvenEntry> {
     const size = sizeOf(checkpoint);
     let entries: readonly Uint8Array[] = [];
     let loaded = -1;
@@ -132,7 +158,8 @@ export function createLogReader(options: LogReaderOptions): LogReader {
       if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log has no checkpoint");
       const checkpoint = parseCheckpoint(text(bytes));
       if (checkpoint.origin !== origin) throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", { expected: origin, found: checkpoint.origin });
-      checkNoteSignature({ note: checkpoint.note, name: origin, keyHint: noteKeyId(origin, key).subarray(0, 4), key });
+      if (signature === "treeHead") checkTreeHead(checkpoint, name, key);
+      else checkNoteSignature({ note: checkpoint.note, name, keyHint: noteKeyId(name, key).subarray(0, 4), key });
       return checkpoint;
     },
     async entry(index, checkpoint) {
@@ -141,6 +168,16 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     },
     entries: readEntries,
     proveInclusion: proveLeaf,
+    async rootAt(size, checkpoint) {
+      const whole = sizeOf(checkpoint);
+      if (!Number.isSafeInteger(size) || size < 0 || size > whole) throw new LacreError("PROOF_MISMATCH", "the log had no such size", { expected: `0 to ${whole}`, found: `${size}` });
+      const nodesOf = completeSubtrees(size);
+      const node = await nodes([nodesOf], whole);
+      const root = size === 0 ? emptyRoot(sha256) : foldRight(sha256, nodesOf.map(({ level, index }) => node(level, index)));
+      const proof = size === 0 ? [] : proveConsistency(sha256, size, whole, await nodes(consistencyNodes(size, whole), whole));
+      checkConsistency(sha256, { oldSize: BigInt(size), oldRoot: root, newSize: checkpoint.size, newRoot: checkpoint.root, proof });
+      return { root, proof };
+    },
     async proveConsistency(older, newer) {
       const [oldSize, newSize] = [sizeOf(older), sizeOf(newer)];
       if (oldSize > newSize) throw new LacreError("PROOF_MISMATCH", "the log has shrunk", { expected: `at least ${oldSize}`, found: `${newSize}` });
@@ -151,9 +188,21 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   };
 }
 
-function sizeOf({ size }: Checkpoint): number {
+function sizeOf({ size }: TreeState): number {
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new LacreError("TOO_LARGE", "the tree is larger than can be read", { found: `${size}` });
   return Number(size);
+}
+
+/** The complete subtrees side by side that make a tree of `size` leaves, the largest first. */
+export function completeSubtrees(size: number): NodeCoordinate[] {
+  const found: NodeCoordinate[] = [];
+  for (let start = 0; start < size; ) {
+    let level = 0;
+    while (start + 2 ** (level + 1) <= size) level++;
+    found.push({ level, index: start / 2 ** level });
+    start += 2 ** level;
+  }
+  return found;
 }
 
 /** The entries of a bundle: each behind its length in two octets. Throws TRUNCATED. */
