@@ -4,8 +4,8 @@
  * checked.
  *
  *  1. The commit store says which commits are durable (a torn tail was never acknowledged).
- *  2. The tree is rebuilt from the sealed tiles up to the oldest commit kept, and must have the root it names.
- *  3. The commits are replayed: every root is computed again and must be the one in the frame.
+ *  2. The tree is rebuilt from the sealed tiles.
+ *  3. The commits behind are replayed: every root is computed again and must be the one in the frame.
  *  4. The public checkpoint and the anchor must lie within that history (I10): larger or different is a fork.
  *  5. Full bundles of the replayed part are written again and sealed: unsealed files may hold anything.
  *  6. The rest is written to a new journal segment under a new epoch: bytes that a failed sync left in the page cache
@@ -16,13 +16,13 @@ import { equalBytes, text, toBase64 } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import { emptyRoot, HASH_LENGTH, hashLeaf, hashSlice, TILE_WIDTH } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
-import type { BlobStore, Commit, Committed, CommitStore, Loaded, Token } from "../store/index.ts";
+import { lastState, type BlobStore, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
 import { decodeBatch, encodeBatch } from "./batch.ts";
 import type { Logger } from "./log.ts";
 import type { Personality } from "./personality.ts";
 import { CHECKPOINT } from "./publish.ts";
-import { readTile, Tiles, type Stored } from "./tiles.ts";
+import { readTile, Tiles } from "./tiles.ts";
 import { Tree, type View } from "./tree.ts";
 
 /** A clock that stepped back this far is worth a word. */
@@ -71,42 +71,31 @@ async function sealedEdges(blobs: BlobStore, size: number): Promise<Uint8Array[]
 interface Replayed {
   readonly tree: Tree;
   readonly tiles: Tiles;
-  /** Where sealing stopped: a multiple of 256 at or before the first replayed entry that is kept. */
-  readonly sealed: number;
-  readonly records: readonly Stored[];
 }
 
-/** Steps 2 and 3. */
-async function replay(parts: RecoverParts, { base, commits }: Loaded): Promise<Replayed> {
-  // A journal is only shortened behind sealed bundles, so the bundle that `base` lies in is sealed as a whole.
-  const start = Math.floor(base.size / TILE_WIDTH) * TILE_WIDTH;
+/** Steps 2 and 3. The root at the first commit's end covers everything sealed before it, so no sealed tile goes unchecked. */
+async function replay(parts: RecoverParts, { base, commits, state, released }: Loaded): Promise<Replayed> {
+  // A journal is only shortened behind sealed bundles: the one that `base` lies in is sealed as a whole.
+  const sealed = Math.max(Math.floor(released / TILE_WIDTH), Math.ceil(base.size / TILE_WIDTH)) * TILE_WIDTH;
+  if (sealed > state.size) throw damaged(`the journal ends at ${state.size}, before the sealed bundles do (${sealed})`);
   const tree = new Tree();
-  tree.restore(start, await sealedEdges(parts.blobs, start));
-  const records: Stored[] = [];
-  if (base.size > start) {
-    const hashes = await readTile(parts.blobs, { level: 0, index: start / TILE_WIDTH });
-    for (let at = 0; at < base.size - start; at++) tree.append(hashes.slice(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
-  }
-  if (!equalBytes(tree.view()!.root, base.root)) throw damaged(`the sealed tiles do not have the root that the journal names at size ${base.size}`);
-  for (const commit of commits) {
-    const batch = decodeBatch(commit.body);
-    for (const record of batch) {
-      records.push({ record, timeMs: commit.next.timeMs });
-      tree.append(hashLeaf(sha256, parts.personality.leafInput(record)));
-    }
-    const view = tree.view()!;
-    if (view.size !== commit.next.size || !equalBytes(view.root, commit.next.root)) throw damaged(`the journal's entries do not have the root that it names at size ${commit.next.size}`);
-    if (commit.next.timeMs < commit.previous.timeMs) throw damaged(`time goes back at size ${commit.next.size}`);
-  }
-  // The first kept records complete a bundle that is sealed already, unless base is at its start.
-  const skip = base.size > start ? Math.min(records.length, start + TILE_WIDTH - base.size) : 0;
-  const sealed = base.size > start ? start + TILE_WIDTH : start;
-  if (base.size > start && base.size + records.length < sealed) throw damaged("the journal ends before the bundle that it was shortened behind");
-  tree.written(sealed);
+  tree.restore(sealed, await sealedEdges(parts.blobs, sealed));
   const tiles = new Tiles(parts.blobs, tree, parts.personality, sealed);
-  const kept = records.slice(skip);
-  for (const stored of kept) tiles.add({ ...stored, framed: parts.personality.frame(stored.record) });
-  return { tree, tiles, sealed, records: kept };
+  const check = ({ size, root }: Committed): void => {
+    if (tree.size === size && !equalBytes(tree.view()!.root, root)) throw damaged(`tiles and entries do not have the root that the journal names at size ${size}`);
+  };
+  check(base);
+  for (const { previous, next, body } of commits) {
+    if (next.timeMs < previous.timeMs) throw damaged(`time goes back at size ${next.size}`);
+    const batch = decodeBatch(body);
+    if (previous.size + batch.length !== next.size) throw damaged(`the commit up to ${next.size} does not hold its entries`);
+    for (const record of batch.slice(Math.max(0, sealed - previous.size))) {
+      tree.append(hashLeaf(sha256, parts.personality.leafInput(record)));
+      tiles.add({ record, framed: parts.personality.frame(record), timeMs: next.timeMs });
+    }
+    check(next);
+  }
+  return { tree, tiles };
 }
 
 /** The root at an earlier size, with the tiles it needs. */
@@ -167,7 +156,7 @@ async function findFork({ origin, blobs, anchor }: RecoverParts, state: Committe
 /** Opens what is there, or makes a new log. */
 export async function recover(parts: RecoverParts): Promise<Recovered> {
   const loaded = (await parts.store.load()) ?? (await createFirst(parts));
-  const { tree, tiles, sealed, records } = await replay(parts, loaded);
+  const { tree, tiles } = await replay(parts, loaded);
   await checkPast(parts, loaded.state, (size) => rootAt(tree, tiles, size));
   const aheadMs = loaded.state.timeMs - parts.now();
   if (aheadMs > CLOCK_DOUBT_MS) {
@@ -175,27 +164,26 @@ export async function recover(parts: RecoverParts): Promise<Recovered> {
   }
   await tiles.write(loaded.state.size);
   const whole = await tiles.seal();
-  const { base, commits } = restamp(loaded, whole, await rootAt(tree, tiles, whole), records.slice(0, whole - sealed).at(-1)?.timeMs);
+  const { base, commits } = restamp(loaded, whole, await rootAt(tree, tiles, whole));
   const token = await parts.store.takeOver(loaded.token, base, commits);
-  const state = commits.at(-1)?.next ?? base;
+  const state = lastState(base, commits);
   return { token, state, tree, tiles, view: tree.view()! };
 }
 
 async function createFirst({ store, blobs, now, origin }: RecoverParts): Promise<Loaded> {
   if ((readCheckpoint(await blobs.get(CHECKPOINT))?.size ?? 0) > 0) throw damaged(`${origin} has a checkpoint but no journal`);
   const state: Committed = { size: 0, root: emptyRoot(sha256), timeMs: now(), epoch: 0, nonce: randomBytes(16) };
-  return { state, token: await store.create(state), base: state, commits: [] };
+  return { state, token: await store.create(state), base: state, commits: [], released: 0 };
 }
 
 /** The commits behind `size`, as a new writer's: the same entries, sizes, roots and times. */
-function restamp({ base, state, commits }: Loaded, size: number, root: Uint8Array, timeMs: number | undefined): { readonly base: Committed; readonly commits: readonly Commit[] } {
+function restamp({ base, state, commits }: Loaded, size: number, root: Uint8Array): { readonly base: Committed; readonly commits: readonly Commit[] } {
   const epoch = state.epoch + 1;
-  const first: Committed = { size, root, timeMs: timeMs ?? base.timeMs, epoch, nonce: randomBytes(16) };
+  const covered = commits.filter(({ next }) => next.size <= size);
+  const first: Committed = { size, root, timeMs: lastState(base, covered).timeMs, epoch, nonce: randomBytes(16) };
   const out: Commit[] = [];
   let previous = first;
-  for (const { previous: was, next, body } of commits) {
-    // A commit without entries (a renewed time) at the very end of the sealed part is kept too.
-    if (next.size < size || (next.size === size && next.timeMs <= first.timeMs)) continue;
+  for (const { previous: was, next, body } of commits.slice(covered.length)) {
     const records = decodeBatch(body).slice(Math.max(0, size - was.size));
     const stamped: Committed = { ...next, epoch, nonce: randomBytes(16) };
     out.push({ previous, next: stamped, body: encodeBatch(records) });

@@ -29,6 +29,8 @@ export interface Hot extends Stored {
 
 /** Bundles written at the same time. */
 const AT_ONCE = 4;
+/** Written bundles whose records stay in memory. */
+const KEPT = 2;
 /** Bundles read back and kept parsed. */
 const CACHED = 64;
 
@@ -103,7 +105,16 @@ export class Tiles {
       for (const [name] of blobs) this.#unflushed.push(name);
       this.#written = end * TILE_WIDTH;
       this.#tree.written(this.#written);
+      this.#drop();
     }
+  }
+
+  /** Forgets records that can be read back, but the latest, which are asked for most. */
+  #drop(): void {
+    const drop = this.#written - this.#from - KEPT * TILE_WIDTH;
+    if (drop <= 0) return;
+    this.#hot = this.#hot.slice(drop);
+    this.#from += drop;
   }
 
   /** What is written when a bundle is full: the bundle, its times, and every tile that it completes. */
@@ -132,12 +143,6 @@ export class Tiles {
     this.#unflushed = [];
     await this.#blobs.flush(names);
     this.#sealed = size;
-    // Keep the last sealed bundles parsed: they are what is asked for most.
-    const drop = Math.max(0, Math.floor((size - this.#from) / TILE_WIDTH) - 2) * TILE_WIDTH;
-    if (drop > 0) {
-      this.#hot = this.#hot.slice(drop);
-      this.#from += drop;
-    }
     return size;
   }
 

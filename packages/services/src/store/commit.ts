@@ -40,6 +40,8 @@ export interface Loaded {
   readonly token: Token;
   readonly base: Committed;
   readonly commits: readonly Commit[];
+  /** The largest size given to `release`, as far as the store remembers: entries below are sealed elsewhere. */
+  readonly released: number;
 }
 
 export interface CommitStore {
@@ -84,7 +86,7 @@ export function conflict(detail: string): ServiceError {
 
 /** What memory stores share: several of them over one `place` race as processes would. */
 export interface MemoryPlace {
-  held: { readonly base: Committed; readonly commits: readonly Commit[] } | undefined;
+  held: { readonly base: Committed; readonly commits: readonly Commit[]; readonly released: number } | undefined;
 }
 
 /** A store that lives as long as its `place`. */
@@ -102,26 +104,26 @@ export function createMemoryCommitStore(place: MemoryPlace = { held: undefined }
     },
     create: async (state) => {
       if (place.held !== undefined) throw conflict("the store was created before");
-      place.held = { base: state, commits: [] };
+      place.held = { base: state, commits: [], released: 0 };
       return { token: state };
     },
     commit: async (previous, next, body) => {
       check(previous);
       const held = place.held!;
-      place.held = { base: held.base, commits: [...held.commits, { previous: previous.token as Committed, next, body: body.slice() }] };
+      place.held = { ...held, commits: [...held.commits, { previous: previous.token as Committed, next, body: body.slice() }] };
       return { token: next };
     },
     takeOver: async (previous, base, commits) => {
       checkChain(base, commits);
       check(previous);
-      place.held = { base, commits };
+      place.held = { base, commits, released: place.held!.released };
       return { token: lastState(base, commits) };
     },
     release: async (size) => {
       const held = place.held!;
       let from = 0;
       while (from < held.commits.length && held.commits[from]!.next.size <= size) from++;
-      place.held = { base: from === 0 ? held.base : held.commits[from - 1]!.next, commits: held.commits.slice(from) };
+      place.held = { base: from === 0 ? held.base : held.commits[from - 1]!.next, commits: held.commits.slice(from), released: size };
     },
     close: async () => {},
   };

@@ -115,6 +115,7 @@ export function commitStoreContract(name: string, { fenced }: { readonly fenced:
       await store.close();
       const loaded = (await at().load())!;
       assert.ok(loaded.base.size <= 25);
+      assert.equal(loaded.released, 25);
       assert.deepEqual(loaded.state, states.at(-1));
       assert.deepEqual(loaded.commits.map(({ next }) => next.size), Array.from({ length: 40 - loaded.base.size }, (_, i) => loaded.base.size + i + 1));
     });

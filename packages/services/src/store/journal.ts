@@ -19,8 +19,9 @@
  *
  * Tokens are of this process: a second process is kept out by the directory's lock, which its owner must hold.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { equalBytes, utf8 } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
 import { checkChain, conflict, lastState, sameState, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "./commit.ts";
 import { ensureDirectory, isDiskFull, storageFailure, type FileSystem, type OpenFile } from "./filesystem.ts";
@@ -37,6 +38,11 @@ export interface JournalOptions {
 
 const SUFFIX = ".journal";
 const SPARE = "spare";
+/**
+ * How far entries are sealed: `size⏎ checksum⏎`, renamed into place and not synced. It is written after what it says is
+ * durable, so whatever survives a crash is true, and a damaged one is as good as none.
+ */
+const SEALED = "sealed";
 /** How far zeros are written ahead of the frames. */
 const AHEAD = 4 << 20;
 
@@ -158,7 +164,29 @@ class Journal {
     const commits = segments.flatMap((segment) => segment.commits);
     const state = lastState(oldest.base, commits);
     this.#state = state;
-    return { state, token: { token: state }, base: oldest.base, commits };
+    return { state, token: { token: state }, base: oldest.base, commits, released: await this.#readSealed() };
+  }
+
+  async #readSealed(): Promise<number> {
+    const bytes = await this.#fs.readFile(this.#path(SEALED));
+    const size = Number(/^\d{1,15}/.exec(Buffer.from(bytes ?? "").toString("latin1"))?.[0] ?? 0);
+    return bytes !== undefined && equalBytes(bytes, this.#sealedBytes(size)) ? size : 0;
+  }
+
+  #sealedBytes(size: number): Uint8Array {
+    return utf8(`${size}\n${createHash("sha256").update(`${this.#context}\n${size}`).digest("hex")}\n`);
+  }
+
+  async #writeSealed(size: number): Promise<void> {
+    const beside = this.#path(`${SEALED}.tmp`);
+    await this.#fs.remove(beside);
+    const file = await this.#fs.open(beside, "create");
+    try {
+      await file.write(0, this.#sealedBytes(size));
+    } finally {
+      await file.close();
+    }
+    await this.#fs.rename(beside, this.#path(SEALED));
   }
 
   async create(state: Committed): Promise<Token> {
@@ -315,6 +343,11 @@ class Journal {
   }
 
   async release(size: number): Promise<void> {
+    try {
+      await this.#writeSealed(size);
+    } catch (cause) {
+      throw storageFailure("writing how far the log is sealed", cause);
+    }
     while (this.#sealed[0] !== undefined && this.#sealed[0].end <= size) {
       const { number } = this.#sealed.shift()!;
       const path = this.#path(nameOf(number));
