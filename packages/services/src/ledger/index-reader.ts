@@ -2,9 +2,8 @@
 /**
  * What the v1 dialect's search asks of an index, and the keys it asks by (contracts 3.7).
  *
- * Keys are lower case: SHA-256 of a key's or certificate's PEM in hexadecimal; each subject alternative name; digests of
- * artifact, payload, envelope and in-toto subjects as `<algorithm>:<hex>`. Keys of signers are found under `sha256:` too,
- * as upstream writes those of envelopes.
+ * Keys are lower case and say of what kind they are: `pem:<hex>`, SHA-256 of a signer's key or certificate as PEM;
+ * `identity:<name>`, a subject alternative name; `digest:<algorithm>:<hex>`, of artifact, payload, envelope, in-toto subject.
  *
  * `createScanIndex` answers from the entries themselves, one search at a time: always complete and right, in time that
  * grows with the log. An index of sorted segments takes its place behind the same interface.
@@ -35,18 +34,16 @@ export function keysOf(body: Uint8Array, attestation?: Uint8Array): readonly str
     throw cause;
   }
   const keys = new Set<string>();
-  for (const digest of [facts.digest, facts.payloadHash, facts.envelopeHash]) if (digest !== undefined) keys.add(`${digest.algorithm}:${toHex(digest.value)}`);
+  for (const digest of [facts.digest, facts.payloadHash, facts.envelopeHash]) if (digest !== undefined) keys.add(`digest:${digest.algorithm}:${toHex(digest.value)}`);
   for (const { verifier } of facts.signatures) {
-    const key = verifierKey(verifier);
-    keys.add(key).add(`sha256:${key}`);
-    if (verifier.kind === "certificate") for (const name of namesOf(verifier.der)) keys.add(name.toLowerCase());
+    keys.add(`pem:${pemHash(verifier)}`);
+    if (verifier.kind === "certificate") for (const name of namesOf(verifier.der)) keys.add(`identity:${name.toLowerCase()}`);
   }
-  if (attestation !== undefined) for (const digest of subjectsOf(attestation)) keys.add(digest.toLowerCase());
+  if (attestation !== undefined) for (const digest of subjectsOf(attestation)) keys.add(`digest:${digest.toLowerCase()}`);
   return [...keys];
 }
 
-/** What a signer's key or certificate is found by: SHA-256 of its PEM. */
-export function verifierKey({ kind, der }: EntryVerifier): string {
+function pemHash({ kind, der }: EntryVerifier): string {
   return toHex(sha256(utf8(formatPem(kind === "certificate" ? "CERTIFICATE" : "PUBLIC KEY", der))));
 }
 

@@ -110,9 +110,9 @@ export function readRetrieval(body: Uint8Array): Retrieval {
   };
 }
 
-/** What a search asks: each key is a criterion; `all` wants entries that meet every one. */
+/** What a search asks. A criterion is met by any of its keys; `all` wants entries that meet every criterion. */
 export interface SearchQuery {
-  readonly keys: readonly string[];
+  readonly criteria: readonly (readonly string[])[];
   readonly all: boolean;
 }
 
@@ -131,22 +131,24 @@ export function readSearch(body: Uint8Array): SearchQuery {
   };
   const operator = text("operator") ?? "or";
   if (operator !== "or" && operator !== "and") throw unprocessable(FAULT.choice, "operator in body should be one of [and or]");
-  const keys: string[] = [];
+  const criteria: string[][] = [];
   const hash = text("hash");
   if (hash !== undefined) {
     if (!HASH.test(hash)) throw unprocessable(FAULT.pattern, "hash in body should match sha1, sha256 or sha512 in hexadecimal");
-    keys.push(hash.includes(":") ? hash : `${HASH_BY_LENGTH[hash.length]!}:${hash}`);
+    const [digits, algorithm = HASH_BY_LENGTH[hash.length]!] = hash.split(":").toReversed();
+    // Upstream files the signers of envelopes under digests.
+    criteria.push([`digest:${algorithm}:${digits}`, ...(algorithm === "sha256" ? [`pem:${digits}`] : [])]);
   }
   for (const name of ["email", "subject"]) {
     const value = text(name);
     if (value === undefined) continue;
     if (value === "") throw unprocessable(FAULT.tooShort, `${name} in body should be at least 1 chars long`);
     if (value.length > MAX_TEXT) throw unprocessable(FAULT.tooLong, `${name} in body should be at most ${MAX_TEXT} chars long`);
-    keys.push(value);
+    criteria.push([`identity:${value}`]);
   }
   const publicKey = request.get("publicKey");
-  if (publicKey !== undefined) keys.push(readKeyCriterion(publicKey));
-  return { keys, all: operator === "and" };
+  if (publicKey !== undefined) criteria.push([readKeyCriterion(publicKey)]);
+  return { criteria, all: operator === "and" };
 }
 
 function readKeyCriterion(value: Json): string {
@@ -155,5 +157,7 @@ function readKeyCriterion(value: Json): string {
   if (format === undefined) throw unprocessable(FAULT.required, "publicKey.format in body is required");
   if (typeof format !== "string" || !FORMATS.includes(format)) throw unprocessable(FAULT.choice, `publicKey.format in body should be one of [${FORMATS.join(" ")}]`);
   if (format !== "x509") throw new ServiceError("BAD_REQUEST", `keys of format ${format} are not logged here; search by x509`);
-  return reading("error reading public key", () => toHex(sha256(utf8(canonicalPem(criterion.looseBytes("content"))))));
+  // Of a chain the first counts: it is whose entry it is.
+  const [first] = reading("error reading public key", () => canonicalPem(criterion.looseBytes("content"))).split(/(?<=-----END [A-Z ]+-----\n)/);
+  return `pem:${toHex(sha256(utf8(first!)))}`;
 }

@@ -158,10 +158,10 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
       return [...found.values()];
     },
     async search(body) {
-      const { keys, all } = readSearch(body);
-      if (keys.length === 0) return [];
-      const sets = all ? await Promise.all(keys.map((one) => index.find([one]))) : [await index.find(keys)];
-      const common = sets[0]!.filter((at) => sets.every((set) => set.includes(at)));
+      const { criteria, all } = readSearch(body);
+      if (criteria.length === 0) return [];
+      const sets = await Promise.all((all ? criteria : [criteria.flat()]).map(async (keys) => new Set(await index.find(keys))));
+      const common = [...sets[0]!].filter((at) => sets.every((set) => set.has(at)));
       const uuids: string[] = [];
       for (const at of common) {
         const entry = await log.entry(at);
