@@ -13,7 +13,7 @@ import type { Fetch } from "@lacre/core/client";
 import type { Json } from "@lacre/core/codec";
 import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
-import { createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
+import { createAnchoredFetch, createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
 import { parseConfig as parseConfigFile, type ConfigFile } from "./config.ts";
 import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
 import { createEdge, createLocalFetch } from "./edge/index.ts";
@@ -147,7 +147,7 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
       // In this process, so neither by HTTP nor doubted: a log elsewhere gets createCtClient and `ctLog`.
       ct: createDirectCtClient(ct!),
       issuers: createIssuerTable([...decodeIssuers(settings.ca.issuers as Json), ...development]),
-      discovery: createDiscovery({ fetch, now }),
+      discovery: createDiscovery({ fetch, fetchTrusting: createAnchoredFetch, now }),
       now,
       random,
       log,
