@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Checkpoint, parseCheckpoint, signCheckpoint } from "../bundle/index.ts";
-import { ByteWriter, utf8 } from "../bytes/index.ts";
+import { ByteWriter, equalBytes, utf8 } from "../bytes/index.ts";
 import { generateKey, sha256 } from "../crypto/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { CompactRange, hashLeaf, TILE_WIDTH, tilePath, tileWidth } from "../merkle/index.ts";
@@ -102,7 +102,7 @@ test("an index outside the tree is refused before anything is read", async () =>
 
 test("what the checkpoint promises and the log lacks is named", async () => {
   const { files, checkpoint } = build(300);
-  for (const path of ["tile/0/000", "tile/entries/000", "tile/1/000.p/1"]) {
+  for (const path of ["tile/0/000", "tile/0/001.p/44", "tile/entries/000", "tile/entries/001.p/44"]) {
     const poorer = new Map(files);
     poorer.delete(path);
     await refusedWith("LOG_INCOMPLETE", read(poorer).entry(299 - 299, checkpoint).then(() => read(poorer).entry(299, checkpoint)));
@@ -110,6 +110,25 @@ test("what the checkpoint promises and the log lacks is named", async () => {
   await refusedWith("LOG_INCOMPLETE", read(new Map()).checkpoint());
   await refusedWith("LOG_INCOMPLETE", read(new Map(files).set("tile/entries/000", new Uint8Array(0))).entry(0, checkpoint));
   await refusedWith("LOG_INCOMPLETE", read(new Map(files).set("tile/0/000", new Uint8Array(32))).entry(0, checkpoint));
+});
+
+test("where a web server has full tiles alone, partial ones above the leaves are made of them", async () => {
+  const { files, checkpoint } = build(66_048);
+  const full = new Map([...files].filter(([path]) => !/^tile\/[1-9].*\.p\//.test(path)));
+  assert.ok(full.size < files.size);
+  const proven = await read(full).entry(66_047, checkpoint);
+  assert.equal(Buffer.from(proven.entry).toString(), "entry 66047");
+  await refusedWith("LOG_INCOMPLETE", read(new Map([...full].filter(([path]) => path !== "tile/0/256"))).entry(66_047, checkpoint));
+});
+
+test("the root of an earlier size is computed and proved", async () => {
+  const older = build(300);
+  for (const size of [0, 1, 256, 300, 65_536, 66_000]) {
+    const { root } = await read(big.files).rootAt(size, big.checkpoint);
+    assert.ok(equalBytes(root, build(size).checkpoint.root), `${size}`);
+  }
+  for (const size of [-1, 0.5, 66_001]) await refusedWith("PROOF_MISMATCH", read(big.files).rootAt(size, big.checkpoint));
+  await refusedWith("PROOF_MISMATCH", read(older.files).rootAt(300, { ...older.checkpoint, root: big.checkpoint.root }));
 });
 
 test("a bundle with too many entries or a cut one is refused", async () => {
