@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The log engine: append, publish, prove, recover. It knows no personality. */
 export { createFileAnchor, createMemoryAnchor, type Anchor, type Anchored } from "./anchor.ts";
+export type { Follower } from "./follower.ts";
 export { openLog, type Log, type Logger, type LogHealth, type LogOptions, type Receipt } from "./log.ts";
 export type { Personality } from "./personality.ts";
 export type { CheckpointState } from "./publish.ts";

@@ -181,3 +181,40 @@ test("a closed log refuses and says so; closing twice is closing once", async ()
   assert.equal(await log.ended, undefined);
   assert.equal(log.size, 1);
 });
+
+test("a follower hears of every entry in order, after its commit and before its acknowledgement", async () => {
+  const disk = new SimulatedDisk();
+  const oracle = new Oracle();
+  const first = await openOnDisk({ disk, oracle });
+  await write(first, oracle, 0, 3);
+  await first.close();
+  const log = await openOnDisk({ disk, oracle });
+  const heard: string[] = [];
+  const from = log.follow({
+    prepare: async (record) => Buffer.from(record).toString(),
+    committed: (index, text) => void heard.push(`${index} ${text as string}`),
+    published: (size) => void heard.push(`published ${size}`),
+  });
+  assert.equal(from, 3);
+  const entry = await log.append(utf8("one"));
+  assert.deepEqual(heard.slice(0, 1), ["3 one"]);
+  await log.receipt(entry);
+  assert.deepEqual(heard, ["3 one", "published 4"]);
+  // A repeated record is no new entry.
+  await log.append(utf8("one"));
+  assert.equal(heard.length, 2);
+  await Promise.all(["a", "b", "c"].map((text) => log.append(utf8(text))));
+  assert.deepEqual(heard.filter((line) => !line.startsWith("published")), ["3 one", "4 a", "5 b", "6 c"]);
+  const busy = log.append(utf8("busy"));
+  assert.throws(() => log.follow({ prepare: () => 0, committed: () => {}, published: () => {} }), TypeError);
+  await busy;
+  await log.close();
+});
+
+test("what a follower cannot prepare is refused and not committed", async () => {
+  const log = await openOnDisk({ disk: new SimulatedDisk(), oracle: new Oracle() });
+  log.follow({ prepare: (record) => (record.length > 3 ? Promise.reject(new ServiceError("STORE_FAILED")) : 0), committed: () => {}, published: () => {} });
+  await assert.rejects(log.append(utf8("long")), (error: ServiceError) => error.code === "STORE_FAILED");
+  assert.equal((await log.receipt(await log.append(utf8("abc")))).index, 0);
+  await log.close();
+});

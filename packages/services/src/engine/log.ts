@@ -10,13 +10,14 @@ import { TILE_WIDTH, type TileCoordinate } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
 import { createFileBlobStore, createFileLock, createFileSystem, createJournal, ensureDirectory, storageFailure, type BlobStore, type CommitStore, type FileSystem, type Lock } from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
+import type { Follower } from "./follower.ts";
 import { Identities, key, type IndexShape } from "./identities.ts";
 import type { Personality } from "./personality.ts";
-import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks } from "./publish.ts";
-import { recover, type Recovered } from "./recover.ts";
+import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks, type Witnessing } from "./publish.ts";
+import { recover, storedCheckpoint, viewAt, type Recovered } from "./recover.ts";
 import { DEFAULT_LIMITS, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
 import type { Tiles } from "./tiles.ts";
-import type { Tree } from "./tree.ts";
+import type { Tree, View } from "./tree.ts";
 
 /** Where notices for the operator go; pino's shape. */
 export interface Logger {
@@ -43,6 +44,8 @@ export interface LogOptions {
   readonly log?: Logger | undefined;
   readonly limits?: Partial<SequenceLimits> | undefined;
   readonly ticks?: Ticks | undefined;
+  /** Who has to cosign before anything is published; nobody unless given. */
+  readonly witnessing?: Witnessing | undefined;
   /** Octets of a journal segment. */
   readonly segmentBytes?: number | undefined;
   /** Sizes of the index's segments. */
@@ -63,8 +66,8 @@ export interface Receipt extends Sequenced {
 }
 
 export interface LogHealth {
-  /** `stopped`: nothing more is committed until the process starts again. */
-  readonly status: "serving" | "stopped";
+  /** `full`: no entries until the disk has room again. `stopped`: none until the process starts again. */
+  readonly status: "serving" | "full" | "stopped";
   readonly committed: number;
   readonly published: number;
   /** Time of the published checkpoint. */
@@ -91,6 +94,11 @@ export interface Log {
   entry(index: number): Promise<Sequenced | undefined>;
   /** Index of the committed entry with this identity. */
   find(identity: Uint8Array): Promise<number | undefined>;
+  /**
+   * Has the follower told of every entry from the returned index on; those before it reads for itself. To be called before
+   * the first `append`, when everything is published.
+   */
+  follow(follower: Follower): number;
   health(): LogHealth;
   /** Resolves when the log has stopped: with the failure, or undefined after `close`. */
   readonly ended: Promise<ServiceError | undefined>;
@@ -176,7 +184,10 @@ class EngineLog implements Log {
           await identities.sealed(size);
           await store.release(size);
         },
-        onPublished: ({ view }) => this.#sequencer.published(view.size),
+        onPublished: ({ view }) => {
+          this.#sequencer.published(view.size);
+          for (const follower of this.#sequencer.followers) follower.published(view.size);
+        },
       },
       first,
     );
@@ -236,15 +247,20 @@ class EngineLog implements Log {
     return this.#identities.find(key(identity));
   }
 
+  follow(follower: Follower): number {
+    this.#sequencer.follow(follower);
+    return this.#sequencer.state.size;
+  }
+
   health(): LogHealth {
     const { view, timeMs } = this.#publisher.published;
     return {
-      status: this.#failure === undefined && this.#closing === undefined ? "serving" : "stopped",
+      status: this.#failure !== undefined || this.#closing !== undefined ? "stopped" : this.#sequencer.paused === undefined ? "serving" : "full",
       committed: this.#sequencer.state.size,
       published: view.size,
       timeMs,
       waiting: this.#sequencer.waiting,
-      failure: this.#failure?.detail,
+      failure: (this.#failure ?? this.#sequencer.paused)?.detail,
     };
   }
 

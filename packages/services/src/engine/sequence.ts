@@ -17,6 +17,7 @@ import { ServiceError } from "../errors.ts";
 import type { Committed, CommitStore, Token } from "../store/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { key, type Identities } from "./identities.ts";
+import type { Follower } from "./follower.ts";
 import type { Personality } from "./personality.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
@@ -49,6 +50,8 @@ interface Pending {
   readonly framed: Uint8Array;
   readonly identity: string;
   readonly leafHash: Uint8Array;
+  /** What each follower prepared of it. */
+  readonly prepared: readonly unknown[];
   readonly resolve: (entry: Sequenced) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -70,6 +73,8 @@ export interface SequencerParts {
 }
 
 export class Sequencer {
+  /** Told of each entry before it is acknowledged. */
+  readonly followers: Follower[] = [];
   readonly #parts: SequencerParts;
   #token: Token;
   #state: Committed;
@@ -83,6 +88,8 @@ export class Sequencer {
   /** Why nothing more is committed; why nothing more is taken. */
   #refusal: ServiceError | undefined;
   #closed: ServiceError | undefined;
+  /** Why nothing is taken for now. */
+  #paused: ServiceError | undefined;
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -100,9 +107,26 @@ export class Sequencer {
     return this.#pending.length;
   }
 
+  /** Adds a follower; entries that are under way would be without what it prepares. */
+  follow(follower: Follower): void {
+    if (this.#inFlight.size > 0) throw new TypeError("a log is followed from before its first entry");
+    this.followers.push(follower);
+  }
+
   /** Told by the publisher how far it is. */
   published(size: number): void {
     this.#published = size;
+    this.#paused = undefined;
+  }
+
+  /** Told by the publisher that it cannot go on for now: what would be committed could not be shown. */
+  pause(refusal: ServiceError): void {
+    this.#paused = refusal;
+  }
+
+  /** Why entries are refused at present. */
+  get paused(): ServiceError | undefined {
+    return this.#paused;
   }
 
   /** Refuses everything from now on: what waits, and what comes. */
@@ -136,7 +160,7 @@ export class Sequencer {
   }
 
   #check(record: Uint8Array): void {
-    const refusal = this.#refusal ?? this.#closed;
+    const refusal = this.#refusal ?? this.#closed ?? this.#paused;
     if (refusal !== undefined) throw refusal;
     const behind = this.#state.size - this.#published;
     if (this.#heldBytes + record.length > this.#parts.limits.pendingBytes || behind > this.#parts.limits.unpublishedEntries) {
@@ -154,9 +178,15 @@ export class Sequencer {
     // Framed now, since a record that fits no bundle must not get a place.
     const framed = this.#parts.personality.frame(record);
     const leafHash = this.leafHash(record);
+    // Prepared now, while another group is on its way to the disk.
+    const prepared: unknown[] = [];
+    for (const follower of this.followers) {
+      const one = follower.prepare(record, leafHash);
+      prepared.push(one instanceof Promise ? await one : one);
+    }
     return new Promise((resolve, reject) => {
       if (this.#refusal !== undefined) return reject(this.#refusal);
-      this.#pending.push({ record, framed, identity, leafHash, resolve, reject });
+      this.#pending.push({ record, framed, identity, leafHash, prepared, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -217,9 +247,10 @@ export class Sequencer {
       throw cause;
     }
     this.#state = next;
-    for (const [at, { record, framed, identity }] of group.entries()) {
+    for (const [at, { record, framed, identity, prepared }] of group.entries()) {
       identities.add(identity, before.size + at);
       tiles.add({ record, framed, timeMs });
+      for (const [i, follower] of this.followers.entries()) follower.committed(before.size + at, prepared[i]);
     }
     for (const [at, { record, leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, record, timeMs, duplicate: false });
     onCommit(view, timeMs);

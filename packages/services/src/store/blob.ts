@@ -12,16 +12,21 @@
  */
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { equalBytes } from "@lacre/core/bytes";
+import { concat, equalBytes } from "@lacre/core/bytes";
+import { LacreError } from "@lacre/core/errors";
 import { ServiceError } from "../errors.ts";
-import { storageFailure, type FileSystem } from "./filesystem.ts";
+import { storageFailure, systemCode, type FileSystem, type OpenFile } from "./filesystem.ts";
 
 export interface BlobStore {
   /** A blob that will never have other bytes. With other bytes than before it is LOG_DAMAGED where the store can tell. */
   putImmutable(name: string, bytes: Uint8Array): Promise<void>;
   /** Replaces a blob in one step. */
   putMutable(name: string, bytes: Uint8Array): Promise<void>;
+  /** As `putMutable`, for a blob that comes in parts and may be larger than memory. What fails while it comes leaves what was. */
+  putParts(name: string, parts: AsyncIterable<Uint8Array>): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
+  /** `length` octets from `offset` on, fewer where the blob ends; undefined where there is no blob. */
+  read(name: string, offset: number, length: number): Promise<Uint8Array | undefined>;
   /** Removes a blob; none is fine. Not durable: after a crash it may be back. */
   remove(name: string): Promise<void>;
   /** Makes blobs durable that were put before. STORE_FAILED is final: they may be lost. */
@@ -50,9 +55,19 @@ export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map(
       checkName(name);
       places.set(name, bytes.slice());
     },
+    putParts: async (name, parts) => {
+      checkName(name);
+      const bytes: Uint8Array[] = [];
+      for await (const part of parts) bytes.push(part.slice());
+      places.set(name, concat(...bytes));
+    },
     get: async (name) => {
       checkName(name);
       return places.get(name);
+    },
+    read: async (name, offset, length) => {
+      checkName(name);
+      return places.get(name)?.slice(offset, offset + length);
     },
     remove: async (name) => void places.delete(name),
     flush: async () => {},
@@ -77,12 +92,23 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       fresh.add(at);
     }
   };
-  const write = async (path: string, bytes: Uint8Array): Promise<void> => {
+  const create = async (path: string): Promise<OpenFile> => {
     await prepare(dirname(path));
-    const beside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
-    const file = await fs.open(beside, "create");
     try {
-      await file.write(0, bytes);
+      return await fs.open(path, "create");
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT") throw error;
+      // Somebody removed the directory behind our back.
+      known.clear();
+      await prepare(dirname(path));
+      return fs.open(path, "create");
+    }
+  };
+  const write = async (path: string, fill: (file: OpenFile) => Promise<void>): Promise<void> => {
+    const beside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+    const file = await create(beside);
+    try {
+      await fill(file);
       await file.close();
       await fs.rename(beside, path);
     } catch (error) {
@@ -91,14 +117,16 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       throw error;
     }
   };
-  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+  const putBy = async (name: string, fill: (file: OpenFile) => Promise<void>): Promise<void> => {
     checkName(name);
     try {
-      await write(join(directory, name), bytes);
+      await write(join(directory, name), fill);
     } catch (cause) {
-      throw storageFailure(`writing ${name}`, cause);
+      // What the giver of parts refuses is its own affair.
+      throw cause instanceof ServiceError || cause instanceof LacreError ? cause : storageFailure(`writing ${name}`, cause);
     }
   };
+  const put = (name: string, bytes: Uint8Array): Promise<void> => putBy(name, (file) => file.write(0, bytes));
   const flush = async (names: readonly string[]): Promise<void> => {
     const directories = new Set<string>();
     const one = async (name: string): Promise<void> => {
@@ -123,9 +151,32 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
   return {
     putImmutable: put,
     putMutable: put,
+    putParts: (name, parts) =>
+      putBy(name, async (file) => {
+        let at = 0;
+        for await (const part of parts) {
+          await file.write(at, part);
+          at += part.length;
+        }
+      }),
     get: (name) => {
       checkName(name);
       return fs.readFile(join(directory, name));
+    },
+    async read(name, offset, length) {
+      checkName(name);
+      let file: OpenFile;
+      try {
+        file = await fs.open(join(directory, name), "read");
+      } catch (error) {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw error;
+      }
+      try {
+        return await file.read(offset, length);
+      } finally {
+        await file.close();
+      }
     },
     remove: (name) => {
       checkName(name);

@@ -169,6 +169,33 @@ export function blobStoreContract(name: string, open: () => () => BlobStore): vo
       assert.equal(await store.get("index/0/000"), undefined);
     });
 
+    void test("reads parts of a blob, and none of one that is not there", async () => {
+      const store = open()();
+      await store.putMutable("index/0/000", utf8("0123456789"));
+      for (const [offset, length, expected] of [[0, 10, "0123456789"], [3, 4, "3456"], [8, 5, "89"], [10, 1, ""], [40, 2, ""]] as const) {
+        assert.equal(Buffer.from((await store.read("index/0/000", offset, length))!).toString(), expected);
+      }
+      assert.equal(await store.read("index/0/001", 0, 1), undefined);
+      assert.equal(await store.read("other/0/001", 0, 1), undefined);
+    });
+
+    void test("takes a blob in parts, whole or not at all", async () => {
+      const store = open()();
+      async function* parts(broken: boolean): AsyncGenerator<Uint8Array> {
+        const part = utf8("one ");
+        yield part;
+        part.fill(0);
+        if (broken) throw new ServiceError("LOG_STOPPED");
+        yield utf8("two");
+      }
+      await store.putParts("index/0/000", parts(false));
+      assert.equal(Buffer.from((await store.get("index/0/000"))!).toString(), "one two");
+      await assert.rejects(store.putParts("index/0/000", parts(true)), refusal("LOG_STOPPED"));
+      await assert.rejects(store.putParts("index/0/001", parts(true)), refusal("LOG_STOPPED"));
+      assert.equal(Buffer.from((await store.get("index/0/000"))!).toString(), "one two");
+      assert.equal(await store.get("index/0/001"), undefined);
+    });
+
     void test("does not keep the caller's memory", async () => {
       const store = open()();
       const bytes = utf8("before");
