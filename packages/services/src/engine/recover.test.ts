@@ -218,7 +218,10 @@ test("a full disk while publishing refuses the receipt; the entry gets it when i
   disk.fault = ({ operation, path }) => (full && operation === "write" && path.includes("checkpoint") ? faultOf("ENOSPC") : undefined);
   const entry = await log.append(utf8("late"));
   await assert.rejects(log.receipt(entry), refusal("LOG_FULL"));
+  await assert.rejects(log.append(utf8("what could not be shown is not taken")), refusal("LOG_FULL"));
+  assert.equal(log.health().status, "full");
   full = false;
+  while (log.health().status === "full") await new Promise((resolve) => setTimeout(resolve, 20));
   const again = await log.append(utf8("late"));
   assert.deepEqual([again.index, again.duplicate], [entry.index, true]);
   oracle.receive(await log.receipt(again));

@@ -186,7 +186,8 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       try {
         await flush(names);
       } catch (cause) {
-        throw storageFailure("syncing files", cause);
+        // Even for lack of space: what the kernel could not write it may have dropped (I7).
+        throw new ServiceError("STORE_FAILED", undefined, { detail: `syncing files: ${String(cause)}`, cause });
       }
     },
   };

@@ -44,7 +44,7 @@ const SPARE = "spare";
  */
 const SEALED = "sealed";
 /** How far zeros are written ahead of the frames. */
-const AHEAD = 4 << 20;
+const AHEAD = 1 << 20;
 
 interface Segment {
   readonly number: number;
@@ -346,7 +346,8 @@ class Journal {
     try {
       await this.#writeSealed(size);
     } catch (cause) {
-      throw storageFailure("writing how far the log is sealed", cause);
+      // Only the next start is slower for it.
+      if (!isDiskFull(cause)) throw this.#fail("writing how far the log is sealed", cause);
     }
     while (this.#sealed[0] !== undefined && this.#sealed[0].end <= size) {
       const { number } = this.#sealed.shift()!;
