@@ -4,5 +4,5 @@ export { createFileAnchor, createMemoryAnchor, type Anchor, type Anchored } from
 export type { Follower } from "./follower.ts";
 export { openLog, type Log, type Logger, type LogHealth, type LogOptions, type Receipt } from "./log.ts";
 export type { Personality } from "./personality.ts";
-export type { CheckpointState } from "./publish.ts";
+export type { CheckpointState, ForWitnesses, Ticks, Witnessing } from "./publish.ts";
 export type { SequenceLimits, Sequenced } from "./sequence.ts";

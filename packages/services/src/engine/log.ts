@@ -66,8 +66,11 @@ export interface Receipt extends Sequenced {
 }
 
 export interface LogHealth {
-  /** `full`: no entries until the disk has room again. `stopped`: none until the process starts again. */
-  readonly status: "serving" | "full" | "stopped";
+  /**
+   * `full`: no entries until the disk has room again. `unwitnessed`: nothing more is published until enough witnesses
+   * answer. `stopped`: no entries until the process starts again.
+   */
+  readonly status: "serving" | "full" | "unwitnessed" | "stopped";
   readonly committed: number;
   readonly published: number;
   /** Time of the published checkpoint. */
@@ -84,7 +87,7 @@ export interface Log {
   append(record: Uint8Array): Promise<Sequenced>;
   /** The receipt of an entry, once a published checkpoint covers it (I6). */
   receipt(entry: Sequenced): Promise<Receipt>;
-  /** The published checkpoint. */
+  /** The published checkpoint. Throws LOG_UNWITNESSED while there is none, for want of witnesses. */
   checkpoint(): string;
   /** A tile or bundle of the published tree; undefined where it has none such. */
   readTile(coordinate: TileCoordinate): Promise<Uint8Array | undefined>;
@@ -133,6 +136,42 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
 }
 
+/**
+ * What was published before this start and may be shown on: the stored checkpoint, if enough witnesses have cosigned it
+ * (that it lies within this history was checked). After a loss of power it may be damaged, and then there is none.
+ */
+async function keptPublication({ tree, tiles, view, state }: Recovered, blobs: BlobStore, witnessing: Witnessing): Promise<Published | undefined> {
+  const stored = await storedCheckpoint(blobs);
+  const cosignedMs = stored && witnessing.cosignedMs(stored.text);
+  if (stored === undefined || cosignedMs === undefined || stored.size > view.size) return undefined;
+  const past = await viewAt(tree, tiles, stored.size);
+  return { view: past, timeMs: stored.size === view.size ? state.timeMs : cosignedMs, checkpoint: stored.text };
+}
+
+/** The first checkpoint of a start with its cosignatures; empty when they cannot be had now. */
+async function cosignFirst(recovered: Recovered, checkpoint: string, witnessing: Witnessing, log: Logger): Promise<string> {
+  const { view } = recovered;
+  try {
+    return await witnessing.cosign({ size: view.size, root: view.root, checkpoint, prove: (oldSize) => proveGrowth(recovered, oldSize, view) });
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.code === "LOG_UNWITNESSED")) throw error;
+    log.warn({ detail: error.detail }, "the log starts with nothing published: too few witnesses answer");
+    return "";
+  }
+}
+
+/** The consistency proof from an earlier size to a view. */
+async function proveGrowth({ tree, tiles }: Recovered, oldSize: number, view: View): Promise<readonly Uint8Array[]> {
+  let answer = tree.proveGrowth(oldSize, view);
+  // As for receipts: tiles may be dropped again while others are read.
+  for (let round = 0; "missing" in answer && round < 8; round++) {
+    await Promise.all(answer.missing.map((name) => tiles.load(name)));
+    answer = tree.proveGrowth(oldSize, view);
+  }
+  if ("missing" in answer) throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a consistency proof were dropped before they were used" });
+  return answer.proof;
+}
+
 class EngineLog implements Log {
   readonly origin: string;
   readonly ended: Promise<ServiceError | undefined>;
@@ -150,20 +189,28 @@ class EngineLog implements Log {
 
   static async open(options: LogOptions, store: CommitStore, blobs: BlobStore, release: () => void): Promise<EngineLog> {
     const { origin, anchor, personality, signCheckpoint, production, accept = [], now, log = SILENT } = options;
-    const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log });
+    const { witnessing } = options;
+    const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log, seen: witnessing && (() => witnessing.seen()) });
     const { view, state, tiles } = recovered;
     const sealed = state.size - (state.size % TILE_WIDTH);
     const identities = await Identities.open({ blobs, tiles, personality, origin, log, shape: options.indexShape }, sealed, state.size);
-    const checkpoint = await signCheckpoint({ origin, size: view.size, root: view.root, timeMs: state.timeMs });
+    const kept = witnessing && (await keptPublication(recovered, blobs, witnessing));
     // Writing the anchor before the checkpoint holds for the first publication too.
     await anchor.write({ size: view.size, root: view.root });
-    await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
-    return new EngineLog(options, store, blobs, recovered, identities, { view, timeMs: state.timeMs, checkpoint }, release);
+    let first = kept;
+    if (first === undefined) {
+      const signed = await signCheckpoint({ origin, size: view.size, root: view.root, timeMs: state.timeMs });
+      const checkpoint = witnessing === undefined ? signed : await cosignFirst(recovered, signed, witnessing, log);
+      if (checkpoint !== "") await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
+      first = checkpoint === "" ? { view: recovered.tree.view(0)!, timeMs: 0, checkpoint } : { view, timeMs: state.timeMs, checkpoint };
+    }
+    return new EngineLog(options, store, blobs, recovered, identities, first, release);
   }
 
   private constructor(
-    options: LogOptions, store: CommitStore, blobs: BlobStore, { token, state, tree, tiles }: Recovered, identities: Identities, first: Published, release: () => void,
+    options: LogOptions, store: CommitStore, blobs: BlobStore, recovered: Recovered, identities: Identities, first: Published, release: () => void,
   ) {
+    const { token, state, tree, tiles, view: committed } = recovered;
     const { origin, personality, anchor, signCheckpoint, now, log = SILENT } = options;
     this.origin = origin;
     this.ended = new Promise((resolve) => (this.#end = resolve));
@@ -180,6 +227,9 @@ class EngineLog implements Log {
     this.#publisher = new Publisher(
       {
         origin, signCheckpoint, tiles, blobs, anchor, onFailure, ticks: options.ticks ?? DEFAULT_TICKS,
+        witnessing: options.witnessing,
+        proveGrowth: (oldSize, view) => proveGrowth(recovered, oldSize, view),
+        onPause: (refusal) => this.#sequencer.pause(refusal),
         onSealed: async (size) => {
           await identities.sealed(size);
           await store.release(size);
@@ -190,6 +240,7 @@ class EngineLog implements Log {
         },
       },
       first,
+      { view: committed, timeMs: state.timeMs },
     );
     this.#sequencer = new Sequencer({
       store, token, state, tree, tiles, personality, now, onFailure,
@@ -227,7 +278,9 @@ class EngineLog implements Log {
   }
 
   checkpoint(): string {
-    return this.#publisher.published.checkpoint;
+    const { checkpoint } = this.#publisher.published;
+    if (checkpoint === "") throw this.#publisher.unwitnessed ?? new ServiceError("LOG_UNWITNESSED", undefined, { headers: { "retry-after": "1" } });
+    return checkpoint;
   }
 
   readTile(coordinate: TileCoordinate): Promise<Uint8Array | undefined> {
@@ -255,13 +308,19 @@ class EngineLog implements Log {
   health(): LogHealth {
     const { view, timeMs } = this.#publisher.published;
     return {
-      status: this.#failure !== undefined || this.#closing !== undefined ? "stopped" : this.#sequencer.paused === undefined ? "serving" : "full",
+      status: this.#status(),
       committed: this.#sequencer.state.size,
       published: view.size,
       timeMs,
       waiting: this.#sequencer.waiting,
-      failure: (this.#failure ?? this.#sequencer.paused)?.detail,
+      failure: (this.#failure ?? this.#sequencer.paused ?? this.#publisher.unwitnessed)?.detail,
     };
+  }
+
+  #status(): LogHealth["status"] {
+    if (this.#failure !== undefined || this.#closing !== undefined) return "stopped";
+    if (this.#sequencer.paused !== undefined) return "full";
+    return this.#publisher.unwitnessed === undefined ? "serving" : "unwitnessed";
   }
 
   close(): Promise<void> {

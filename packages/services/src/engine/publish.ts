@@ -3,11 +3,13 @@
  * The publisher: makes committed entries visible and releases their receipts.
  *
  * A publication is, in this order: full tiles become files (I5) and the anchor is durable; the checkpoint is signed over
- * the committed state (I4); the file `checkpoint` is replaced; receipts that it covers leave (I6).
+ * the committed state (I4); where witnesses are configured, enough of them have cosigned it (I9: they are asked for
+ * nothing that a crash could take back); the file `checkpoint` is replaced; receipts that it covers leave (I6).
  *
  * When. With few entries waiting: at once, so that an idle log answers in the time of its disk. Under load: on ticks, the
  * next one no sooner than twice what the last took, within 20 to 100 ms, so that signing and renaming stay a small part
- * of the work however many entries come.
+ * of the work however many entries come. A witnessed log keeps to the ticks even with few waiting: its witnesses set the
+ * pace. While too few of them answer nothing is published; waiting receipts are refused, and it is tried again each tick.
  */
 import { utf8 } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
@@ -31,6 +33,26 @@ export interface CheckpointState {
   readonly timeMs: number;
 }
 
+/** A state for witnesses: signed by the log, durable, anchored. */
+export interface ForWitnesses {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** The checkpoint that the log signed. */
+  readonly checkpoint: string;
+  /** The consistency proof from an earlier size. */
+  readonly prove: (oldSize: number) => Promise<readonly Uint8Array[]>;
+}
+
+/** How a log gets its checkpoints cosigned; implemented where witnesses are known. */
+export interface Witnessing {
+  /** The checkpoint with enough cosignatures. Throws LOG_UNWITNESSED when they cannot be had now. */
+  cosign(state: ForWitnesses): Promise<string>;
+  /** When a stored checkpoint was cosigned, if it has enough cosignatures; undefined if not. Never throws. */
+  cosignedMs(checkpoint: string): number | undefined;
+  /** What witnesses, or our own record of them, say of this log: for the check at the start (I10). */
+  seen(): Promise<readonly { readonly by: string; readonly size: number; readonly root: Uint8Array }[]>;
+}
+
 export interface PublisherParts {
   readonly origin: string;
   readonly signCheckpoint: (state: CheckpointState) => string | Promise<string>;
@@ -38,9 +60,14 @@ export interface PublisherParts {
   readonly blobs: BlobStore;
   readonly anchor: Anchor;
   readonly ticks: Ticks;
+  readonly witnessing: Witnessing | undefined;
+  /** The consistency proof from an earlier size to a view. */
+  readonly proveGrowth: (oldSize: number, view: View) => Promise<readonly Uint8Array[]>;
   /** Entries up to this size are durable in files: the journal may forget them. */
   readonly onSealed: (size: number) => Promise<void>;
   readonly onPublished: (published: Published) => void;
+  /** The disk is full: publishing is tried again and again. */
+  readonly onPause: (refusal: ServiceError) => void;
   readonly onFailure: (error: ServiceError) => void;
 }
 
@@ -82,11 +109,19 @@ export class Publisher {
   /** On the monotonic clock. */
   #nextTickMs = 0;
   #refusal: ServiceError | undefined;
+  #unwitnessed: ServiceError | undefined;
 
-  constructor(parts: PublisherParts, first: Published) {
+  /** `first` is what is published at the start, `committed` what is to be: more, where witnesses have not answered yet. */
+  constructor(parts: PublisherParts, first: Published, committed: { readonly view: View; readonly timeMs: number }) {
     this.#parts = parts;
     this.#published = first;
-    this.#committed = first;
+    this.#committed = committed;
+    this.#schedule();
+  }
+
+  /** Why nothing is published at the moment, for want of witnesses. */
+  get unwitnessed(): ServiceError | undefined {
+    return this.#unwitnessed;
   }
 
   get published(): Published {
@@ -115,11 +150,13 @@ export class Publisher {
   #schedule(): void {
     if (this.#running !== undefined || this.#timer !== undefined || this.#refusal !== undefined || !this.#behind()) return;
     const wait = this.#nextTickMs - performance.now();
-    if (wait <= 0 || this.#committed.view.size - this.#published.view.size <= FEW) this.#start();
+    const few = this.#parts.witnessing === undefined ? FEW : 0;
+    if (wait <= 0 || this.#committed.view.size - this.#published.view.size <= few) this.#start();
     else this.#wait(wait);
   }
 
   #wait(ms: number): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#start();
@@ -134,18 +171,21 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
-    const { origin, signCheckpoint, tiles, blobs, anchor, ticks, onPublished } = this.#parts;
+    const { origin, signCheckpoint, tiles, blobs, anchor, ticks, witnessing, proveGrowth, onPublished } = this.#parts;
     const { view, timeMs } = this.#committed;
     const began = performance.now();
     try {
-      const [checkpoint] = await Promise.all([
+      let [checkpoint] = await Promise.all([
         signCheckpoint({ origin, size: view.size, root: view.root, timeMs }),
         tiles.write(view.size),
         anchor.write({ size: view.size, root: view.root }),
       ]);
+      if (witnessing !== undefined) checkpoint = await witnessing.cosign({ size: view.size, root: view.root, checkpoint, prove: (oldSize) => proveGrowth(oldSize, view) });
       await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
       this.#published = { view, timeMs, checkpoint };
+      this.#unwitnessed = undefined;
     } catch (cause) {
+      if (cause instanceof ServiceError && cause.code === "LOG_UNWITNESSED") return this.#await(cause);
       return this.#failed(cause);
     }
     const now = performance.now();
@@ -160,6 +200,13 @@ export class Publisher {
     this.#planSeal();
   }
 
+  /** Too few witnesses: what waits is refused for now and everything is tried again at the next tick. */
+  #await(refusal: ServiceError): void {
+    this.#unwitnessed = refusal;
+    for (const { reject } of this.#waiters.splice(0)) reject(refusal);
+    if (this.#refusal === undefined) this.#wait(Math.max(this.#parts.ticks.minMs, 20));
+  }
+
   /** The entries are committed, but nobody may see them yet: their receipts are refused, a repeated request gets them. */
   #failed(cause: unknown): void {
     const full = cause instanceof ServiceError ? cause.code === "DISK_FULL" : false;
@@ -168,8 +215,11 @@ export class Publisher {
     });
     if (!full) this.stop(refusal);
     for (const { reject } of this.#waiters.splice(0)) reject(refusal);
-    if (full) this.#wait(RETRY_MS);
-    else this.#parts.onFailure(refusal);
+    if (!full) this.#parts.onFailure(refusal);
+    else {
+      this.#parts.onPause(refusal);
+      this.#wait(RETRY_MS);
+    }
   }
 
   #planSeal(): void {

@@ -6,7 +6,8 @@
  *  1. The commit store says which commits are durable (a torn tail was never acknowledged).
  *  2. The tree is rebuilt from the sealed tiles.
  *  3. The commits behind are replayed: every root is computed again and must be the one in the frame.
- *  4. The public checkpoint and the anchor must lie within that history (I10): larger or different is a fork.
+ *  4. The public checkpoint, the anchor and what witnesses have seen must lie within that history (I10): larger or
+ *     different is a fork.
  *  5. Full bundles of the replayed part are written again and sealed: unsealed files may hold anything.
  *  6. The rest is written to a new journal segment under a new epoch: bytes that a failed sync left in the page cache
  *     are not trusted.
@@ -36,6 +37,8 @@ export interface RecoverParts {
   readonly personality: Personality;
   readonly production: boolean;
   readonly accept: readonly Anchored[];
+  /** What others have seen of this log. */
+  readonly seen?: (() => Promise<readonly (Anchored & { readonly by: string })[]>) | undefined;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -106,6 +109,19 @@ async function rootAt(tree: Tree, tiles: Tiles, size: number): Promise<Uint8Arra
   return view.root;
 }
 
+/** The state of an earlier size, with the tiles it needs. */
+export async function viewAt(tree: Tree, tiles: Tiles, size: number): Promise<View> {
+  await rootAt(tree, tiles, size);
+  return tree.view(size)!;
+}
+
+/** The stored checkpoint with its size; undefined where there is none that can be read. */
+export async function storedCheckpoint(blobs: BlobStore): Promise<{ readonly size: number; readonly text: string } | undefined> {
+  const bytes = await blobs.get(CHECKPOINT);
+  const said = readCheckpoint(bytes);
+  return said === undefined ? undefined : { size: said.size, text: text(bytes!) };
+}
+
 /** What a checkpoint's first three lines say; undefined for anything else. */
 function readCheckpoint(bytes: Uint8Array | undefined): { readonly origin: string; readonly size: number; readonly root: string } | undefined {
   try {
@@ -135,7 +151,7 @@ async function checkPast(parts: RecoverParts, state: Committed, rootOf: (size: n
 }
 
 /** What was published and is not part of this history; or that nothing is known of it. */
-async function findFork({ origin, blobs, anchor }: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<ServiceError | undefined> {
+async function findFork({ origin, blobs, anchor, seen }: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<ServiceError | undefined> {
   const here = `this directory is at ${state.size}:${toBase64(state.root)}`;
   const isPast = async (size: number, root: string): Promise<boolean> => size <= state.size && toBase64(await rootOf(size)) === root;
   // Renamed but not synced, the file may hold anything after a loss of power: the anchor, which was synced before, counts.
@@ -145,6 +161,10 @@ async function findFork({ origin, blobs, anchor }: RecoverParts, state: Committe
     if (!(await isPast(checkpoint.size, checkpoint.root))) {
       return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: its file checkpoint says ${checkpoint.size}:${checkpoint.root}, ${here}` });
     }
+  }
+  for (const { by, size, root } of (await seen?.()) ?? []) {
+    if (await isPast(size, toBase64(root))) continue;
+    return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: ${by} has seen ${size}:${toBase64(root)}, ${here}. Restored from a backup?` });
   }
   const anchored = await anchor.read();
   if (anchored === undefined) return state.size === 0 ? undefined : new ServiceError("LOG_UNANCHORED", undefined, { detail: `${origin}: ${here}` });

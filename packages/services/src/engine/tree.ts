@@ -9,7 +9,7 @@
  * another `append`, and no reader looks beyond the size it holds a `View` of.
  */
 import { sha256 } from "@lacre/core/crypto";
-import { emptyRoot, foldRight, hashNode, HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH, tileWidth } from "@lacre/core/merkle";
+import { consistencyNodes, emptyRoot, foldRight, hashNode, HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH, proveConsistency, tileWidth } from "@lacre/core/merkle";
 
 /** What proofs need to know of one size: the maximal complete subtrees and, for each, the fold of those right of it. */
 export interface View {
@@ -223,6 +223,17 @@ export class Tree {
     if (peak.right !== undefined) proof.push(peak.right);
     for (let left = place - 1; left >= 0; left--) proof.push(peaks[left]!.hash);
     return { proof };
+  }
+
+  /** The proof that the tree of `size` leaves is the beginning of a view, or the tiles to load first. */
+  proveGrowth(size: number, view: View): { readonly proof: Uint8Array[] } | { readonly missing: TileName[] } {
+    const missing: TileName[] = [];
+    for (const { level, index } of consistencyNodes(size, view.size).flat()) {
+      const name = this.#tileOf(level, index);
+      if (this.#node(level, index) === undefined && !missing.some((known) => known.level === name.level && known.index === name.index)) missing.push(name);
+    }
+    if (missing.length > 0) return { missing };
+    return { proof: proveConsistency(sha256, size, view.size, (level, index) => this.#node(level, index)!.slice()) };
   }
 
   /** The first `width` hashes of a tile, where it is at hand and that full in the tree as it is now. */
