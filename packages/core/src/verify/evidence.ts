@@ -45,7 +45,8 @@ function failed(id: CheckId, { status, message, expected, found }: Row, code: La
 
 /** Collects the rows of one verification. */
 export class Evidence {
-  readonly #rows: (Row | undefined)[] = Array.from({ length: CHECK_IDS.length });
+  /** By position in the catalogue; a gap is a check that nothing was said about. */
+  readonly #rows: (Row | undefined)[] = [];
   readonly #warnings: string[] = [];
 
   get warnings(): readonly string[] {
@@ -126,11 +127,13 @@ export class Evidence {
 
   /** Every row of the catalogue, in order. */
   checks(): Check[] {
-    return CHECK_IDS.map((id, index) => {
+    return NOT_REACHED.map((blank, index) => {
       const row = this.#rows[index];
-      if (row === undefined) return NOT_REACHED[index]!;
-      if (row.code !== undefined) return failed(id, row, row.code);
-      return row.evidence === undefined ? { id, name: CHECKS[id], status: row.status } : { id, name: CHECKS[id], status: row.status, evidence: plain(row.evidence) };
+      if (row === undefined) return blank;
+      const { id, name } = blank;
+      const { status, code, evidence } = row;
+      if (code !== undefined) return failed(id, row, code);
+      return evidence === undefined ? { id, name, status } : { id, name, status, evidence: plain(evidence) };
     });
   }
 

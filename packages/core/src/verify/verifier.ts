@@ -213,7 +213,10 @@ const PROMISED: Steps = ["F3"];
 const INCLUDED: Steps = ["F4", "F5", "F6", "F7", "F10"];
 
 function missingSteps(evidence: Evidence, rules: Rules, { bundle }: Proved): readonly string[] {
-  const isOnRecord = (id: CheckId): boolean => evidence.status(id) === "pass" || evidence.status(id) === "assumed";
+  const isOnRecord = (id: CheckId): boolean => {
+    const status = evidence.status(id);
+    return status === "pass" || status === "assumed";
+  };
   const required = [
     ALWAYS,
     bundle.content.kind === "message" ? MESSAGE : ENVELOPE,
