@@ -51,7 +51,7 @@ export type ServiceCode =
   | "ISSUER_UNREACHABLE" | "KEY_UNREADABLE" | "KEY_WEAK" | "CSR_UNREADABLE" | "PROOF_WRONG" | "ALGORITHM_NOT_PERMITTED"
   | "CT_FAILED" | "CA_FAILED" | "EMAIL_INVALID" | "CHAIN_REFUSED" | "LOG_BUSY" | "LOG_STOPPED" | "LOG_FULL" | "LOG_DAMAGED"
   | "LOG_FORKED" | "LOG_UNANCHORED" | "ENTRY_TOO_LARGE" | "STORE_CONFLICT" | "STORE_FAILED" | "ENTRY_REFUSED"
-  | "REQUEST_UNPROCESSABLE" | "NOT_ACCEPTABLE" | "ENTRY_EXISTS" | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
+  | "CHECKPOINT_UNTRUSTED" | "CHECKPOINT_INCONSISTENT" | "LOG_UNWITNESSED" | "REQUEST_UNPROCESSABLE" | "NOT_ACCEPTABLE" | "ENTRY_EXISTS" | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
   | "DIRECTORY_UNWRITABLE" | "DISK_FULL" | "ADDRESS_TAKEN" | "ADDRESS_UNUSABLE";
 
 /** What each code means, how it is answered, and the way out. */
@@ -93,6 +93,10 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
   ENTRY_TOO_LARGE: row(400, GRPC.invalidArgument, "The entry is too large for this log", "A log entry is longer than an entry bundle can hold.", "Log a digest instead of the content."),
   STORE_CONFLICT: row(500, GRPC.aborted, "Another writer has committed", "Two writers met at one log; only one went on.", "Stop one of them; nothing was lost."),
   STORE_FAILED: row(500, GRPC.dataLoss, "A write could not be made durable", "The disk failed a write or a sync. The writer has stopped; what was acknowledged is kept.", "Check the disk, then start the process again: it reads back what is really there."),
+  LOG_UNWITNESSED: row(503, GRPC.unavailable, "The log waits for its witnesses; try again", "Too few of the configured witnesses have cosigned the log's newest checkpoint, so nothing new is published.", "Wait as long as Retry-After says; repeating is safe. /healthz names the witnesses that do not answer, and why."),
+  // witness/: C2SP tlog-witness
+  CHECKPOINT_UNTRUSTED: row(403, GRPC.permissionDenied, "The checkpoint is not signed by a key of the log", "A witness was shown a checkpoint without a good signature by a key that it knows for the log.", "Compare the log's key with the one in the witness's configuration."),
+  CHECKPOINT_INCONSISTENT: row(422, GRPC.failedPrecondition, "The checkpoint does not continue what was cosigned before", "A log signed a checkpoint that contradicts the one cosigned last, or could not prove that it continues it. What it signed is kept as evidence.", "If the log was restored from an old copy, it must not go on; otherwise look at the evidence in the witness's record."),
   // ledger/: contracts 4.6 and 3.8
   ENTRY_REFUSED: row(400, GRPC.invalidArgument, "invalid entry", "The entry has the wrong shape, or a signature in it does not verify.", "Compare the request with the API's description; the log names the check."),
   REQUEST_UNPROCESSABLE: row(422, GRPC.invalidArgument, "The request does not have the shape it must have", "A parameter or member of a v1 request is missing or has the wrong form.", "The message names the member; compare it with the API's description."),

@@ -51,14 +51,14 @@ test("a policy is read: logs, witnesses with addresses, nested groups, the quoru
 });
 
 test("names are octets: a Kelvin sign is no K, and octets that are no text are names too", () => {
-  const [one, two] = witnesses as [{ vkey: string }, { vkey: string }];
+  const [one, two] = [witnesses[0]!, witnesses[1]!];
   assert.equal(parse(`witness K ${one.vkey}\nwitness \u212a ${two.vkey}\nquorum \u212a`).witnesses[1]!.name, "\u212a");
   const policy = parseWitnessPolicy(Uint8Array.of(...utf8(`witness `), 0xff, ...utf8(` ${one.vkey}\nquorum `), 0xff));
   assert.ok("witness" in policy.quorum!);
 });
 
 test("every rule of the format is kept, and the line is named", () => {
-  const [one, two] = witnesses as [{ vkey: string }, { vkey: string }];
+  const [one, two] = [witnesses[0]!, witnesses[1]!];
   const w = `witness a ${one.vkey}\nwitness b ${two.vkey}\n`;
   for (const [policy, saying] of [
     ["", /quorum/], [`${w}`, /quorum/], [`${w}quorum a\nquorum b`, /line 4.*second/], ["quorum a", /line 1.*defined/], [`quorum a\n${w}`, /line 1/],
