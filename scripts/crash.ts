@@ -137,10 +137,10 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
   if (cycle % 10 === 1) hold(`cycle ${cycle}: a second process is refused`, await secondProcess(server));
 
   // Load until the kill.
-  let killed = false;
+  const load = { over: false };
   let written = 0;
   const clients = Array.from({ length: Number(values.clients) }, async () => {
-    while (!killed) {
+    while (!load.over) {
       const one = write();
       try {
         const answer = await client.post("/api/v2/log/entries", one.body);
@@ -151,13 +151,13 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
         } else if (answer.status !== 503) problems.push(`a write was answered with ${answer.status}: ${answer.body.toString().slice(0, 200)}`);
       } catch {
         // The connection broke: nothing was promised.
-        if (!killed) await new Promise((resolve) => setTimeout(resolve, 5));
+        if (!load.over) await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }
   });
   await new Promise((resolve) => setTimeout(resolve, 50 + random() * random() * 2500));
   server.process.kill("SIGKILL");
-  killed = true;
+  load.over = true;
   await Promise.all([...clients, server.ended]);
   client.close();
   hold(`cycle ${cycle}: answers under load`, problems.splice(0));

@@ -8,7 +8,7 @@
  */
 import { tilePath, TILE_WIDTH } from "@lacre/core/merkle";
 import type { BlobStore } from "../store/index.ts";
-import type { Logger } from "./log.ts";
+import type { Logger } from "./logger.ts";
 import type { Personality } from "./personality.ts";
 import { buildSegment, candidates, decodeSegment, encodeSegment, mergeSegments, type Segment } from "./segment.ts";
 import { readBundle, type Tiles } from "./tiles.ts";

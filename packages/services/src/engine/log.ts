@@ -12,19 +12,13 @@ import { createFileBlobStore, createFileLock, createFileSystem, createJournal, e
 import type { Anchor, Anchored } from "./anchor.ts";
 import type { Follower } from "./follower.ts";
 import { Identities, key, type IndexShape } from "./identities.ts";
+import type { Logger } from "./logger.ts";
 import type { Personality } from "./personality.ts";
 import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks, type Witnessing } from "./publish.ts";
 import { recover, storedCheckpoint, viewAt, type Recovered } from "./recover.ts";
 import { DEFAULT_LIMITS, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
-
-/** Where notices for the operator go; pino's shape. */
-export interface Logger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 export interface LogOptions {
   /** The log's directory: journal, tiles, checkpoint, lock. */

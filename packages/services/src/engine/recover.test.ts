@@ -7,7 +7,7 @@ import { createMemoryLock } from "../store/index.ts";
 import { faultOf, SimulatedDisk } from "../store/simulated.ts";
 import { createFileAnchor } from "./anchor.ts";
 import { openOnDisk, Oracle, ORIGIN, unsigned, write, type LogOnDisk } from "./fixture.ts";
-import type { Logger } from "./log.ts";
+import type { Logger } from "./logger.ts";
 
 function refusal(code: ServiceCode, detail = ""): (error: unknown) => boolean {
   return (error) => error instanceof ServiceError && error.code === code && (error.detail ?? "").includes(detail);

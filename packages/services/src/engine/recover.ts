@@ -20,7 +20,7 @@ import { ServiceError } from "../errors.ts";
 import { lastState, type BlobStore, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
 import { decodeBatch, encodeBatch } from "./batch.ts";
-import type { Logger } from "./log.ts";
+import type { Logger } from "./logger.ts";
 import type { Personality } from "./personality.ts";
 import { CHECKPOINT } from "./publish.ts";
 import { readTile, Tiles } from "./tiles.ts";

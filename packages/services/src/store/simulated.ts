@@ -166,7 +166,7 @@ export class SimulatedDisk implements FileSystem {
 
   async #step<T>(operation: Operation, path: string, act: () => T): Promise<T> {
     // A real call comes back in a later turn of the event loop.
-    await null;
+    await Promise.resolve();
     if (this.#dead) throw new Crashed();
     const fault = this.fault({ number: ++this.#calls, operation, path });
     if (fault instanceof Error) {
