@@ -4,17 +4,30 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, sigstoreJs, sigstorePython } from "./clients/index.ts";
+import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, type Signer, sigstoreJs, sigstorePython, type Verifier } from "./clients/index.ts";
+import { cosign26, cosign26Config, cosign31V1, lacreV1, sigstoreJsV1, sigstorePython3, sigstorePython4V1 } from "./clients/v1.ts";
+import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
 const DSSE_ENTRY = "9.3 #1: log entries of kind dsse 0.0.2 are not understood by newer clients";
 const STATEMENT_V01 = "L1: cosign writes statements of type v0.1, sigstore-python reads v1 only";
+
+const NO_V2 = "9.3 #19: sigstore-python 3 knows the v1 dialect alone";
 
 /** Journeys known to fail, by signer, kind and verifier; the reasons stand in docs/compatibility.md. */
 const KNOWN: Readonly<Record<string, string>> = {
   "sigstore-js 5 attestation cosign 3.1": DSSE_ENTRY,
   "sigstore-js 5 attestation sigstore-python 4": DSSE_ENTRY,
   "cosign 3.1 attestation sigstore-python 4": STATEMENT_V01,
+  "cosign 3.1 (v1) attestation sigstore-python 4": STATEMENT_V01,
+  "cosign 3.1 (v1) attestation sigstore-python 3.6": STATEMENT_V01,
+  "cosign 2.6 attestation sigstore-python 4": STATEMENT_V01,
+  "cosign 2.6 attestation sigstore-python 3.6": STATEMENT_V01,
+  "cosign 2.6 by signing config (v1) attestation sigstore-python 4": STATEMENT_V01,
+  "cosign 2.6 by signing config (v1) attestation sigstore-python 3.6": STATEMENT_V01,
+  ...Object.fromEntries(
+    ["lacre", "cosign 3.1", "sigstore-js 5", "sigstore-python 4"].flatMap((name) => ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2])),
+  ),
 };
 
 const only = process.argv.slice(2);
@@ -37,24 +50,30 @@ const setting: Setting = {
 };
 
 let absent = 0;
-const clients: Client[] = [];
-for (const make of [lacre, cosign, sigstoreJs, sigstorePython]) {
+function present<T>(make: () => T): T[] {
   try {
-    clients.push(make());
+    return [make()];
   } catch (error) {
     absent += 1;
     console.log(`absent ${make.name}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+    return [];
   }
 }
+const clients: Client[] = [lacre, cosign, sigstoreJs, sigstorePython].flatMap((make) => present(make));
+// Those that know log v1 alone sign and verify there; the others sign there when they are told to.
+const older: Client[] = [cosign26, sigstorePython3].flatMap((make) => present(make));
+const told: Signer[] = [lacreV1, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) => present<Signer>(make));
+const signers: Signer[] = [...clients, ...told, ...older];
+const verifiers: Verifier[] = [...clients, ...older];
 
 const artifact = join(work.path, "artifact.tar");
 writeFileSync(artifact, createHash("sha512").update("an artifact").digest());
 const journeys: Journey[] = [];
 for (const kind of ["blob", "attestation"] as Kind[]) {
-  for (const signer of clients) {
+  for (const signer of signers) {
     const bundle = join(work.path, `${signer.name.replaceAll(" ", "-")}-${kind}.sigstore.json`);
     journeys.push({ name: `${signer.name} signs ${kind}`, go: () => signer.sign(setting, kind, artifact, bundle) });
-    for (const verifier of clients) {
+    for (const verifier of verifiers) {
       const known = KNOWN[`${signer.name} ${kind} ${verifier.name}`];
       journeys.push({
         name: `${verifier.name} verifies ${kind} of ${signer.name}`,
@@ -99,6 +118,8 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
     },
   });
 }
+for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys]) journeys.push(...present(() => more(setting, work.path, artifact)).flat());
+if (clients.some(({ name }) => name.startsWith("cosign"))) journeys.push(...firstEntryJourneys(setting, artifact, clients));
 journeys.push({
   name: "a flipped byte is refused by every client",
   async go() {
@@ -106,7 +127,7 @@ journeys.push({
     const bytes = readFileSync(artifact);
     bytes[0]! ^= 1;
     writeFileSync(changed, bytes);
-    for (const client of clients) {
+    for (const client of verifiers) {
       const accepted = await client.verify(setting, "blob", changed, join(work.path, "lacre-blob.sigstore.json")).then(
         () => true,
         () => false,

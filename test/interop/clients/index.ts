@@ -17,15 +17,22 @@ export interface Setting {
   readonly predicate: string;
 }
 
-export interface Client {
+export interface Signer {
   readonly name: string;
   sign(setting: Setting, kind: Kind, file: string, bundle: string): Promise<void>;
+}
+
+export interface Verifier {
+  readonly name: string;
   verify(setting: Setting, kind: Kind, file: string, bundle: string): Promise<void>;
 }
 
+export interface Client extends Signer, Verifier {}
+
 export const SLSA = "https://slsa.dev/provenance/v1";
 
-function part(script: string, ...args: string[]): string {
+/** A part that is installed or found by its script; prints what the script prints. */
+export function part(script: string, ...args: string[]): string {
   return execFileSync(join(ROOT, "scripts", "parts", script), args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
 }
 
