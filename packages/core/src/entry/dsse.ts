@@ -11,7 +11,6 @@
 import { compareBytes, fromBase64, toBase64, utf8 } from "../bytes/index.ts";
 import { pae, type JsonObject } from "../codec/index.ts";
 import { sha256 } from "../crypto/index.ts";
-import { LacreError } from "../errors.ts";
 import { boundedBody, readVerifier, refused, requiredBytes, type RequestForm, type RequestVerifier, type SignatureCheck } from "./admit.ts";
 import { assignSignatures, checkDistinct, MAX_REQUEST_SIGNATURES, MAX_REQUEST_VERIFIERS, parseEnvelope, verifies, type EnvelopeSignature, type Pair } from "./envelope.ts";
 import { MAX_SIGNATURES, readHexDigest, readPemVerifier, readProtoDigest, readProtoVerifier, type EntryForm } from "./facts.ts";

@@ -143,7 +143,7 @@ test("a second request is refused with the way to the first, and the way leads t
   assert.equal(again.statusCode, 409);
   assert.deepEqual(again.json(), { code: 409, message: `an equivalent entry already exists in the transparency log with UUID ${first.uuid}` });
   assert.equal(again.headers.location, `/api/v1/log/entries/${first.uuid}`);
-  const found = await get(String(again.headers.location));
+  const found = await get(again.headers.location ?? "");
   const second = checkReply(found.body);
   assert.deepEqual([found.statusCode, second.uuid, second.index, second.entry.integratedTime], [200, first.uuid, first.index, first.entry.integratedTime]);
 });
