@@ -3,7 +3,7 @@
 export { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./config.ts";
 export { registerLedger } from "./http.ts";
 export { admit, createLedgerService, LEDGER_PERSONALITY, type LedgerService, type LoggedEntry } from "./service.ts";
-export { createScanIndex, keysOf, type EntryIndex } from "./index-reader.ts";
+export { createScanIndex, type EntryIndex } from "./index-reader.ts";
 export { registerLedgerV1 } from "./v1.ts";
 export { originV1 } from "./v1-answer.ts";
 export { admitV1, readRetrieval, readSearch } from "./v1-request.ts";

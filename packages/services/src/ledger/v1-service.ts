@@ -13,6 +13,7 @@ import { parseCheckpoint } from "@lacre/core/bundle";
 import { sha256, type PrivateKey } from "@lacre/core/crypto";
 import type { Admitted } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
+import { mayHavePayload, payloadPath } from "@lacre/core/search";
 import type { Log, Sequenced } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 import type { BlobStore } from "../store/index.ts";
@@ -83,7 +84,7 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
   const prefix = treePrefix(treeId);
   const signer: PromiseSigner = { key, logId: toHex(sha256(key.publicKey.spki)) };
   const pem = formatPem("PUBLIC KEY", key.publicKey.spki);
-  const kept = (leafHash: Uint8Array): Promise<Uint8Array | undefined> => blobs.get(attestationName(leafHash));
+  const kept = async (record: Uint8Array, leafHash: Uint8Array): Promise<Uint8Array | undefined> => (mayHavePayload(record) ? blobs.get(payloadPath(leafHash)) : undefined);
   const index = more.index ?? createScanIndex(log, kept);
   const underWay = new Map<string, Promise<EntryV1>>();
 
@@ -94,7 +95,7 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
 
   async function byIndex(at: number): Promise<EntryV1 | undefined> {
     const entry = await log.entry(at);
-    return entry && describe(entry, await kept(entry.leafHash));
+    return entry && describe(entry, await kept(entry.record, entry.leafHash));
   }
 
   async function byLeaf(leafHash: Uint8Array): Promise<EntryV1 | undefined> {
@@ -126,8 +127,8 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
     if ((await log.find(leafHash)) === undefined) {
       await verify(checks, verification);
       if (payload !== undefined) {
-        await blobs.putImmutable(attestationName(leafHash), payload);
-        await blobs.flush([attestationName(leafHash)]);
+        await blobs.putImmutable(payloadPath(leafHash), payload);
+        await blobs.flush([payloadPath(leafHash)]);
       }
     }
     const sequenced = await log.append(record);
@@ -196,9 +197,4 @@ async function verify(checks: Admitted["checks"], verification: Verification): P
     if (cause instanceof LacreError) throw new ServiceError("ENTRY_REFUSED", `error processing entry: verifying signature: ${cause.message}`, { cause });
     throw cause;
   }
-}
-
-function attestationName(leafHash: Uint8Array): string {
-  const name = toHex(leafHash);
-  return `attestation/${name.slice(0, 2)}/${name.slice(2)}`;
 }
