@@ -46,13 +46,13 @@ function row(status: number, grpc: number, message: string, meaning: string, hin
 
 /** The stable identifier of a failure: the rows of the table, by name. */
 export type ServiceCode =
-  | "BAD_REQUEST" | "BODY_TOO_LARGE" | "MEDIA_TYPE_UNSUPPORTED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "OVERLOADED"
+  | "BAD_REQUEST" | "BODY_TOO_LARGE" | "MEDIA_TYPE_UNSUPPORTED" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "OVERLOADED" | "RATE_LIMITED"
   | "INTERNAL" | "TOKEN_MISSING" | "TOKEN_INVALID" | "TOKEN_EXPIRED" | "TOKEN_AUDIENCE" | "TOKEN_CLAIMS" | "ISSUER_UNKNOWN"
   | "ISSUER_UNREACHABLE" | "KEY_UNREADABLE" | "KEY_WEAK" | "CSR_UNREADABLE" | "PROOF_WRONG" | "ALGORITHM_NOT_PERMITTED"
   | "CT_FAILED" | "CA_FAILED" | "EMAIL_INVALID" | "CHAIN_REFUSED" | "LOG_BUSY" | "LOG_STOPPED" | "LOG_FULL" | "LOG_DAMAGED"
   | "LOG_FORKED" | "LOG_UNANCHORED" | "ENTRY_TOO_LARGE" | "STORE_CONFLICT" | "STORE_FAILED" | "ENTRY_REFUSED"
   | "CHECKPOINT_UNTRUSTED" | "CHECKPOINT_INCONSISTENT" | "LOG_UNWITNESSED" | "REQUEST_UNPROCESSABLE" | "NOT_ACCEPTABLE" | "ENTRY_EXISTS" | "CONFIG_INVALID" | "DIRECTORY_DAMAGED" | "DIRECTORY_FOREIGN" | "DIRECTORY_LOCKED" | "DIRECTORY_OWNER"
-  | "DIRECTORY_UNWRITABLE" | "DISK_FULL" | "ADDRESS_TAKEN" | "ADDRESS_UNUSABLE";
+  | "DIRECTORY_UNWRITABLE" | "DISK_FULL" | "SEARCH_TOO_BROAD" | "ADDRESS_TAKEN" | "ADDRESS_UNUSABLE";
 
 /** What each code means, how it is answered, and the way out. */
 export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
@@ -63,6 +63,7 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
   NOT_FOUND: row(404, GRPC.notFound, "Not Found", "Nothing is at this address.", "Check the path, and that the service runs here."),
   METHOD_NOT_ALLOWED: row(405, GRPC.unimplemented, "Method Not Allowed", "The path exists, for another method.", "The Allow header lists the methods."),
   OVERLOADED: row(503, GRPC.unavailable, "The service is busy; try again", "More work is waiting than can be done soon.", "Wait as long as Retry-After says."),
+  RATE_LIMITED: row(429, GRPC.resourceExhausted, "Too many requests; try again later", "More writes came from one address than it is allowed in a minute.", "Wait as long as Retry-After says; an operator sets the limit with edge.writesPerMinute."),
   INTERNAL: row(500, GRPC.internal, "Internal error", "A failure of the service itself.", "The operator finds the request id in the log."),
   // ca/: contracts 1.7
   TOKEN_MISSING: row(400, GRPC.invalidArgument, "There was an error processing the identity token", "The request carries no identity token.", "Send it in credentials.oidcIdentityToken or as a Bearer token."),
@@ -102,6 +103,8 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
   REQUEST_UNPROCESSABLE: row(422, GRPC.invalidArgument, "The request does not have the shape it must have", "A parameter or member of a v1 request is missing or has the wrong form.", "The message names the member; compare it with the API's description."),
   NOT_ACCEPTABLE: row(406, GRPC.invalidArgument, "The media types asked for are not offered", "The Accept header excludes everything that the endpoint answers with.", "Accept application/json."),
   ENTRY_EXISTS: row(409, GRPC.alreadyExists, "an equivalent entry already exists in the transparency log", "The same entry is in the log; in the v1 dialect that is a refusal.", "Take the entry that the Location header names."),
+  // search/
+  SEARCH_TOO_BROAD: row(400, GRPC.invalidArgument, "More entries match than one answer can hold", "A search without pages matches too many entries.", "Ask for something rarer, or page by page at /search."),
   // installation/ and serve.ts: for the person at the terminal; never sent to a client
   CONFIG_INVALID: row(500, GRPC.failedPrecondition, "The configuration is not valid", "A configuration file is no JSON, has an unknown key, or a value of the wrong kind.", "Correct the named field; `lacre up --check` reads the file without starting."),
   DIRECTORY_DAMAGED: row(500, GRPC.dataLoss, "The data directory is damaged", "A file that belongs to the installation is missing, unreadable or does not fit the others.", "Restore the named file from a backup; nothing was changed."),

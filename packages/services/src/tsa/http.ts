@@ -13,7 +13,7 @@ import type { ClockService } from "./service.ts";
 export function registerTsa(app: FastifyInstance, service: ClockService): void {
   // An over-size body is 400 here, as clients know it, not 413.
   const errorHandler = (error: Error & { code?: string }): never => {
-    throw error.code === "FST_ERR_CTP_BODY_TOO_LARGE" ? new ServiceError("BAD_REQUEST", TOO_LARGE) : error;
+    throw error.code === "BODY_TOO_LARGE" ? new ServiceError("BAD_REQUEST", TOO_LARGE) : error;
   };
   app.post("/api/v1/timestamp", { bodyLimit: DER_LIMIT, config: { errors: "tsa" }, errorHandler }, (request, reply) => {
     const reading = decode(request.headers["content-type"], bodyOf(request));
