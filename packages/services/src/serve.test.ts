@@ -37,6 +37,7 @@ const refuses = (code: ServiceCode, work: Promise<unknown>, saying = /./): Promi
     assert.match(`${error.message} ${error.detail ?? ""}`, saying);
     return true;
   });
+const rootOf = (dir: string): TrustedRoot => decodeTrustedRoot(readFileSync(join(dir, "trust", "trusted_root.json")));
 const clientOf = (url: string) => ({ url, fetch: globalThis.fetch as unknown as Fetch });
 const tokenOf = (dir: string, url: string, email: string): string =>
   mintDevelopmentToken({ issuer: `${url}/oidc`, key: importIdentityKey(readKey(dir, "idp").pkcs8), email, audience: "sigstore", now: Date.now });
@@ -82,7 +83,6 @@ test("an artifact goes all the way: identity, certificate, signature, time, ledg
 test("a seal made with the library verifies with the directory's trust files, and not with another installation's", async (t) => {
   const { dir, url } = await running(t);
   const other = await running(t);
-  const rootOf = (of: string) => decodeTrustedRoot(readFileSync(join(of, "trust", "trusted_root.json")));
   const trustedRoot = rootOf(dir);
   const config = decodeSigningConfig(readFileSync(join(dir, "trust", "signing_config.v0.2.json")));
   const authority = createAuthorityClient(clientOf(config.caUrls[0]!.url));
@@ -120,9 +120,43 @@ test("after a restart the entry is still there, and the same request gives it ba
   await second.close();
 });
 
+test("a directory of a version without a v1 log is served with one, listed in the trusted root before it signs", async () => {
+  const dir = folder();
+  const content = Buffer.from("sealed long ago");
+  const first = await start(dir);
+  const sealed = await seal(dir, first.url, content);
+  await first.close();
+  const path = join(dir, "lacre.json");
+  const file = JSON.parse(readFileSync(path, "utf8"));
+  delete file.installation.ledgerV1;
+  writeFileSync(path, JSON.stringify(file));
+  for (const part of ["keys/ledger-v1.pem", "logs/ledger-v1"]) rmSync(join(dir, part), { recursive: true });
+  const before = rootOf(dir);
+  const second = await start(dir);
+  const { facts, keys } = second.installation;
+  const [v2, v1] = rootOf(dir).tlogs;
+  assert.deepEqual([v2, v1!.name, Buffer.from(v1!.key.spki)], [before.tlogs[0], facts.ledgerV1.name, Buffer.from(keys["ledger-v1"].publicKey.spki)]);
+  assert.notDeepEqual(v1!.logId, before.tlogs[1]!.logId);
+  const { signed } = (await (await fetch(`${second.url}/tuf/timestamp.json`)).json()) as { signed: { version: number } };
+  assert.ok(signed.version > 1, "published anew");
+  const verifier = { kind: "certificate", der: sealed.chain[0]!, keyDetails: "PKIX_ECDSA_P256_SHA_256" } as const;
+  const client = createLedgerV1Client(clientOf(second.url));
+  const request = client.requestFor({ digest: { algorithm: "sha256", value: sha256(content) }, signature: sealed.signature, verifier, envelope: undefined });
+  const entry = await client.addEntry(request);
+  assert.deepEqual([entry.logIndex, Buffer.from(entry.logId)], [0n, Buffer.from(v1!.logId)]);
+  assert.ok(Number(entry.integratedTime) * 1000 >= v1!.startMs);
+  assert.deepEqual((await createLedgerClient(clientOf(second.url)).addEntry(sealed.request)).logIndex, sealed.entry.logIndex, "the old log goes on");
+  await second.close();
+  const third = await start(dir);
+  assert.deepEqual(third.installation.facts, facts);
+  const again = await createLedgerV1Client(clientOf(third.url)).addEntry(request);
+  assert.deepEqual([again.logIndex, again.integratedTime, again.canonicalizedBody], [entry.logIndex, entry.integratedTime, entry.canonicalizedBody]);
+  await third.close();
+});
+
 test("ready means that every door answers", async (t) => {
   const { url } = await running(t);
-  const paths = ["/", "/healthz", "/api/v2/configuration", "/api/v2/trustBundle", "/api/v1/rootCert", "/ct/v1/get-roots", "/ct/checkpoint", "/api/v2/checkpoint", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/tuf/root.json", "/oidc/.well-known/openid-configuration"];
+  const paths = ["/", "/healthz", "/api/v2/configuration", "/api/v2/trustBundle", "/api/v1/rootCert", "/ct/v1/get-roots", "/ct/checkpoint", "/api/v2/checkpoint", "/api/v1/log", "/api/v1/log/publicKey", "/ping", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/tuf/root.json", "/oidc/.well-known/openid-configuration"];
   for (const path of paths) assert.equal((await fetch(url + path)).status, 200, path);
   const health = (await (await fetch(`${url}/healthz`)).json()) as { status: string; ledger: { status: string; checkpointAgeSeconds: number } };
   assert.deepEqual([health.status, health.ledger.status, typeof health.ledger.checkpointAgeSeconds], ["SERVING", "serving", "number"]);

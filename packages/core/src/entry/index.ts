@@ -14,4 +14,4 @@ export type { Admitted, SignatureCheck } from "./admit.ts";
 export type { Digest, EntryFacts, EntrySignature, EntryVerifier } from "./facts.ts";
 export { checkEntryMatches, type EntryEvidence } from "./match.ts";
 export { canonicalPem } from "./proposed.ts";
-export { admitProposed, admitRequest, decodeEntry, describeEntry, statedKind } from "./table.ts";
+export { admitProposed, admitRequest, decodeEntry, describeEntry } from "./table.ts";

@@ -50,7 +50,7 @@ export function describeEntry(body: Uint8Array): EntryFacts {
 }
 
 /** The kind and version that a body states. Throws the codec's errors. */
-export function statedKind(body: Uint8Array): { readonly kind: string; readonly version: string } {
+function statedKind(body: Uint8Array): { readonly kind: string; readonly version: string } {
   const entry = new JsonObject(parseJson(body, { maxDepth: MAX_DEPTH }), "entry");
   return { kind: entry.string("kind"), version: entry.string("apiVersion") };
 }
