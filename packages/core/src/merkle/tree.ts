@@ -6,7 +6,6 @@
  * `level` stands for the complete subtree over the leaves index·2^level … (index+1)·2^level − 1. The hash function is
  * handed in: this room does arithmetic only.
  */
-import { concat } from "../bytes/index.ts";
 
 /** SHA-256: 32 octets out. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
@@ -14,11 +13,12 @@ export type Sha256 = (data: Uint8Array) => Uint8Array;
 /** Octets of a hash. */
 export const HASH_LENGTH = 32;
 
-const LEAF = Uint8Array.of(0);
-
 /** Hash of a leaf's content. */
 export function hashLeaf(h: Sha256, leaf: Uint8Array): Uint8Array {
-  return h(concat(LEAF, leaf));
+  // The first octet is 0x00 by itself.
+  const input = new Uint8Array(1 + leaf.length);
+  input.set(leaf, 1);
+  return h(input);
 }
 
 /** Hash of a node over its children's hashes. */

@@ -9,7 +9,7 @@
  * another `append`, and no reader looks beyond the size it holds a `View` of.
  */
 import { sha256 } from "@lacre/core/crypto";
-import { consistencyNodes, emptyRoot, foldRight, hashNode, HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH, proveConsistency, tileWidth } from "@lacre/core/merkle";
+import { consistencyNodes, emptyRoot, foldRight, HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH, proveConsistency, tileWidth } from "@lacre/core/merkle";
 
 /** What proofs need to know of one size: the maximal complete subtrees and, for each, the fold of those right of it. */
 export interface View {
@@ -42,6 +42,8 @@ function rowStart(height: number): number {
 
 class Tile {
   readonly nodes: Uint8Array = new Uint8Array(NODES * HASH_LENGTH);
+  /** 0x01 and two hashes: the input of a node's hash (RFC 6962 section 2.1), used again and again. */
+  readonly #pair: Uint8Array = new Uint8Array(1 + 2 * HASH_LENGTH).fill(1, 0, 1);
 
   get(height: number, at: number): Uint8Array {
     const from = (rowStart(height) + at) * HASH_LENGTH;
@@ -50,6 +52,17 @@ class Tile {
 
   set(height: number, at: number, hash: Uint8Array): void {
     this.nodes.set(hash, (rowStart(height) + at) * HASH_LENGTH);
+  }
+
+  /** Makes the nodes that the hash at this place completes. */
+  join(at: number): void {
+    for (let height = 0; at % 2 === 1; height++) {
+      at >>= 1;
+      // Siblings lie side by side.
+      const from = (rowStart(height) + 2 * at) * HASH_LENGTH;
+      this.#pair.set(this.nodes.subarray(from, from + 2 * HASH_LENGTH), 1);
+      this.set(height + 1, at, sha256(this.#pair));
+    }
   }
 }
 
@@ -105,20 +118,16 @@ export class Tree {
     let hash = leafHash;
     let index = this.#size;
     for (let level = 0; ; level++) {
-      this.#put(level, index, hash);
-      if (index % 2 === 0) break;
-      hash = hashNode(sha256, this.#node(level, index - 1)!, hash);
-      index = (index - 1) / 2;
+      const at = index % TILE_WIDTH;
+      index = (index - at) / TILE_WIDTH;
+      const tile = this.#make(level, index);
+      tile.set(0, at, hash);
+      tile.join(at);
+      if (at < TILE_WIDTH - 1) break;
+      // A full tile's root is a hash of the tile above.
+      hash = tile.get(TILE_HEIGHT, 0);
     }
     this.#size++;
-  }
-
-  #put(level: number, index: number, hash: Uint8Array): void {
-    const height = level % TILE_HEIGHT;
-    const tileLevel = (level - height) / TILE_HEIGHT;
-    const width = TILE_WIDTH >> height;
-    this.#make(tileLevel, Math.floor(index / width)).set(height, index % width, hash);
-    if (height === 0 && tileLevel > 0) this.#make(tileLevel - 1, index).set(TILE_HEIGHT, 0, hash);
   }
 
   /** A node of a complete subtree, where its tile is at hand. */
@@ -141,10 +150,7 @@ export class Tree {
 
   #fill(tile: Tile, bytes: Uint8Array): void {
     tile.nodes.set(bytes);
-    const width = bytes.length / HASH_LENGTH;
-    for (let height = 1; height <= TILE_HEIGHT; height++) {
-      for (let at = 0; at < width >> height; at++) tile.set(height, at, hashNode(sha256, tile.get(height - 1, 2 * at), tile.get(height - 1, 2 * at + 1)));
-    }
+    for (let at = 0; at < bytes.length / HASH_LENGTH; at++) tile.join(at);
   }
 
   /**
