@@ -24,7 +24,7 @@ import { text } from "../bytes/index.ts";
 import { TILE_WIDTH, tilePath } from "../merkle/index.ts";
 import { keyPrefix, keysOfCertificateEntry, keysOfEntry, parseSearchKey } from "./keys.ts";
 import { collectPlaces, type Match, type Places } from "./places.ts";
-import { entriesAt, type IndexRoot, openIndexRoot, ROOT_PATH } from "./root.ts";
+import { entriesAt, INDEX_SHAPE, type IndexRoot, openIndexRoot, ROOT_PATH } from "./root.ts";
 import { lookUp, openPage, type Page, type SegmentInfo } from "./segment.ts";
 import type { SearchSource } from "./source.ts";
 
@@ -102,11 +102,14 @@ const CHUNK = 64;
 /** A root that names segments which were merged meanwhile is read again so often. */
 const ATTEMPTS = 3;
 
-const NO_ROOT: Pick<IndexRoot, "size" | "segments"> = { size: 0, segments: [] };
+/** What a log without an index has. */
+const NO_ROOT: Pick<IndexRoot, "size" | "segments" | "shape"> = { size: 0, segments: [], shape: INDEX_SHAPE };
+
+type Settled = Required<Omit<SearchQuery, "after">> & { readonly from: number };
 
 /** A log as it is at one moment. */
 interface Moment {
-  readonly index: Pick<IndexRoot, "size" | "segments"> & { readonly shape?: IndexRoot["shape"] };
+  readonly index: IndexRoot | undefined;
   readonly tree: TreeState;
   readonly signedBy: "checkpoint" | "index";
 }
@@ -130,16 +133,13 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
   async function readMoment(): Promise<Moment> {
     const bytes = await source.file(ROOT_PATH);
     const index = bytes === undefined ? undefined : openIndexRoot(text(bytes), log);
-    let checkpoint: TreeState;
-    try {
-      checkpoint = await reader.checkpoint();
-      // A root newer than the checkpoint is as good: the same key signed it.
-      if (index !== undefined && BigInt(index.size) <= checkpoint.size) await reader.proveConsistency({ size: BigInt(index.size), root: index.root }, checkpoint);
-    } catch (cause) {
-      if (!(cause instanceof LacreError) || cause.code !== "LOG_INCOMPLETE" || index === undefined) throw cause;
-      checkpoint = { size: 0n, root: index.root };
-    }
-    if (index === undefined || BigInt(index.size) <= checkpoint.size) return { index: index ?? NO_ROOT, tree: checkpoint, signedBy: "checkpoint" };
+    const checkpoint = await reader.checkpoint();
+    // A root newer than the checkpoint is as good: the same key signed it.
+    if (index !== undefined && BigInt(index.size) > checkpoint.size) return momentOf(index);
+    return { index, tree: checkpoint, signedBy: "checkpoint" };
+  }
+
+  function momentOf(index: IndexRoot): Moment {
     return { index, tree: { size: BigInt(index.size), root: index.root }, signedBy: "index" };
   }
 
@@ -172,7 +172,20 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
     };
   }
 
-  async function searchAt({ index, tree, signedBy }: Moment, query: Required<Omit<SearchQuery, "after">> & { readonly from: number }): Promise<SearchResult> {
+  /** Answers at a moment; where the files do not reach its checkpoint, as far as the index goes. */
+  async function searchAsFar(moment: Moment, query: Settled): Promise<SearchResult> {
+    const { index, tree } = moment;
+    try {
+      if (index !== undefined && moment.signedBy === "checkpoint") await reader.proveConsistency(momentOf(index).tree, tree);
+      return await searchAt(moment, query);
+    } catch (cause) {
+      if (!(cause instanceof LacreError) || cause.code !== "LOG_INCOMPLETE" || index === undefined || moment.signedBy === "index") throw cause;
+      return searchAt(momentOf(index), query);
+    }
+  }
+
+  async function searchAt({ index: signed, tree, signedBy }: Moment, query: Settled): Promise<SearchResult> {
+    const index = signed ?? NO_ROOT;
     const { keys, match, limit } = query;
     const prefixes = keys.map(keyPrefix);
     const size = Math.min(Number(tree.size), index.size + maxTail);
@@ -186,8 +199,8 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
       return hits.length === limit;
     }
 
-    const wanted = index.segments.map((info) => ({ info, first: info.place * entriesAt(index.shape!, info.level), cursors: prefixes.map((prefix) => cursor(info, prefix)) }));
-    const behind = wanted.filter(({ info, first }) => first + entriesAt(index.shape!, info.level) > query.from);
+    const wanted = index.segments.map((info) => ({ info, first: info.place * entriesAt(index.shape, info.level), cursors: prefixes.map((prefix) => cursor(info, prefix)) }));
+    const behind = wanted.filter(({ info, first }) => first + entriesAt(index.shape, info.level) > query.from);
     for (const [at, { first, cursors }] of behind.entries()) {
       // The first pages of the segments that come are fetched together.
       if (at % AT_ONCE === 0) await Promise.all(behind.slice(at, at + AT_ONCE).flatMap((one) => one.cursors.map((each) => each.seek(Math.max(0, query.from - one.first)))));
@@ -209,7 +222,7 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
       const query = { keys: [...new Set(keys.map(parseSearchKey))], match, limit, from: after === undefined ? 0 : after + 1 };
       for (let attempt = 1; ; attempt++) {
         try {
-          const answer = await searchAt(await readMoment(), query);
+          const answer = await searchAsFar(await readMoment(), query);
           return answer.next !== undefined && answer.next + 1 >= answer.size ? { ...answer, next: undefined } : answer;
         } catch (cause) {
           if (attempt === ATTEMPTS || !(cause instanceof LacreError) || cause.code !== "SEARCH_INDEX_DAMAGED") throw cause;

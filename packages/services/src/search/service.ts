@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Search in one log: a query in, the entries out that have the keys, with the size up to which that is complete. No HTTP.
+ *
+ * The index gives candidates; each is read from the log and its keys derived again, so what the index holds by chance is
+ * never an answer. An answer with proof is one that this service has checked as a stranger would, by the same reader, and
+ * carries the pages that it took.
+ */
+import { toBase64 } from "@lacre/core/bytes";
+import type { PrivateKey } from "@lacre/core/crypto";
+import { LacreError } from "@lacre/core/errors";
+import { parseTilePath } from "@lacre/core/merkle";
+import {
+  collectPlaces, createSearchReader, type IndexShape, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
+  type Match, type SearchResult, type SearchSource,
+} from "@lacre/core/search";
+import { utf8 } from "@lacre/core/bytes";
+import type { Log, Logger } from "../engine/index.ts";
+import { ServiceError } from "../errors.ts";
+import type { BlobStore } from "../store/index.ts";
+import { SearchIndex } from "./search-index.ts";
+
+export interface SearchOptions {
+  readonly log: Log;
+  /** Where the log's files are. */
+  readonly blobs: BlobStore;
+  readonly kind: "artifacts" | "certificates";
+  /** Name in the log's signatures. */
+  readonly name: string;
+  readonly key: PrivateKey;
+  readonly now: () => number;
+  readonly logger?: Logger | undefined;
+  readonly shape?: IndexShape | undefined;
+  readonly cachedPages?: number | undefined;
+  readonly entriesAtStart?: number | undefined;
+}
+
+export interface Query {
+  /** As `parseSearchKey` reads them; at least one. */
+  readonly keys: readonly string[];
+  readonly match: Match;
+  /** Entries behind this index. */
+  readonly after?: number | undefined;
+  readonly limit: number;
+}
+
+/** An entry that has the keys. */
+export interface Found {
+  readonly index: number;
+  readonly leafHash: Uint8Array;
+  readonly record: Uint8Array;
+  readonly keys: readonly string[];
+}
+
+export interface Answer {
+  /** The answer holds for the first `size` entries. */
+  readonly size: number;
+  readonly entries: readonly Found[];
+  /** `after` for the rest; undefined: there is none. */
+  readonly next: number | undefined;
+}
+
+/** Octets of an index file that a proof rests on. */
+export interface ProvedRange {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** An answer as a stranger gets it, with what it took. */
+export interface ProvedAnswer extends SearchResult {
+  readonly checkpoint: string;
+  readonly indexRoot: string;
+  readonly pages: readonly ProvedRange[];
+}
+
+export interface SearchService {
+  readonly index: SearchIndex;
+  /** Throws SEARCH_KEY_INVALID; OVERLOADED while a damaged part of the index is made again. */
+  search(query: Query): Promise<Answer>;
+  /** As `search`, checked and with the pages that prove it. */
+  prove(query: Query): Promise<ProvedAnswer>;
+  /** All entries with any or all of the keys, as candidates compared. Throws SEARCH_TOO_BROAD for more than `most`. */
+  findAll(keys: readonly string[], match: Match, most: number): Promise<readonly number[]>;
+  /** The newest published checkpoint. */
+  checkpoint(): string;
+  /** A file below the log's address, or a part of it: the index's own, checkpoint, tiles, what is kept beside entries. */
+  readonly files: SearchSource;
+  close(): Promise<void>;
+}
+
+/** Prefixes of keys that return all the time: issuers, domains, repositories. */
+class PrefixMemory {
+  readonly #known = new Map<string, number>();
+
+  of(key: string): number {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const prefix = keyPrefix(key);
+    // Hashes are hardly ever asked for twice.
+    if (/^(?:issuer|domain|under|identity):/.test(key)) {
+      if (this.#known.size >= 8192) this.#known.clear();
+      this.#known.set(key, prefix);
+    }
+    return prefix;
+  }
+}
+
+/** Opens search on a log, before its first `append`. */
+export async function openSearch(o: SearchOptions): Promise<SearchService> {
+  const { log, blobs, kind, name } = o;
+  const memory = new PrefixMemory();
+
+  function keysOf(record: Uint8Array, leafHash: Uint8Array): readonly string[] | Promise<readonly string[]> {
+    if (kind === "certificates") return keysOfCertificateEntry(record, leafHash);
+    return mayHavePayload(record) ? blobs.get(payloadPath(leafHash)).then((payload) => keysOfEntry(record, leafHash, payload)) : keysOfEntry(record, leafHash);
+  }
+
+  const prefixes = (keys: readonly string[]): number[] => keys.map((key) => memory.of(key));
+  const index = await SearchIndex.open({
+    ...o,
+    keys: (record, leafHash) => {
+      const keys = keysOf(record, leafHash);
+      return Array.isArray(keys) ? prefixes(keys) : (keys as Promise<readonly string[]>).then(prefixes);
+    },
+  });
+
+  async function* matching(keys: readonly string[], match: Match, from: number, end: number, chunk: number): AsyncGenerator<Found> {
+    const places = keys.map((key) => index.places(memory.of(key)));
+    for (let least = from; ; ) {
+      const candidates = await collectPlaces(places, match, least, chunk);
+      for (const at of candidates) {
+        if (at >= end) return;
+        const entry = await log.entry(at);
+        if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
+        const own = new Set(await keysOf(entry.record, entry.leafHash));
+        const matched = keys.filter((key) => own.has(key));
+        if (match === "all" ? matched.length === keys.length : matched.length > 0) yield { index: at, leafHash: entry.leafHash, record: entry.record, keys: matched };
+      }
+      if (candidates.length < chunk) return;
+      least = candidates.at(-1)! + 1;
+    }
+  }
+
+  const files: SearchSource = {
+    async file(path) {
+      if (path === "checkpoint") return utf8(log.checkpoint());
+      if (path === ROOT_PATH) return utf8(index.root);
+      if (path.startsWith("tile/")) return log.readTile(parseTilePath(path.slice(5)));
+      return blobs.get(path);
+    },
+    range: (path, offset, length) => blobs.read(path, offset, length),
+  };
+
+  return {
+    index,
+    files,
+    checkpoint: () => log.checkpoint(),
+    async search({ keys, match, after, limit }) {
+      const size = index.size;
+      const wanted = [...new Set(keys.map(parseSearchKey))];
+      const entries: Found[] = [];
+      for await (const found of matching(wanted, match, after === undefined ? 0 : after + 1, size, Math.min(limit, 64))) {
+        entries.push(found);
+        if (entries.length === limit) break;
+      }
+      const last = entries.at(-1)?.index ?? size;
+      return { size, entries, next: entries.length === limit && last + 1 < size ? last : undefined };
+    },
+    async prove(query) {
+      const pages: ProvedRange[] = [];
+      let [checkpoint, indexRoot] = ["", ""];
+      const source: SearchSource = {
+        async file(path) {
+          const bytes = await files.file(path);
+          if (path === "checkpoint") checkpoint = Buffer.from(bytes!).toString();
+          if (path === ROOT_PATH) indexRoot = Buffer.from(bytes!).toString();
+          return bytes;
+        },
+        async range(path, offset, length) {
+          const bytes = await files.range(path, offset, length);
+          if (bytes !== undefined) pages.push({ path, offset, bytes });
+          return bytes;
+        },
+      };
+      const reader = createSearchReader({ source, log: { origin: log.origin, name, key: o.key.publicKey, kind } });
+      try {
+        return { ...(await reader.search(query)), checkpoint, indexRoot, pages };
+      } catch (cause) {
+        if (!(cause instanceof LacreError) || cause.code !== "SEARCH_INDEX_DAMAGED") throw cause;
+        // Found out on the way: the index itself notices, and mends it.
+        for (const key of query.keys) await index.find(memory.of(parseSearchKey(key)), 0, 1);
+        throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, cause });
+      }
+    },
+    async findAll(keys, match, most) {
+      const found: number[] = [];
+      for await (const entry of matching([...new Set(keys.map(parseSearchKey))], match, 0, index.size, 64)) {
+        if (found.length === most) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${most} entries match; ask for something rarer, or page by page`);
+        found.push(entry.index);
+      }
+      return found;
+    },
+    close: () => index.close(),
+  };
+}
+
+/** A range as JSON carries it. */
+export function formatRange({ path, offset, bytes }: ProvedRange): object {
+  return { path, offset, bytes: toBase64(bytes) };
+}
