@@ -118,6 +118,12 @@ test("a logged Ed25519 signature of a message, over a digest that this platform 
   assert.equal(verdict.checks.find((check) => check.id === "J4")?.status, "unknown");
 });
 
+refuses("a logged Ed25519 signature over a digest by another hash", { recipe: { keyType: "Ed25519", entry: (parts) => {
+  const body = JSON.parse(parts.body) as Mutable;
+  body["spec"].data.hash = { algorithm: "sha256", value: toHex(sha256(ARTIFACT)) };
+  parts.body = JSON.stringify(body);
+} } }, "J1", "KEY_INVALID", "none");
+
 function prehashed(parts: { body: string }): void {
   const body = JSON.parse(parts.body) as Mutable;
   body["spec"].data.hash = { algorithm: "sha512", value: toHex(hash("sha512", ARTIFACT)) };

@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { noteKeyId, signNote } from "@lacre/core/bundle";
 import { fromBase64, toBase64, toHex, utf8 } from "@lacre/core/bytes";
 import { canonicalJson, formatPem, type Json } from "@lacre/core/codec";
-import { generateKey, sha256 } from "@lacre/core/crypto";
+import { algorithmOf, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import type { CheckId } from "@lacre/core/verify";
-import { changeNote, createLog2, flip, inBase64, logInstance, logOne, promiseEntry, seal, SIGNED_MS, type EntryParts, type Mutable, type Recipe } from "../workshop/workshop.ts";
+import { ARTIFACT, changeNote, createLog2, flip, inBase64, logInstance, logOne, promiseEntry, seal, SIGNED_MS, type EntryParts, type Mutable, type Recipe } from "../workshop/workshop.ts";
 import { accepts, assertRefused, judge, refuses, workshop } from "./trial.ts";
 
 const V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1";
@@ -54,6 +54,7 @@ const KINDS: readonly Kind[] = [
       signature: (spec) => void (spec["hashedRekordV002"].signature.content = otherSignature),
       certificate: (spec) => void (spec["hashedRekordV002"].signature.verifier.x509Certificate.rawBytes = otherDer),
       "an algorithm that does not fit": (spec) => void (spec["hashedRekordV002"].signature.verifier.keyDetails = "PKIX_ECDSA_P384_SHA_384"),
+      "an algorithm of another kind of key": (spec) => void (spec["hashedRekordV002"].signature.verifier.keyDetails = "PKIX_RSA_PKCS1V15_2048_SHA256"),
     },
   },
   {
@@ -107,6 +108,24 @@ for (const { name, id, recipe, fields } of KINDS) {
   });
 }
 
+refuses("an entry whose digest is not of the hash that its algorithm signs", {
+  recipe: { dialect: "v2", keyType: "P-384", entry: inBody((spec) => void (spec["hashedRekordV002"].data = { algorithm: "SHA2_256", digest: toBase64(sha256(ARTIFACT)) })) },
+}, "G2", "ENTRY_MISMATCH");
+refuses("an entry that records no signature", {
+  recipe: { content: "dsse", kind: "intoto", entry: (parts) => {
+    const { hash, payloadHash, envelope } = (JSON.parse(parts.body) as Mutable)["spec"].content;
+    parts.version = "0.0.1";
+    parts.body = canonicalJson({ apiVersion: "0.0.1", kind: "intoto", spec: { content: { hash, payloadHash }, publicKey: envelope.signatures[0].publicKey } });
+  } },
+}, "G4", "ENTRY_UNSUPPORTED");
+refuses("an entry of an envelope with the signature of a message", {
+  recipe: { entry: (parts) => {
+    const { signature } = (JSON.parse(parts.body) as Mutable)["spec"];
+    const sha = { algorithm: "sha256", value: toHex(sha256(ARTIFACT)) };
+    parts.kind = "dsse";
+    parts.body = canonicalJson({ apiVersion: "0.0.1", kind: "dsse", spec: { envelopeHash: sha, payloadHash: sha, signatures: [{ signature: signature.content, verifier: signature.publicKey.content }] } });
+  } },
+}, "G3", "ENTRY_MISMATCH");
 refuses("an entry by another key than the one given", { recipe: { signer: "key", entry: inBody((spec) => void (spec["signature"].publicKey.content = otherKeyPem)) } }, "G1", "ENTRY_MISMATCH");
 refuses("an entry with a certificate where a key signed", { recipe: { signer: "key", entry: inBody((spec) => void (spec["signature"].publicKey.content = otherPem)) } }, "G1", "ENTRY_MISMATCH");
 refuses("another certificate than was logged, the same key certified twice", { recipe: { dialect: "v2", shown: { certificate: fromBase64(otherDer) } } }, "G2", "ENTRY_MISMATCH");
@@ -137,6 +156,17 @@ for (const [what, change] of Object.entries<(entry: Mutable) => void>({
 })) {
   refuses(`a promise with another ${what}, also beside a good proof and a timestamp`, { recipe: { timestamp: true, bundle: (bundle) => change(entryOf(bundle)) } }, "F3", "PROMISE_INVALID");
 }
+/** The promise of the whole entry at this index, its digits as they are. */
+function promisedAt(logIndex: string): Recipe {
+  return { bundle: (bundle) => {
+    const entry = entryOf(bundle);
+    const signed = `{"body":"${entry["canonicalizedBody"]}","integratedTime":${entry["integratedTime"]},"logID":"${toHex(workshop.rekor1.logId)}","logIndex":${logIndex}}`;
+    entry["logIndex"] = logIndex;
+    entry["inclusionPromise"].signedEntryTimestamp = toBase64(signMessage(algorithmOf("PKIX_ECDSA_P256_SHA_256"), workshop.rekor1.key, utf8(signed)));
+  } };
+}
+accepts("a promise at the last index that JSON numbers hold", { recipe: promisedAt("9007199254740991") });
+refuses("a promise that was signed at an index beyond", { recipe: promisedAt("9007199254740992") }, "F3", "PROMISE_INVALID");
 refuses("an integrated time without promise", { recipe: { entry: (parts) => void (parts.hasPromise = false) } }, "D3", "TIME_MISSING");
 refuses("an integrated time that a log of tiles states", { recipe: { dialect: "v2", timestamp: false, bundle: (bundle) => void (entryOf(bundle)["integratedTime"] = `${SIGNED_MS / 1000}`) } }, "D3", "TIME_MISSING", { recipe: { dialect: "v2" } });
 refuses("a promise without a time", { recipe: { entry: (parts) => void (parts.integratedTime = 0), root: (root) => void (root["tlogs"][0].publicKey.validFor.start = "1970-01-01T00:00:00Z") } }, "D3", "TIME_MISSING");

@@ -285,6 +285,14 @@ test("a bundle that the caller decoded is the caller's word for its structure", 
   assertVerified(verdict);
   for (const id of ["A2", "B1", "B3"]) assert.equal(verdict.checks.find((check) => check.id === id)?.status, "assumed");
 });
+test("a bundle that the caller decoded, and emptied", () => {
+  const emptied: Trial["bytes"] = (sealed) => ({ ...decodeBundle(bytesOf(sealed.bundle)), key: { kind: "certificate", chain: [] } }) as never;
+  assertRefused(judge({ bytes: emptied }), "B5", "BUNDLE_SHAPE");
+});
+test("an authority without certificates is the programmer's mistake", () => {
+  const root = decodeTrustedRoot(bytesOf(seal(workshop).root));
+  assert.throws(() => createVerifier({ trustedRoot: { ...root, certificateAuthorities: [{ ...root.certificateAuthorities[0]!, chain: [] }] } }), TypeError);
+});
 test("a thing that is no bundle, handed in as a decoded one, is a refusal", () => {
   for (const thing of [{}, { key: {} }, { key: { kind: "certificate", chain: [] }, content: { kind: "message" }, logEntries: [], timestamps: [], unknownFields: [] }]) {
     assert.equal(judge({ bytes: () => thing as never }).outcome, "refused");

@@ -96,6 +96,12 @@ test("a failure outranks everything that is said of the same check", () => {
   assert.equal(evidence.status("F4"), "fail");
 });
 
+test("what is said of one check again is joined, what is the same is said once", () => {
+  const evidence = new Evidence();
+  for (const word of ["first", "second", "second"]) evidence.pass("F1", word);
+  assert.equal(evidence.checks().find((check) => check.id === "F1")?.evidence, "first; second");
+});
+
 test("a failure under a number that the catalogue lacks is still a failure", () => {
   const evidence = new Evidence();
   assert.throws(() => evidence.refuse("Z9" as "K4", new LacreError("INTERNAL", "no")), Refusal);

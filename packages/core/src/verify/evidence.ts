@@ -143,7 +143,8 @@ export class Evidence {
     const before = this.#rows[at];
     if (before === undefined || RANK[row.status] > RANK[before.status]) this.#rows[at] = row;
     else if (row.status === before.status && row.evidence !== undefined && row.evidence !== before.evidence) {
-      before.evidence = before.evidence === undefined ? row.evidence : `${before.evidence}; ${row.evidence}`;
+      if (before.evidence === undefined) before.evidence = row.evidence;
+      else if (!before.evidence.endsWith(`; ${row.evidence}`)) before.evidence = `${before.evidence}; ${row.evidence}`;
     }
   }
 }
