@@ -79,6 +79,21 @@ test("sealed with files, verified with files", async () => {
   assert.equal(told.stderr, "");
 });
 
+test("a signing config with nothing but a v1 ledger is signed with, artifact and attestation", async () => {
+  const config = JSON.parse(readFileSync(join(trust, "signing_config.v0.2.json"), "utf8"));
+  config.rekorTlogUrls = config.rekorTlogUrls.filter(({ majorApiVersion }: { majorApiVersion: number }) => majorApiVersion === 1);
+  writeFileSync(join(folder, "v1.json"), JSON.stringify(config));
+  writeFileSync(join(folder, "v1-predicate.json"), "{}");
+  const root = ["--trusted-root", join(trust, "trusted_root.json")];
+  const files = [...root, "--signing-config", "v1.json", "--identity-token", await token()];
+  await expect(0, ["sign", "./app", "--bundle", "app-v1.json", ...files], /logged as entry \d+/);
+  await expect(0, ["attest-blob", "./app", "--predicate", "v1-predicate.json", "--type", "https://example.com/p", "--bundle", "att-v1.json", ...files], /logged as entry \d+/);
+  await expect(0, ["verify", "./app", "--bundle", "app-v1.json", ...root, ...identity], /logged +http:\/\/rekor\./);
+  await expect(0, ["verify-blob-attestation", "./app", "--type", "https://example.com/p", "--bundle", "att-v1.json", ...root, ...identity], /Verified OK/);
+  const kinds = ["app-v1.json", "att-v1.json"].map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")).verificationMaterial.tlogEntries[0]);
+  assert.deepEqual(kinds.map(({ kindVersion, inclusionPromise }) => [kindVersion.kind, kindVersion.version, typeof inclusionPromise]), [["hashedrekord", "0.0.1", "object"], ["dsse", "0.0.1", "object"]]);
+});
+
 test("sealed and verified with the directory that LACRE_DIR or --dir names", async () => {
   const env = { LACRE_DIR: join(work.path, "one") };
   await expect(0, ["sign", "./app", "--bundle", "env.json", "--identity-token", await token()], /Sealed/, { env });
