@@ -13,6 +13,7 @@ import type { Anchor, Anchored } from "./anchor.ts";
 import type { Follower } from "./follower.ts";
 import { Identities, key, type IndexShape } from "./identities.ts";
 import type { Logger } from "./logger.ts";
+import type { LogObserver } from "./observer.ts";
 import type { Personality } from "./personality.ts";
 import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks, type Witnessing } from "./publish.ts";
 import { recover, storedCheckpoint, viewAt, type Recovered } from "./recover.ts";
@@ -36,6 +37,8 @@ export interface LogOptions {
   /** States that the operator vouches for as the last ones published; that of this log counts, others do no harm. */
   readonly accept?: readonly Anchored[] | undefined;
   readonly log?: Logger | undefined;
+  /** Who measures. */
+  readonly observer?: LogObserver | undefined;
   readonly limits?: Partial<SequenceLimits> | undefined;
   readonly ticks?: Ticks | undefined;
   /** Who has to cosign before anything is published; nobody unless given. */
@@ -70,6 +73,12 @@ export interface LogHealth {
   /** Time of the published checkpoint. */
   readonly timeMs: number;
   readonly waiting: number;
+  /** How long the entry has waited that waits longest for its commit; 0 where none does. */
+  readonly oldestMs: number;
+  /** How long something is committed already that is not published; 0 where all is. */
+  readonly behindMs: number;
+  /** Entries below this size are in full bundles, durably. */
+  readonly sealed: number;
   readonly failure: string | undefined;
 }
 
@@ -97,6 +106,11 @@ export interface Log {
    */
   follow(follower: Follower): number;
   health(): LogHealth;
+  /**
+   * Commits and publishes the same tree under the time of now, for logs whose checkpoints say when, or are cosigned: an
+   * idle log stays fresh, and a disk that fails is noticed. Does nothing while entries are not taken.
+   */
+  renew(): void;
   /** Resolves when the log has stopped: with the failure, or undefined after `close`. */
   readonly ended: Promise<ServiceError | undefined>;
   /** Commits what waits, publishes it, seals what is full and gives the lock back. */
@@ -222,6 +236,7 @@ class EngineLog implements Log {
       {
         origin, signCheckpoint, tiles, blobs, anchor, onFailure, ticks: options.ticks ?? DEFAULT_TICKS,
         witnessing: options.witnessing,
+        observer: options.observer,
         proveGrowth: (oldSize, view) => proveGrowth(recovered, oldSize, view),
         onPause: (refusal) => this.#sequencer.pause(refusal),
         onSealed: async (size) => {
@@ -240,6 +255,7 @@ class EngineLog implements Log {
       store, token, state, tree, tiles, personality, now, onFailure,
       identities,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      observer: options.observer,
       onCommit: (view, timeMs) => this.#publisher.committed(view, timeMs),
     });
   }
@@ -307,6 +323,9 @@ class EngineLog implements Log {
       published: view.size,
       timeMs,
       waiting: this.#sequencer.waiting,
+      oldestMs: this.#sequencer.oldestMs,
+      behindMs: this.#publisher.behindMs,
+      sealed: this.#tiles.sealed,
       failure: (this.#failure ?? this.#sequencer.paused ?? this.#publisher.unwitnessed)?.detail,
     };
   }
@@ -315,6 +334,10 @@ class EngineLog implements Log {
     if (this.#failure !== undefined || this.#closing !== undefined) return "stopped";
     if (this.#sequencer.paused !== undefined) return "full";
     return this.#publisher.unwitnessed === undefined ? "serving" : "unwitnessed";
+  }
+
+  renew(): void {
+    this.#sequencer.renew();
   }
 
   close(): Promise<void> {

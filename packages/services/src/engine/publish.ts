@@ -15,6 +15,7 @@ import { utf8 } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
 import type { BlobStore } from "../store/index.ts";
 import type { Anchor } from "./anchor.ts";
+import type { LogObserver } from "./observer.ts";
 import type { Tiles } from "./tiles.ts";
 import type { View } from "./tree.ts";
 
@@ -65,6 +66,7 @@ export interface PublisherParts {
   readonly proveGrowth: (oldSize: number, view: View) => Promise<readonly Uint8Array[]>;
   /** Entries up to this size are durable in files: the journal may forget them. */
   readonly onSealed: (size: number) => Promise<void>;
+  readonly observer: LogObserver | undefined;
   readonly onPublished: (published: Published) => void;
   /** The disk is full: publishing is tried again and again. */
   readonly onPause: (refusal: ServiceError) => void;
@@ -108,6 +110,8 @@ export class Publisher {
   #sealing: Promise<void> | undefined;
   /** On the monotonic clock. */
   #nextTickMs = 0;
+  /** On the monotonic clock: since when something is committed that is not published. */
+  #behindSinceMs: number | undefined;
   #refusal: ServiceError | undefined;
   #unwitnessed: ServiceError | undefined;
 
@@ -116,7 +120,13 @@ export class Publisher {
     this.#parts = parts;
     this.#published = first;
     this.#committed = committed;
+    if (this.#behind()) this.#behindSinceMs = performance.now();
     this.#schedule();
+  }
+
+  /** How long something is committed already that is not published; 0 where all is. */
+  get behindMs(): number {
+    return this.#behindSinceMs === undefined ? 0 : performance.now() - this.#behindSinceMs;
   }
 
   /** Why nothing is published at the moment, for want of witnesses. */
@@ -131,6 +141,7 @@ export class Publisher {
   /** Told by the sequencer: this is durable. */
   committed(view: View, timeMs: number): void {
     this.#committed = { view, timeMs };
+    this.#behindSinceMs ??= performance.now();
     this.#schedule();
   }
 
@@ -171,7 +182,7 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
-    const { origin, signCheckpoint, tiles, blobs, anchor, ticks, witnessing, proveGrowth, onPublished } = this.#parts;
+    const { origin, signCheckpoint, tiles, blobs, anchor, ticks, witnessing, proveGrowth, observer, onPublished } = this.#parts;
     const { view, timeMs } = this.#committed;
     const began = performance.now();
     try {
@@ -189,6 +200,9 @@ export class Publisher {
       return this.#failed(cause);
     }
     const now = performance.now();
+    // What came meanwhile came after this began.
+    this.#behindSinceMs = this.#behind() ? began : undefined;
+    observer?.published({ seconds: (now - began) / 1000 });
     this.#nextTickMs = began + Math.min(ticks.maxMs, Math.max(ticks.minMs, 2 * (now - began)));
     onPublished(this.#published);
     const left: Waiter[] = [];

@@ -18,6 +18,7 @@ import type { Committed, CommitStore, Token } from "../store/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { key, type Identities } from "./identities.ts";
 import type { Follower } from "./follower.ts";
+import type { LogObserver } from "./observer.ts";
 import type { Personality } from "./personality.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
@@ -52,6 +53,8 @@ interface Pending {
   readonly leafHash: Uint8Array;
   /** What each follower prepared of it. */
   readonly prepared: readonly unknown[];
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
   readonly resolve: (entry: Sequenced) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -66,6 +69,7 @@ export interface SequencerParts {
   readonly personality: Personality;
   readonly now: () => number;
   readonly limits: SequenceLimits;
+  readonly observer: LogObserver | undefined;
   /** A group is durable: the view at its end and its time. */
   readonly onCommit: (view: View, timeMs: number) => void;
   /** The store failed: nothing more will be committed. */
@@ -84,6 +88,9 @@ export class Sequencer {
   /** By identity, from arrival until the entry is committed or refused. */
   readonly #inFlight = new Map<string, Promise<Sequenced>>();
   #running: Promise<void> | undefined;
+  /** On the monotonic clock: since when the first of the group waits that is being committed. */
+  #underWaySinceMs: number | undefined;
+  #isRenewing = false;
   #published: number;
   /** Why nothing more is committed; why nothing more is taken. */
   #refusal: ServiceError | undefined;
@@ -105,6 +112,19 @@ export class Sequencer {
   /** Entries that wait for their commit. */
   get waiting(): number {
     return this.#pending.length;
+  }
+
+  /** How long the entry has waited that waits longest for its commit; 0 where none does. */
+  get oldestMs(): number {
+    const since = this.#underWaySinceMs ?? this.#pending[0]?.sinceMs;
+    return since === undefined ? 0 : performance.now() - since;
+  }
+
+  /** Commits the time alone: the same tree, known to be so later. Nothing where entries are being committed anyway. */
+  renew(): void {
+    if ((this.#refusal ?? this.#closed ?? this.#paused) !== undefined) return;
+    this.#isRenewing = true;
+    this.#running ??= this.#run();
   }
 
   /** Adds a follower; entries that are under way would be without what it prepares. */
@@ -186,7 +206,7 @@ export class Sequencer {
     }
     return new Promise((resolve, reject) => {
       if (this.#refusal !== undefined) return reject(this.#refusal);
-      this.#pending.push({ record, framed, identity, leafHash, prepared, resolve, reject });
+      this.#pending.push({ record, framed, identity, leafHash, prepared, sinceMs: performance.now(), resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -199,13 +219,16 @@ export class Sequencer {
   async #run(): Promise<void> {
     // Let the event loop finish the requests that are already here: they make one group.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#pending.length > 0) {
+    while (this.#pending.length > 0 || this.#isRenewing) {
       const group = this.#takeGroup();
+      this.#isRenewing = false;
+      this.#underWaySinceMs = group[0]?.sinceMs;
       try {
         await this.#commit(group);
       } catch (cause) {
         this.#fail(group, cause);
       }
+      this.#underWaySinceMs = undefined;
     }
     this.#running = undefined;
   }
@@ -233,20 +256,23 @@ export class Sequencer {
   }
 
   async #commit(group: readonly Pending[]): Promise<void> {
-    const { store, tree, tiles, identities, now, onCommit } = this.#parts;
+    const { store, tree, tiles, identities, now, observer, onCommit } = this.#parts;
     const before = this.#state;
     // The clock may step back; the log's time does not.
     const timeMs = Math.max(before.timeMs, now());
     for (const { leafHash } of group) tree.append(leafHash);
     const view = tree.view()!;
     const next: Committed = { size: view.size, root: view.root, timeMs, epoch: before.epoch, nonce: randomBytes(16) };
+    const batch = encodeBatch(group.map(({ record }) => record));
+    const beganMs = performance.now();
     try {
-      this.#token = await store.commit(this.#token, next, encodeBatch(group.map(({ record }) => record)));
+      this.#token = await store.commit(this.#token, next, batch);
     } catch (cause) {
       tree.rollback(before.size);
       throw cause;
     }
     this.#state = next;
+    observer?.committed({ entries: group.length, octets: batch.length, seconds: (performance.now() - beganMs) / 1000 });
     for (const [at, { record, framed, identity, prepared }] of group.entries()) {
       identities.add(identity, before.size + at);
       tiles.add({ record, framed, timeMs });

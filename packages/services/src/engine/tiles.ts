@@ -89,6 +89,11 @@ export class Tiles {
     return (this.#written - this.#sealed) / TILE_WIDTH;
   }
 
+  /** Entries below this size are durable in full bundles. A multiple of 256. */
+  get sealed(): number {
+    return this.#sealed;
+  }
+
   /** A record that was committed as the next entry. */
   add(hot: Hot): void {
     this.#hot.push(hot);
