@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import { ServiceError, type ServiceCode } from "../errors.ts";
-import { createMemoryLock } from "../store/index.ts";
+import { createJournal, createMemoryLock, type Committed, type CommitStore } from "../store/index.ts";
 import { faultOf, SimulatedDisk } from "../store/simulated.ts";
 import { createFileAnchor } from "./anchor.ts";
+import { decodeBatch, encodeBatch } from "./batch.ts";
 import { openOnDisk, Oracle, ORIGIN, unsigned, write, type LogOnDisk } from "./fixture.ts";
 import type { Logger } from "./logger.ts";
 
@@ -128,6 +129,41 @@ test("a directory that lost its journal, or a sealed tile, is refused", async ()
   const log = await openOnDisk({ disk, oracle });
   await oracle.check(log);
   await log.close();
+});
+
+test("a journal whose frames do not say what their entries say is refused, although every checksum is good", async () => {
+  type Change = (next: Committed, records: Uint8Array[]) => { next?: Partial<Committed>; records?: Uint8Array[] };
+  const changes: readonly [string, Change, string][] = [
+    ["another root", () => ({ next: { root: new Uint8Array(32) } }), "do not have the root"],
+    ["another entry", (_, records) => ({ records: [utf8("forged"), ...records.slice(1)] }), "do not have the root"],
+    ["an entry more", (_, records) => ({ records: [...records, utf8("more")] }), "does not hold its entries"],
+    ["an entry less", (_, records) => ({ records: records.slice(1) }), "does not hold its entries"],
+    ["an earlier time", (next) => ({ next: { timeMs: next.timeMs - 3_600_000 } }), "time goes back"],
+  ];
+  for (const [name, change, found] of changes) {
+    const { disk, oracle } = await closedLog(5);
+    const journal = (): CommitStore => createJournal({ fs: disk, directory: "/data/log/journal", context: ORIGIN });
+    const store = journal();
+    const { token, base, state, commits } = (await store.load())!;
+    const last = commits.at(-1)!;
+    const { next = {}, records } = change(last.next, decodeBatch(last.body));
+    const changed = { ...last, next: { ...last.next, ...next }, body: records === undefined ? last.body : encodeBatch(records) };
+    await store.takeOver(token, base, [...commits.slice(0, -1), changed]);
+    await store.close();
+    assert.equal((await journal().load())!.state.size, state.size, name);
+    await assert.rejects(openOnDisk({ disk, oracle }), refusal("LOG_DAMAGED", found), name);
+  }
+});
+
+test("sealed bundles beyond the journal's end are refused: the journal is of an earlier day", async () => {
+  const { disk, oracle } = await closedLog(300);
+  await (await openOnDisk({ disk, oracle })).close();
+  const store = createJournal({ fs: disk, directory: "/data/log/journal", context: ORIGIN });
+  const { token, base } = (await store.load())!;
+  await store.takeOver(token, { ...base, size: 200 }, []);
+  await store.release(256);
+  await store.close();
+  await assert.rejects(openOnDisk({ disk, oracle }), refusal("LOG_DAMAGED", "before the sealed bundles"));
 });
 
 test("a journal of another log is refused", async () => {

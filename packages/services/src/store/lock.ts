@@ -24,6 +24,11 @@ export interface Lock {
 }
 
 const BUSY = 5;
+/**
+ * Databases whose locks are held. The lock is the process's, so what keeps it from being collected (which would close the
+ * database and give the lock away) is the process's too, whoever forgets the function that releases it.
+ */
+const held = new Set<DatabaseSync>();
 
 /** A lock on the file `path`; `path`.holder says in words who holds it. */
 export function createFileLock(path: string): Lock {
@@ -54,10 +59,9 @@ export function createFileLock(path: string): Lock {
         database.close();
         throw storageFailure(`writing ${holderPath}`, cause);
       }
-      let held = true;
+      held.add(database);
       return () => {
-        if (held) database.close();
-        held = false;
+        if (held.delete(database)) database.close();
       };
     },
   };

@@ -65,8 +65,8 @@ lockContract("file", () => {
 
 function holder(path: string): { readonly ready: Promise<void>; readonly pid: number; kill(): Promise<void> } {
   const script = `import { createFileLock } from ${JSON.stringify(new URL("lock.ts", import.meta.url).href)};
-    createFileLock(${JSON.stringify(path)}).acquire(); console.log("held"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--conditions=source", "--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    createFileLock(${JSON.stringify(path)}).acquire(); globalThis.gc(); console.log("held"); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--conditions=source", "--expose-gc", "--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "ignore"] });
   const exit = new Promise<void>((resolve) => child.on("exit", () => resolve()));
   return {
     ready: new Promise((resolve, reject) => {
@@ -92,6 +92,14 @@ test("names the process that holds a directory, and is free the moment that proc
   );
   await other.kill();
   createFileLock(path).acquire()();
+});
+
+test("of several starters at the same moment one gets the directory", async (t) => {
+  const path = join(place(), "lock");
+  const starters = Array.from({ length: 4 }, () => holder(path));
+  t.after(() => Promise.all(starters.map((starter) => starter.kill())));
+  const outcomes = await Promise.all(starters.map(({ ready }) => ready.then(() => "held", () => "refused")));
+  assert.deepEqual(outcomes.toSorted(), ["held", "refused", "refused", "refused"]);
 });
 
 test("is not fooled by a stale holder file that names a living process", () => {
