@@ -13,6 +13,8 @@ import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/in
 import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY, originV1 } from "./ledger/index.ts";
+import { openSearch, type SearchService } from "./search/index.ts";
+import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 
 /** Names of the logs. The ledger writes two, one a dialect. */
 export type LogName = "ct" | "ledger" | "ledger-v1";
@@ -63,6 +65,27 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
     await open("ct", facts.ct.origin, { personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)) });
   }
   return logs;
+}
+
+/** Search in each log that strangers may read. */
+export type Searches = Readonly<Partial<Record<LogName, SearchService>>>;
+
+/** Opens search on the logs, before anything is written to them. `opened` as with `openLogs`. */
+export async function openSearches(o: LogsOptions, logs: Logs, opened: (search: SearchService) => void): Promise<Searches> {
+  const { facts, keys, layout, settings } = o.installation;
+  const searches: Partial<Record<LogName, SearchService>> = {};
+  const open = async (at: LogName, name: string, kind: "artifacts" | "certificates"): Promise<void> => {
+    const log = logs[at];
+    if (log === undefined) return;
+    const blobs = createFileBlobStore(createFileSystem(), layout.log(at));
+    const search = await openSearch({ log, blobs, kind, name, key: keys[at], now: o.now, logger: o.log });
+    opened(search);
+    searches[at] = search;
+  };
+  await open("ledger", facts.ledger.origin, "artifacts");
+  await open("ledger-v1", facts.ledgerV1.name, "artifacts");
+  if (settings.ct.monitor) await open("ct", facts.ct.origin, "certificates");
+  return searches;
 }
 
 /** How the CT log signs: promises and checkpoints with one key. */

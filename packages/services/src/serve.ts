@@ -21,7 +21,8 @@ import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/in
 import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
 import { createLedgerService, createLedgerV1Service, createVerification, registerLedger, registerLedgerV1 } from "./ledger/index.ts";
 import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
-import { ctSigner, firstFailure, healthOf, openLogs, type Logs } from "./logs.ts";
+import { ctSigner, firstFailure, healthOf, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
+import { registerSearch } from "./search/index.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
 import { createTrustService, registerTuf, type TrustService } from "./tuf/index.ts";
@@ -95,6 +96,7 @@ interface Parts {
   readonly place: Place;
   readonly installation: Installation;
   readonly logs: Logs;
+  readonly searches: Searches;
   /** One service, for the doors and for the authority in this process. */
   readonly ct: CtService | undefined;
   readonly now: () => number;
@@ -119,10 +121,12 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   trust.publish(documents.targets, o.accept !== undefined);
   writeTrustFiles(installation.layout.trust, documents, trust.firstRoot());
 
-  const logs = await openLogs({ installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log }, (one) => closers.push(() => one.close()));
+  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log };
+  const logs = await openLogs(wanted, (one) => closers.push(() => one.close()));
+  const searches = await openSearches(wanted, logs, (one) => closers.push(() => one.close()));
   const app = createEdge({ log, health: () => healthOf(logs, now()) });
   closers.push(() => app.close());
-  const parts: Parts = { app, place, installation, logs, ct: openCt(installation, logs, now), now, random, log };
+  const parts: Parts = { app, place, installation, logs, searches, ct: openCt(installation, logs, now), now, random, log };
 
   for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
   if (services.has("tuf")) registerTuf(app, trust);
@@ -154,14 +158,15 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     });
     registerAuthority(app, service);
   },
-  ct({ app, installation, ct }) {
+  ct({ app, installation, ct, searches }) {
     registerCt(app, ct!, installation.settings.ct);
+    if (searches.ct !== undefined) registerSearch(app, "/ct", searches.ct);
   },
   idp({ app, place, installation, now, log }) {
     if (installation.facts.mode !== "development") return;
     registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(installation.keys.idp.pkcs8), now, log }));
   },
-  ledger({ app, installation, logs }) {
+  ledger({ app, installation, logs, searches }) {
     const log = logs.ledger!;
     // One core is this thread's, one the disk's and the collector's; a thread on a core that is busy only costs.
     const verification = createVerification({ threads: Math.max(0, Math.min(8, availableParallelism() - 2)) });
@@ -169,7 +174,9 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey), verification }));
     const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ledger-v1"));
     const { treeId } = installation.facts.ledgerV1;
-    registerLedgerV1(app, createLedgerV1Service({ log: logs["ledger-v1"]!, treeId, key: installation.keys["ledger-v1"], verification, blobs }));
+    registerLedgerV1(app, createLedgerV1Service({ log: logs["ledger-v1"]!, treeId, key: installation.keys["ledger-v1"], verification, blobs, index: searches["ledger-v1"] }));
+    registerSearch(app, "/api/v2", searches.ledger!);
+    registerSearch(app, "/api/v1", searches["ledger-v1"]!, { files: true });
   },
   tsa({ app, installation, now, random }) {
     const { keys, certificates, settings } = installation;

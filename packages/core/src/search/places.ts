@@ -22,6 +22,11 @@ export async function collectPlaces(keys: readonly Places[], match: Match, from:
   return found;
 }
 
+/** Where any of several keys is, as one. */
+export function anyOf(keys: readonly Places[]): Places {
+  return keys.length === 1 ? keys[0]! : { seek: (least) => nextOfAny(keys, least) };
+}
+
 // Each key pulls the others behind it: the rarest one decides how many steps there are.
 async function nextOfAll(keys: readonly Places[], from: number): Promise<number | undefined> {
   let least = from;

@@ -11,8 +11,8 @@ import type { Log } from "../engine/index.ts";
 
 /** Where entries are by what is in them. */
 export interface EntryIndex {
-  /** Indices of the published entries that have at least one of these keys, in order. */
-  find(keys: readonly string[]): Promise<readonly number[]>;
+  /** Indices of the published entries that meet every criterion, each by any of its keys; in order. */
+  find(criteria: readonly (readonly string[])[]): Promise<readonly number[]>;
 }
 
 /** Entries looked at between two turns of the event loop. */
@@ -21,7 +21,7 @@ const SLICE = 64;
 /** An index that reads the log anew for each search. `payloadOf` gives the payload kept beside an entry. */
 export function createScanIndex(log: Log, payloadOf: (record: Uint8Array, leafHash: Uint8Array) => Promise<Uint8Array | undefined>): EntryIndex {
   let last: Promise<unknown> = Promise.resolve();
-  async function scan(wanted: ReadonlySet<string>): Promise<readonly number[]> {
+  async function scan(criteria: readonly (readonly string[])[]): Promise<readonly number[]> {
     const found: number[] = [];
     const { size } = log;
     for (let index = 0; index < size; index++) {
@@ -29,13 +29,14 @@ export function createScanIndex(log: Log, payloadOf: (record: Uint8Array, leafHa
       const entry = await log.entry(index);
       if (entry === undefined) continue;
       const { record, leafHash } = entry;
-      if (keysOfEntry(record, leafHash, await payloadOf(record, leafHash)).some((key) => wanted.has(key))) found.push(index);
+      const own = new Set(keysOfEntry(record, leafHash, await payloadOf(record, leafHash)));
+      if (criteria.every((keys) => keys.some((key) => own.has(key)))) found.push(index);
     }
     return found;
   }
   return {
-    find(keys) {
-      const work = last.then(() => scan(new Set(keys)));
+    find(criteria) {
+      const work = last.then(() => scan(criteria));
       last = work.catch(() => {});
       return work;
     },

@@ -161,10 +161,8 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
     async search(body) {
       const { criteria, all } = readSearch(body);
       if (criteria.length === 0) return [];
-      const sets = await Promise.all((all ? criteria : [criteria.flat()]).map(async (keys) => new Set(await index.find(keys))));
-      const common = [...sets[0]!].filter((at) => sets.every((set) => set.has(at)));
       const uuids: string[] = [];
-      for (const at of common) {
+      for (const at of await index.find(all ? criteria : [criteria.flat()])) {
         const entry = await log.entry(at);
         if (entry !== undefined) uuids.push(prefix + toHex(entry.leafHash));
       }

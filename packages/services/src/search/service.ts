@@ -6,15 +6,14 @@
  * never an answer. An answer with proof is one that this service has checked as a stranger would, by the same reader, and
  * carries the pages that it took.
  */
-import { toBase64 } from "@lacre/core/bytes";
+import { toBase64, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import { parseTilePath } from "@lacre/core/merkle";
 import {
-  collectPlaces, createSearchReader, type IndexShape, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
+  anyOf, collectPlaces, createSearchReader, type IndexShape, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
   type Match, type SearchResult, type SearchSource,
 } from "@lacre/core/search";
-import { utf8 } from "@lacre/core/bytes";
 import type { Log, Logger } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 import type { BlobStore } from "../store/index.ts";
@@ -80,14 +79,22 @@ export interface SearchService {
   search(query: Query): Promise<Answer>;
   /** As `search`, checked and with the pages that prove it. */
   prove(query: Query): Promise<ProvedAnswer>;
-  /** All entries with any or all of the keys, as candidates compared. Throws SEARCH_TOO_BROAD for more than `most`. */
-  findAll(keys: readonly string[], match: Match, most: number): Promise<readonly number[]>;
+  /**
+   * Indices of all published entries that meet every criterion, each by any of its keys, in order: what the v1 dialect asks.
+   * Throws SEARCH_TOO_BROAD for more than 10,000.
+   */
+  find(criteria: readonly (readonly string[])[]): Promise<readonly number[]>;
   /** The newest published checkpoint. */
   checkpoint(): string;
   /** A file below the log's address, or a part of it: the index's own, checkpoint, tiles, what is kept beside entries. */
   readonly files: SearchSource;
   close(): Promise<void>;
 }
+
+/** Candidates looked up at a time. */
+const CHUNK = 64;
+/** Entries of an answer that has no pages. */
+const MOST = 10_000;
 
 /** Prefixes of keys that return all the time: issuers, domains, repositories. */
 class PrefixMemory {
@@ -125,17 +132,19 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     },
   });
 
-  async function* matching(keys: readonly string[], match: Match, from: number, end: number, chunk: number): AsyncGenerator<Found> {
-    const places = keys.map((key) => index.places(memory.of(key)));
+  /** Entries that meet every criterion, from `from` to `end` (exclusive), with those of their keys that were asked for. */
+  async function* matching(criteria: readonly (readonly string[])[], from: number, end: number, chunk: number): AsyncGenerator<Found> {
+    const places = criteria.map((keys) => anyOf(keys.map((key) => index.places(memory.of(key)))));
     for (let least = from; ; ) {
-      const candidates = await collectPlaces(places, match, least, chunk);
+      const candidates = await collectPlaces(places, "all", least, chunk);
       for (const at of candidates) {
         if (at >= end) return;
         const entry = await log.entry(at);
         if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
         const own = new Set(await keysOf(entry.record, entry.leafHash));
-        const matched = keys.filter((key) => own.has(key));
-        if (match === "all" ? matched.length === keys.length : matched.length > 0) yield { index: at, leafHash: entry.leafHash, record: entry.record, keys: matched };
+        if (criteria.every((keys) => keys.some((key) => own.has(key)))) {
+          yield { index: at, leafHash: entry.leafHash, record: entry.record, keys: criteria.flat().filter((key) => own.has(key)) };
+        }
       }
       if (candidates.length < chunk) return;
       least = candidates.at(-1)! + 1;
@@ -160,7 +169,7 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
       const size = index.size;
       const wanted = [...new Set(keys.map(parseSearchKey))];
       const entries: Found[] = [];
-      for await (const found of matching(wanted, match, after === undefined ? 0 : after + 1, size, Math.min(limit, 64))) {
+      for await (const found of matching(match === "all" ? wanted.map((key) => [key]) : [wanted], after === undefined ? 0 : after + 1, size, Math.min(limit, CHUNK))) {
         entries.push(found);
         if (entries.length === limit) break;
       }
@@ -193,10 +202,10 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
         throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, cause });
       }
     },
-    async findAll(keys, match, most) {
+    async find(criteria) {
       const found: number[] = [];
-      for await (const entry of matching([...new Set(keys.map(parseSearchKey))], match, 0, index.size, 64)) {
-        if (found.length === most) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${most} entries match; ask for something rarer, or page by page`);
+      for await (const entry of matching(criteria.map((keys) => keys.map(parseSearchKey)), 0, index.size, CHUNK)) {
+        if (found.length === MOST) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${MOST} entries match; ask for something rarer, or page by page`);
         found.push(entry.index);
       }
       return found;
