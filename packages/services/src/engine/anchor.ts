@@ -7,6 +7,8 @@
  * anchor is at or behind the journal (an honest start never refuses) and at or beyond everything anybody was shown (a
  * restored directory always does).
  *
+ * Beside the file is a lock: of two copies of one directory, only one is served at a time.
+ *
  * The file holds two slots of 4,096 octets, written in turn and synced, so that a torn write leaves the other one. A
  * slot is text: `lacre anchor 1`, origin, counter, size, root in base64, SHA-256 over the lines before in hexadecimal,
  * then spaces. The slot with the larger counter counts.
@@ -14,7 +16,8 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { fromBase64, text, toBase64, utf8 } from "@lacre/core/bytes";
-import { createFileSystem, ensureDirectory, storageFailure, type FileSystem, type OpenFile } from "../store/index.ts";
+import { ServiceError } from "../errors.ts";
+import { createFileLock, createFileSystem, ensureDirectory, storageFailure, type FileSystem, type OpenFile, type Release } from "../store/index.ts";
 
 /** A size that was published and the root at that size. */
 export interface Anchored {
@@ -23,6 +26,8 @@ export interface Anchored {
 }
 
 export interface Anchor {
+  /** Keeps every other process from publishing under this anchor, until `close`. Throws DIRECTORY_LOCKED. */
+  hold(): void;
   /** What was recorded last; undefined when nothing was, or nothing that can be read. */
   read(): Promise<Anchored | undefined>;
   /** Durable on return. STORE_FAILED or DISK_FULL. */
@@ -35,6 +40,7 @@ const SLOT = 4096;
 /** An anchor that lasts as long as its `place`: for tests, and for logs that are thrown away. */
 export function createMemoryAnchor(place: { state?: Anchored | undefined } = {}): Anchor {
   return {
+    hold: () => {},
     read: async () => place.state,
     write: async (state) => void (place.state = state),
     close: async () => {},
@@ -64,8 +70,10 @@ function decodeSlot(origin: string, bytes: Uint8Array): Slot | undefined {
   return { counter: Number(counter), size: Number(size), root: fromBase64(root!) };
 }
 
-/** An anchor in the file `path`, whose directory is made when needed. */
-export function createFileAnchor(path: string, origin: string, fs: FileSystem = createFileSystem()): Anchor {
+/** An anchor in the file `path`, whose directory is made when needed. On other files than the machine's it has no lock. */
+export function createFileAnchor(path: string, origin: string, given?: FileSystem): Anchor {
+  const fs = given ?? createFileSystem();
+  let release: Release | undefined;
   let file: OpenFile | undefined;
   let latest: Slot | undefined;
   const slots = async (): Promise<(Slot | undefined)[]> => {
@@ -73,6 +81,15 @@ export function createFileAnchor(path: string, origin: string, fs: FileSystem = 
     return bytes === undefined ? [] : [decodeSlot(origin, bytes.subarray(0, SLOT)), decodeSlot(origin, bytes.subarray(SLOT, 2 * SLOT))];
   };
   return {
+    hold() {
+      if (given !== undefined) return;
+      try {
+        release = createFileLock(`${path}.lock`).acquire();
+      } catch (cause) {
+        if (!(cause instanceof ServiceError) || cause.code !== "DIRECTORY_LOCKED") throw cause;
+        throw new ServiceError("DIRECTORY_LOCKED", undefined, { detail: `${origin} is served from another copy of this directory: ${cause.detail}`, cause });
+      }
+    },
     async read() {
       const [first, second] = await slots();
       latest = first === undefined || (second !== undefined && second.counter > first.counter) ? second : first;
@@ -108,6 +125,7 @@ export function createFileAnchor(path: string, origin: string, fs: FileSystem = 
     async close() {
       await file?.close();
       file = undefined;
+      release?.();
     },
   };
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { concat, equalBytes, toBase64, utf8 } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import { checkInclusion } from "@lacre/core/merkle";
+import type { ServiceError } from "../errors.ts";
 import { createFileAnchor, openLog, type Log, type LogOptions, type Personality, type Receipt } from "./index.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "lacre-engine-"));
@@ -58,4 +59,16 @@ test("entries come back with a proof, also after a restart", async () => {
   assert.deepEqual(new Set([...early, ...late].map(({ index }) => index)).size, 1000);
   for (const { index, record } of early) assert.ok(equalBytes((await log.readRecord(index))!, record));
   await log.close();
+});
+
+test("two copies of one directory are not served at the same time", async () => {
+  let log = await openLog(options("first"));
+  await write(log, 0, 3);
+  await log.close();
+  cpSync(join(scratch, "first"), join(scratch, "second"), { recursive: true });
+  const copy = (): Promise<Log> => openLog({ ...options("second"), anchor: createFileAnchor(join(scratch, "anchors", "first"), "log.test") });
+  log = await openLog(options("first"));
+  await assert.rejects(copy(), (error: ServiceError) => error.code === "DIRECTORY_LOCKED" && error.detail!.includes("another copy"));
+  await log.close();
+  await (await copy()).close();
 });

@@ -128,6 +128,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const lock = options.lock ?? createFileLock(join(options.dir, "lock"));
   const release = lock.acquire();
   try {
+    options.anchor.hold();
     await ensureDirectory(fs, options.dir);
     const store = options.store ?? createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
     const blobs = options.blobs ?? createFileBlobStore(fs, options.dir);
@@ -135,10 +136,10 @@ export async function openLog(options: LogOptions): Promise<Log> {
       return await EngineLog.open(options, store, blobs, release);
     } catch (cause) {
       await store.close();
-      await options.anchor.close();
       throw cause;
     }
   } catch (cause) {
+    await options.anchor.close();
     release();
     throw cause instanceof ServiceError ? cause : storageFailure(`opening ${options.dir}`, cause);
   }
