@@ -76,10 +76,10 @@ function admitGood(request: Loose): Admitted {
   if (kind !== "rfc3161") assert.equal(describeEntry(admitted.body).kind, kind);
   return admitted;
 }
-function refused(code: LacreCode | readonly LacreCode[], request: Loose): void {
+function refused(code: LacreCode | readonly LacreCode[], request: Loose, saying = /./): void {
   assert.throws(
     () => checkAll(admitProposed(parseJson(JSON.stringify(request)))),
-    (error) => error instanceof LacreError && (typeof code === "string" ? error.code === code : code.includes(error.code)),
+    (error) => error instanceof LacreError && (typeof code === "string" ? error.code === code : code.includes(error.code)) && saying.test(error.message),
     JSON.stringify(request).slice(0, 200),
   );
 }
@@ -158,7 +158,7 @@ test("hashedrekord: a wrong signature, digest, key or length is refused", () => 
   refused("SIGNATURE_INVALID", changed(good, ({ signature }) => (signature.content = base64("no signature"))));
   refused("ENTRY_REQUEST_INVALID", changed(good, ({ data }) => (data.hash.value = "ab")));
   refused("BAD_HEX", changed(good, ({ data }) => (data.hash.value = "zz".repeat(32))));
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ data }) => (data.hash.algorithm = "md5")));
+  refused("ENTRY_REQUEST_INVALID", changed(good, ({ data }) => (data.hash.algorithm = "md5")), /is not known/);
   refused("ENTRY_REQUEST_INVALID", changed(good, ({ signature }) => (signature.content = "")));
   refused("BAD_JSON", changed(good, ({ signature }) => delete signature.publicKey));
   refused("BAD_PEM", changed(good, ({ signature }) => (signature.publicKey.content = base64("ssh-ed25519 AAAA"))));
@@ -223,6 +223,25 @@ test("dsse: what nobody signed, what a stranger signed and keys that sign nothin
   refused("BAD_JSON", dsse(envelopeOf(mine).replace('"keyid":""', '"keyid":"","keyid":"a"'), p256));
   refused("BAD_JSON", dsse("not json", p256));
   refused("ENTRY_REQUEST_INVALID", changed(dsse(envelopeOf(mine), p256), (spec) => (spec.payloadHash = { algorithm: "sha256", value: "00".repeat(32) })));
+});
+
+test("envelopes without a type, and signatures without a byte, are refused", () => {
+  const untyped = Buffer.from("payload");
+  const sig = sign("sha256", pae("", untyped), p256.privateKey);
+  const envelope = JSON.stringify({ payloadType: "", payload: base64(untyped), signatures: [{ sig: base64(sig) }] });
+  refused("ENTRY_REQUEST_INVALID", dsse(envelope, p256), /no payload type/);
+  const old = intoto2(p256, sig);
+  old.spec.content.envelope = { ...old.spec.content.envelope, payloadType: "", payload: base64(base64(untyped)) };
+  refused("ENTRY_REQUEST_INVALID", old, /no payload type/);
+  refused("ENTRY_REQUEST_INVALID", dsse(envelopeOf(signPae(p256, "sha256"), new Uint8Array(0)), p256), /empty signature/);
+  refused("BAD_BASE64", changed(intoto2(), ({ content }) => (content.envelope.signatures[0].sig = base64("===="))));
+});
+
+test("keys that the registry has no size for are refused before anything is verified", () => {
+  const odd = signer(generateKeyPairSync("rsa", { modulusLength: 2560 }));
+  refused(["ALGORITHM_UNKNOWN", "KEY_INVALID"], dsse(envelopeOf(signPae(odd, "sha256")), odd));
+  refused(["ALGORITHM_UNKNOWN", "KEY_INVALID"], rekord(odd, "sha256"));
+  refused(["ALGORITHM_UNKNOWN", "KEY_INVALID"], hashedrekord(odd, "sha256"));
 });
 
 test("dsse: work is bounded by the number of signatures and verifiers", () => {

@@ -12,6 +12,7 @@ import { pae } from "@lacre/core/codec";
 import { generateKey, importPrivateKey, sha256 } from "@lacre/core/crypto";
 import { checkConsistency, checkInclusion, emptyRoot, hashLeaf } from "@lacre/core/merkle";
 import { createEdge } from "../edge/index.ts";
+import { ServiceError } from "../errors.ts";
 import { createMemoryAnchor, openLog, type Log } from "../engine/index.ts";
 import { createFileBlobStore, createFileSystem } from "../store/index.ts";
 import { createLedgerV1Service, createVerification, LEDGER_PERSONALITY, originV1, registerLedgerV1, type LedgerV1Service } from "./index.ts";
@@ -189,7 +190,7 @@ test("requests without the right shape are 422 with the validation's number", as
   const { apiVersion: _version, ...noVersion } = good;
   const cases: readonly (readonly [ReturnType<typeof get>, number, RegExp])[] = [
     [add(noKind), 602, /^kind in body is required$/], [add(noSpec), 602, /^spec in body is required$/], [add(noVersion), 602, /^apiVersion in body is required$/],
-    [add({ ...good, apiVersion: "one" }), 605, /apiVersion/], [add({ ...good, kind: 7 }), 601, /kind/],
+    [add({ ...good, apiVersion: "one" }), 605, /apiVersion/], [add({ ...good, kind: 7 }), 601, /kind/], [add({ ...good, apiVersion: 7 }), 601, /apiVersion/],
     [get("/api/v1/log/entries"), 602, /logIndex in query is required/], [get("/api/v1/log/entries?logIndex=x"), 601, /int64/], [get("/api/v1/log/entries?logIndex=-1"), 609, /greater/],
     [get("/api/v1/log/entries/abc"), 605, /entryUUID in path should match/], [get(`/api/v1/log/entries/${"g".repeat(64)}`), 605, /should match/],
     [get("/api/v1/log/proof"), 602, /lastSize/], [get("/api/v1/log/proof?lastSize=0"), 609, /lastSize/], [get("/api/v1/log/proof?lastSize=2&firstSize=0"), 609, /firstSize/],
@@ -291,7 +292,9 @@ test("search by digest, key, payload and subject", async () => {
   assert.deepEqual(await search({ hash: sha(data), email: "nobody@example.com", operator: "and" }), []);
   assert.deepEqual(await search({ hash: sha(data), email: "nobody@example.com" }), [one]);
   assert.deepEqual(await search({}), []);
-  assert.equal((await post("/api/v1/index/retrieve", { publicKey: { format: "pgp", content: base64("x") } })).statusCode, 400);
+  const other = await post("/api/v1/index/retrieve", { publicKey: { format: "pgp", content: base64(pem) } });
+  assert.deepEqual([other.statusCode, other.json().message], [400, "keys of format pgp are not logged here; search by x509"]);
+  assert.equal((await post("/api/v1/index/retrieve", { publicKey: { format: "x509", content: base64("x") } })).statusCode, 400);
 });
 
 test("growth is proved between any two sizes", async () => {
@@ -324,6 +327,19 @@ test("across full tiles proofs and old roots still hold", async () => {
     checkConsistency(sha256, { oldSize: BigInt(first), oldRoot: Buffer.from(old.rootHash, "hex"), newSize: BigInt(last), newRoot: Buffer.from(grown.rootHash, "hex"), proof });
   }
   assert.equal((await service.growth(size, size, undefined)).rootHash, service.info().rootHash);
+});
+
+test("a fault of ours is not taken for a refusal, and a tile that is gone is named", async () => {
+  const broken = createEdge();
+  const blobs = createFileBlobStore(createFileSystem(), dir);
+  const faulty = { check: () => Promise.reject(new TypeError("a fault")), close: () => {} };
+  registerLedgerV1(broken, createLedgerV1Service({ log, treeId: TREE, key: logKey, verification: faulty, blobs }));
+  const reply = await broken.inject({ method: "POST", url: "/api/v1/log/entries", headers: JSON_HEADERS, payload: JSON.stringify(proposal()) });
+  assert.deepEqual([reply.statusCode, reply.json()], [500, { code: 500, message: "Internal error" }]);
+  const hollow = { origin: log.origin, size: log.size, readTile: async () => undefined } as unknown as Log;
+  const without = createLedgerV1Service({ log: hollow, treeId: TREE, key: logKey, verification, blobs });
+  await assert.rejects(async () => without.growth(1, 2, undefined), (error) => error instanceof ServiceError && error.code === "LOG_DAMAGED");
+  await broken.close();
 });
 
 test("no body, and no header, makes the server fail", async () => {
