@@ -39,6 +39,8 @@ declare module "fastify" {
     /** Octets of the body, and of the answer, that are held in memory. */
     bodyOctets: number;
     answerOctets: number;
+    /** It was answered, or its client is gone: it has been counted. */
+    isCounted: boolean;
   }
 }
 
@@ -83,6 +85,8 @@ const ALLOWED_HEADERS = "authorization, content-type, accept, range";
 const EXPOSED_HEADERS = "location, etag, retry-after, x-request-id, x-log-index, accept-ranges, content-range";
 const HELD_OCTETS = 128 * 1024 * 1024;
 const MAX_PIPELINED = 32;
+/** Parts of a streamed file that may wait together; longer than any answer that is not streamed. */
+const STREAM_OCTETS = 32 * 1024 * 1024;
 
 /** A fastify instance with the rules above, `/healthz`, `/livez` and `/ping`. Register routes, then `ready()`, `listen()` or `inject()`. */
 export function createEdge(options: EdgeOptions = {}): FastifyInstance {
@@ -122,6 +126,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   app.decorateRequest("refusal", undefined);
   app.decorateRequest("bodyOctets", 0);
   app.decorateRequest("answerOctets", 0);
+  app.decorateRequest("isCounted", false);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (request: FastifyRequest, payload: IncomingMessage) =>
     collectBody(payload, request.routeOptions.bodyLimit ?? BODY_LIMIT, (octets) => {
@@ -145,14 +150,16 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     if (typeof payload === "object" && payload !== null && !(payload instanceof Uint8Array) && reply.getHeader("content-length") === undefined) {
       throw new TypeError("an answer must be a string or bytes, or state its content-length");
     }
-    if (typeof payload === "string" || payload instanceof Uint8Array) {
-      request.answerOctets = payload.length;
-      held.add(request.raw.socket, payload.length);
-    }
+    // Not the first time where making the answer failed after this.
+    held.release(request.raw.socket, heldOf(request));
+    request.answerOctets = typeof payload === "string" || payload instanceof Uint8Array ? payload.length : Number(reply.getHeader("content-length") ?? 0);
+    held.add(request.raw.socket, heldOf(request));
     return payload;
   });
 
   function ended(request: FastifyRequest, reply: FastifyReply, status: number): void {
+    if (request.isCounted) return;
+    request.isCounted = true;
     const { method, bodyOctets, answerOctets, refusal } = request;
     const route = request.routeOptions.url ?? "unmatched";
     const seconds = reply.elapsedTime / 1000;
@@ -163,8 +170,8 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   app.addHook("onRequest", async (request, reply) => {
     const { socket } = request.raw;
     reply.raw.once("close", () => {
-      held.release(socket, request.bodyOctets + request.answerOctets);
-      if (!reply.raw.writableFinished) ended(request, reply, CLIENT_GONE);
+      held.release(socket, request.bodyOctets + heldOf(request));
+      ended(request, reply, CLIENT_GONE);
     });
     if (limiter === undefined || request.method !== "POST") return;
     const wait = limiter.take(request.ip, now());
@@ -210,6 +217,11 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     setTimeout(() => app.server.closeAllConnections(), options.closeTimeoutMs ?? 10_000).unref();
   });
   return app;
+}
+
+/** What of an answer may wait in memory: of one that is streamed, some parts. */
+function heldOf({ answerOctets }: FastifyRequest): number {
+  return Math.min(answerOctets, STREAM_OCTETS);
 }
 
 function setHouseHeaders(reply: FastifyReply): void {
