@@ -17,12 +17,13 @@ import { equalBytes, text, toBase64 } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import { emptyRoot, HASH_LENGTH, hashLeaf, hashSlice, TILE_WIDTH } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
-import { lastState, type BlobStore, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "../store/index.ts";
+import { lastState, type BlobStore, type Committed, type CommitStore, type Loaded, type Token } from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
-import { decodeBatch, encodeBatch } from "./batch.ts";
+import { decodeBatch } from "./batch.ts";
 import type { Logger } from "./logger.ts";
 import type { Personality } from "./personality.ts";
 import { CHECKPOINT } from "./publish.ts";
+import { rewriteTail } from "./tail.ts";
 import { readTile, Tiles } from "./tiles.ts";
 import { Tree, type View } from "./tree.ts";
 
@@ -184,7 +185,7 @@ export async function recover(parts: RecoverParts): Promise<Recovered> {
   }
   await tiles.write(loaded.state.size);
   const whole = await tiles.seal();
-  const { base, commits } = restamp(loaded, whole, await rootAt(tree, tiles, whole));
+  const { base, commits } = rewriteTail({ tree, tiles, state: loaded.state, sealed: whole });
   const token = await parts.store.takeOver(loaded.token, base, commits);
   const state = lastState(base, commits);
   return { token, state, tree, tiles, view: tree.view()! };
@@ -194,20 +195,4 @@ async function createFirst({ store, blobs, now, origin }: RecoverParts): Promise
   if ((readCheckpoint(await blobs.get(CHECKPOINT))?.size ?? 0) > 0) throw damaged(`${origin} has a checkpoint but no journal`);
   const state: Committed = { size: 0, root: emptyRoot(sha256), timeMs: now(), epoch: 0, nonce: randomBytes(16) };
   return { state, token: await store.create(state), base: state, commits: [], released: 0 };
-}
-
-/** The commits behind `size`, as a new writer's: the same entries, sizes, roots and times. */
-function restamp({ base, state, commits }: Loaded, size: number, root: Uint8Array): { readonly base: Committed; readonly commits: readonly Commit[] } {
-  const epoch = state.epoch + 1;
-  const covered = commits.filter(({ next }) => next.size <= size);
-  const first: Committed = { size, root, timeMs: lastState(base, covered).timeMs, epoch, nonce: randomBytes(16) };
-  const out: Commit[] = [];
-  let previous = first;
-  for (const { previous: was, next, body } of commits.slice(covered.length)) {
-    const records = decodeBatch(body).slice(Math.max(0, size - was.size));
-    const stamped: Committed = { ...next, epoch, nonce: randomBytes(16) };
-    out.push({ previous, next: stamped, body: encodeBatch(records) });
-    previous = stamped;
-  }
-  return { base: first, commits: out };
 }

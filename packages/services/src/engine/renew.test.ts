@@ -45,16 +45,40 @@ test("a renewed log has the same tree at a later time, now, after a restart and 
   await third.close();
 });
 
+test("renewals of an idle log do not fill its disk, and entries keep their times", async () => {
+  const disk = new SimulatedDisk();
+  const oracle = new Oracle();
+  let nowMs = 1_000;
+  const open = () => openOnDisk({ disk, oracle, now: () => nowMs, limits: { renewals: 10 } });
+  let log = await open();
+  await write(log, oracle, 0, 300);
+  nowMs = 2_000;
+  await write(log, oracle, 300, 5);
+  // Until the full bundle is sealed the journal is needed whole.
+  await log.close();
+  log = await open();
+  for (nowMs = 3_000; nowMs < 3_200; nowMs++) await renewed(log, nowMs);
+  const journal = [...disk.copyOf("/data/log/journal")].filter(([name]) => name.endsWith(".journal"));
+  assert.ok(journal.reduce((octets, [, bytes]) => octets + bytes.length, 0) <= 4 * 32_768, String(journal.map(([name, bytes]) => `${name} ${bytes.length}`)));
+  await write(log, oracle, 305, 300);
+  await log.close();
+  log = await open();
+  assert.deepEqual([(await log.entry(299))!.timeMs, (await log.entry(304))!.timeMs, (await log.entry(305))!.timeMs], [1_000, 2_000, 3_200]);
+  await oracle.check(log);
+  await log.close();
+});
+
 test("crashes before and after any call of a renewal lose nothing and fork nothing", async () => {
   const life = async (disk: SimulatedDisk, oracle: Oracle): Promise<void> => {
     let nowMs = 1_000;
     try {
-      const log = await openOnDisk({ disk, oracle, now: () => nowMs });
+      const log = await openOnDisk({ disk, oracle, now: () => nowMs, limits: { renewals: 2 } });
       await write(log, oracle, 0, 2);
-      nowMs = 2_000;
-      log.renew();
-      while (log.health().timeMs !== 2_000 && log.health().status === "serving") await sleep(0);
-      if (log.health().status !== "serving") throw new Crashed();
+      for (nowMs = 2_000; nowMs < 2_003; nowMs++) {
+        log.renew();
+        while (log.health().timeMs !== nowMs && log.health().status === "serving") await sleep(0);
+        if (log.health().status !== "serving") throw new Crashed();
+      }
       await write(log, oracle, 2, 1);
       await log.close();
     } catch (error) {

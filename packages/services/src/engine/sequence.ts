@@ -12,14 +12,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { sha256 } from "@lacre/core/crypto";
-import { hashLeaf } from "@lacre/core/merkle";
+import { hashLeaf, TILE_WIDTH } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
-import type { Committed, CommitStore, Token } from "../store/index.ts";
+import { lastState, type Committed, type CommitStore, type Token } from "../store/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { key, type Identities } from "./identities.ts";
 import type { Follower } from "./follower.ts";
 import type { LogObserver } from "./observer.ts";
 import type { Personality } from "./personality.ts";
+import { rewriteTail } from "./tail.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Tree, View } from "./tree.ts";
 
@@ -42,9 +43,11 @@ export interface SequenceLimits {
   readonly pendingBytes: number;
   /** Entries committed but not yet published before LOG_BUSY. */
   readonly unpublishedEntries: number;
+  /** Commits without entries after which the journal is written anew. */
+  readonly renewals: number;
 }
 
-export const DEFAULT_LIMITS: SequenceLimits = { groupEntries: 1024, groupBytes: 4 << 20, pendingBytes: 64 << 20, unpublishedEntries: 65_536 };
+export const DEFAULT_LIMITS: SequenceLimits = { groupEntries: 1024, groupBytes: 4 << 20, pendingBytes: 64 << 20, unpublishedEntries: 65_536, renewals: 4096 };
 
 interface Pending {
   readonly record: Uint8Array;
@@ -92,6 +95,7 @@ export class Sequencer {
   #underWaySinceMs: number | undefined;
   #isRenewing = false;
   #published: number;
+  #renewals = 0;
   /** Why nothing more is committed; why nothing more is taken. */
   #refusal: ServiceError | undefined;
   #closed: ServiceError | undefined;
@@ -272,6 +276,7 @@ export class Sequencer {
       throw cause;
     }
     this.#state = next;
+    if (group.length === 0) this.#renewals++;
     observer?.committed({ entries: group.length, octets: batch.length, seconds: (performance.now() - beganMs) / 1000 });
     for (const [at, { record, framed, identity, prepared }] of group.entries()) {
       identities.add(identity, before.size + at);
@@ -280,5 +285,17 @@ export class Sequencer {
     }
     for (const [at, { record, leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, record, timeMs, duplicate: false });
     onCommit(view, timeMs);
+    if (this.#renewals >= this.#parts.limits.renewals) await this.#compact();
+  }
+
+  /** Renewals of an idle log would fill the disk one block at a time: the journal starts over with what is not sealed. */
+  async #compact(): Promise<void> {
+    const { store, tree, tiles } = this.#parts;
+    const { sealed } = tiles;
+    if (this.#state.size - sealed >= TILE_WIDTH) return;
+    const { base, commits } = rewriteTail({ tree, tiles, state: this.#state, sealed });
+    this.#token = await store.takeOver(this.#token, base, commits);
+    this.#state = lastState(base, commits);
+    this.#renewals = 0;
   }
 }

@@ -85,7 +85,10 @@ export function commitStoreContract(name: string, { fenced }: { readonly fenced:
       const loaded = (await second.load())!;
       const base = stateOf(4, 2);
       const commits: Commit[] = [{ previous: base, next: stateOf(9, 2), body: utf8("kept") }];
-      const taken = await second.takeOver(loaded.token, base, commits);
+      let taken = await second.takeOver(loaded.token, base, commits);
+      // A writer may also start over in the midst of its work, and go on.
+      for (let i = 0; i < 30; i++) taken = await second.commit(taken, stateOf(9, 2), utf8("dropped"));
+      taken = await second.takeOver(taken, base, commits);
       await second.commit(taken, stateOf(12, 2), utf8("on"));
       await second.close();
       const after = (await at().load())!;

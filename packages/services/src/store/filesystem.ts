@@ -82,6 +82,9 @@ export async function ensureDirectory(fs: FileSystem, path: string): Promise<voi
   for (const holder of holders.toReversed()) await fs.syncDirectory(holder);
 }
 
+/** The kernel takes 1,024 parts in one call. */
+const MAX_PARTS = 1024;
+
 class NodeFile implements OpenFile {
   readonly #fd: number;
   #closed = false;
@@ -109,7 +112,7 @@ class NodeFile implements OpenFile {
   write(position: number, ...parts: readonly Uint8Array[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const step = (left: readonly Uint8Array[], at: number): void => {
-        writev(this.#fd, left, at, (error, count) => {
+        writev(this.#fd, left.length > MAX_PARTS ? left.slice(0, MAX_PARTS) : left, at, (error, count) => {
           if (error !== null) return reject(error);
           const rest = after(left, count);
           // A short write is mostly a full disk that has not said so yet: the next call does.

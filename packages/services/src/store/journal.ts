@@ -213,6 +213,11 @@ class Journal {
 
   /** A new segment that stands for everything before it, durable before it has its name. */
   async #startOver(base: Committed, commits: readonly Commit[]): Promise<Token> {
+    // What is being prepared behind the segment that ends here is not wanted any more; its number is taken.
+    const prepared = await this.#next?.catch(() => undefined);
+    this.#next = undefined;
+    await prepared?.file.close();
+    await this.#active?.filling;
     const mark = { context: this.#context, number: this.#nextNumber++, salt: randomBytes(16) };
     const frames = [encodeFrame(mark, { kind: "start", previous: base, next: base, body: new Uint8Array(0) })];
     for (const commit of commits) frames.push(encodeFrame(mark, { kind: "commit", ...commit }));

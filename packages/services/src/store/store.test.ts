@@ -340,6 +340,17 @@ test("a blob is durable once flushed, with its directories", async () => {
   }
 });
 
+test("writes more parts than the kernel takes at once", async () => {
+  const fs = createFileSystem();
+  const directory = place();
+  await fs.makeDirectory(directory);
+  const file = await fs.open(join(directory, "many"), "create");
+  const parts = Array.from({ length: 3000 }, (_, at) => utf8(`${at},`));
+  await file.write(5, ...parts);
+  assert.equal(Buffer.from(await file.read(5, 1 << 20)).toString(), parts.map((part) => Buffer.from(part).toString()).join(""));
+  await file.close();
+});
+
 test("a frame's length is a whole number of blocks", () => {
   assert.equal(frameLength(0), BLOCK);
   assert.equal(frameLength(BLOCK - 216), BLOCK);
