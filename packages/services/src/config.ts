@@ -16,6 +16,8 @@ import { ServiceError } from "./errors.ts";
 import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
 import { TSA_DEFAULTS, TSA_SCHEMA, type TsaConfig } from "./tsa/config.ts";
 import { TUF_DEFAULTS, TUF_SCHEMA, type TufConfig } from "./tuf/config.ts";
+import { WITNESS_DEFAULTS, WITNESS_SCHEMA, type WitnessConfig } from "./witness/config.ts";
+import { WITNESSES_DEFAULTS, WITNESSES_SCHEMA, type WitnessesConfig } from "./witnessing/config.ts";
 
 /** What an operator may set, section by section; each section is documented in the `config.ts` of its room. */
 export interface Settings {
@@ -24,6 +26,8 @@ export interface Settings {
   readonly ledger: LedgerConfig;
   readonly tsa: TsaConfig;
   readonly tuf: TufConfig;
+  readonly witness: WitnessConfig;
+  readonly witnesses: WitnessesConfig;
 }
 
 /** What was decided when the installation was created. */
@@ -54,8 +58,8 @@ export interface LedgerV1Facts {
 /** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
 export const CONFIG_VERSION = 1;
 
-const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA };
-const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS };
+const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA, witness: WITNESS_SCHEMA, witnesses: WITNESSES_SCHEMA };
+const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS, witness: WITNESS_DEFAULTS, witnesses: WITNESSES_DEFAULTS };
 
 const TIME = Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" });
 const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
@@ -122,5 +126,7 @@ function withDefaults(file: { readonly [name in keyof Settings]?: Partial<Settin
     ledger: { ...DEFAULTS.ledger, ...file.ledger },
     tsa: { ...DEFAULTS.tsa, ...file.tsa },
     tuf: { ...DEFAULTS.tuf, ...file.tuf },
+    witness: { ...DEFAULTS.witness, ...file.witness },
+    witnesses: { ...DEFAULTS.witnesses, ...file.witnesses },
   };
 }

@@ -13,6 +13,7 @@ import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/in
 import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY, originV1 } from "./ledger/index.ts";
+import type { Quorums } from "./quorums.ts";
 import { openSearch, type SearchService } from "./search/index.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 
@@ -27,6 +28,8 @@ export interface LogsOptions {
   readonly stateDir?: string | undefined;
   /** The operator's word for trees whose anchor is missing or ahead; each counts for the log that it fits. */
   readonly accept?: readonly Anchored[] | undefined;
+  /** Who has to cosign, for the logs that are witnessed. */
+  readonly quorums?: Quorums | undefined;
   readonly now: () => number;
   readonly log?: Logger | undefined;
 }
@@ -36,6 +39,8 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
   const { facts, keys } = o.installation;
   const logs: Partial<Record<LogName, Log>> = {};
   const open = async (name: LogName, origin: string, rest: Pick<LogOptions, "personality" | "signCheckpoint">): Promise<void> => {
+    const witnessing = name === "ledger-v1" ? undefined : o.quorums?.[name];
+    const pause = o.installation.settings.witnesses.intervalSeconds * 1000;
     const log = await openLog({
       dir: o.installation.layout.log(name),
       origin,
@@ -44,6 +49,8 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
       production: facts.mode === "production",
       accept: o.accept,
       log: o.log,
+      witnessing,
+      ticks: witnessing && { minMs: pause, maxMs: pause },
       ...rest,
     });
     opened(log);
@@ -101,11 +108,15 @@ export function anchorDirectory(stateDir: string | undefined, id: string): strin
 }
 
 /** What `/healthz` says: serving while every log takes entries, and how fresh each published checkpoint is. */
-export function healthOf(logs: Logs, nowMs: number): { readonly ready: boolean; readonly [name: string]: unknown } {
+export function healthOf(logs: Logs, nowMs: number, quorums: Quorums = {}): { readonly ready: boolean; readonly [name: string]: unknown } {
   const states = Object.entries(logs).map(([name, log]) => [name, log.health()] as const);
-  const members = states.map(([name, { status, committed, published, timeMs }]) => [
+  const members = states.map(([name, { status, committed, published, timeMs, failure }]) => [
     name,
-    { status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)) },
+    {
+      status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)),
+      ...(status === "unwitnessed" ? { reason: failure } : {}),
+      ...(name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
+    },
   ]);
   return { ready: states.every(([, { status }]) => status === "serving"), ...Object.fromEntries(members) };
 }

@@ -7,7 +7,9 @@
  * whoever gets an answer gets a good one. A failure on the way closes what was opened, in reverse.
  */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { noteKeyId } from "@lacre/core/bundle";
 import type { Fetch } from "@lacre/core/client";
 import type { Json } from "@lacre/core/codec";
@@ -17,15 +19,19 @@ import { createAnchoredFetch, createAuthorityService, createDiscovery, createIss
 import { parseConfig as parseConfigFile, type ConfigFile } from "./config.ts";
 import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
 import { createEdge, createLocalFetch } from "./edge/index.ts";
+import { ServiceError } from "./errors.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
-import { createTrustDocuments, openInstallation, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
+import { createTrustDocuments, openInstallation, openKey, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
 import { createLedgerService, createLedgerV1Service, createVerification, registerLedger, registerLedgerV1 } from "./ledger/index.ts";
 import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
-import { ctSigner, firstFailure, healthOf, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
+import { formatPolicies } from "./logkeys.ts";
+import { anchorDirectory, ctSigner, firstFailure, healthOf, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
 import { registerSearch } from "./search/index.ts";
+import { openQuorums } from "./quorums.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
 import { createTrustService, registerTuf, type TrustService } from "./tuf/index.ts";
+import { createWitnessService, openWitnessStore, originHash, registerWitness, type WitnessService } from "./witness/index.ts";
 
 export { SERVICE_CODES, ServiceError, type ServiceCode } from "./errors.ts";
 export { parseListen, type Listen } from "./listen.ts";
@@ -38,8 +44,8 @@ export function parseConfig(input: Uint8Array | string, where: string): ConfigFi
 }
 
 /** The parts that may be served. */
-export type ServiceName = "ca" | "ct" | "idp" | "ledger" | "tsa" | "tuf";
-export const SERVICE_NAMES: readonly ServiceName[] = ["ca", "ct", "idp", "ledger", "tsa", "tuf"];
+export type ServiceName = "ca" | "ct" | "idp" | "ledger" | "tsa" | "tuf" | "witness";
+export const SERVICE_NAMES: readonly ServiceName[] = ["ca", "ct", "idp", "ledger", "tsa", "tuf", "witness"];
 
 export interface UpOptions {
   /** The data directory; created with everything in it when it does not exist. */
@@ -99,6 +105,7 @@ interface Parts {
   readonly searches: Searches;
   /** One service, for the doors and for the authority in this process. */
   readonly ct: CtService | undefined;
+  readonly witness: WitnessService | undefined;
   readonly now: () => number;
   readonly random: (length: number) => Uint8Array;
   readonly log: FastifyBaseLogger | undefined;
@@ -119,14 +126,16 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   closers.push(() => trust.close());
   const documents = createTrustDocuments(installation, place.url, new Set([...services].filter(isOffered)));
   trust.publish(documents.targets, o.accept !== undefined);
-  writeTrustFiles(installation.layout.trust, documents, trust.firstRoot());
+  const quorums = openQuorums({ installation, wanted: services, anchors: anchorDirectory(o.stateDir, installation.facts.id), fetch: globalThis.fetch as Fetch, log });
+  writeTrustFiles(installation.layout.trust, documents, trust.firstRoot(), formatPolicies(installation, services, place.url));
 
-  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, now, log };
+  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, quorums, now, log };
   const logs = await openLogs(wanted, (one) => closers.push(() => one.close()));
   const searches = await openSearches(wanted, logs, (one) => closers.push(() => one.close()));
-  const app = createEdge({ log, health: () => healthOf(logs, now()) });
+  const witness = openWitness(installation, services, { isAsked: o.only?.has("witness") ?? false, now, log });
+  const app = createEdge({ log, health: () => ({ ...healthOf(logs, now(), quorums), ...(witness === undefined ? {} : { witness: { name: witness.name, vkeys: witness.vkeys, ...witness.health() } }) }) });
   closers.push(() => app.close());
-  const parts: Parts = { app, place, installation, logs, searches, ct: openCt(installation, logs, now), now, random, log };
+  const parts: Parts = { app, place, installation, logs, searches, ct: openCt(installation, logs, now), witness, now, random, log };
 
   for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
   if (services.has("tuf")) registerTuf(app, trust);
@@ -178,6 +187,9 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     registerSearch(app, "/api/v2", searches.ledger!);
     registerSearch(app, "/api/v1", searches["ledger-v1"]!, { files: true });
   },
+  witness({ app, witness }) {
+    if (witness !== undefined) registerWitness(app, witness);
+  },
   tsa({ app, installation, now, random }) {
     const { keys, certificates, settings } = installation;
     const signer = { certificate: certificates.tsa, intermediates: [], key: keys.tsa };
@@ -189,6 +201,27 @@ function openCt(installation: Installation, logs: Logs, now: () => number): CtSe
   if (logs.ct === undefined) return undefined;
   const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ct"));
   return createCtService({ ...ctSigner(installation), log: logs.ct, roots: [installation.certificates["ca-root"]], blobs, now });
+}
+
+/** The witness, where logs are configured for it. Its record is made before its keys: see the room. Throws CONFIG_INVALID, DIRECTORY_DAMAGED. */
+function openWitness(
+  { facts, layout, settings }: Installation, services: ReadonlySet<ServiceName>, { isAsked, now, log }: { readonly isAsked: boolean; readonly now: () => number; readonly log: FastifyBaseLogger | undefined },
+): WitnessService | undefined {
+  const { logs, keys: types, name } = settings.witness;
+  if (!services.has("witness")) return undefined;
+  if (logs.length === 0) {
+    if (isAsked) throw new ServiceError("CONFIG_INVALID", "A witness has to know the logs that it watches over: set witness.logs", { detail: layout.config });
+    return undefined;
+  }
+  const paths = types.map((type) => [type, join(layout.dir, "keys", `witness-${type.toLowerCase()}.pem`)] as const);
+  const store = openWitnessStore(join(layout.dir, "witness", "witness.db"), { hasKeys: paths.some(([, path]) => existsSync(path)), hashOf: originHash });
+  try {
+    const keys = paths.map(([type, path]) => openKey(path, type));
+    return createWitnessService({ name: name === "" ? `witness.${facts.id}.lacre.localhost` : name, logs, keys, store, now, log });
+  } catch (error) {
+    store.close();
+    throw error;
+  }
 }
 
 function openTrust(installation: Installation, now: () => number, log: FastifyBaseLogger | undefined): TrustService {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The keys of an installation: one for each thing that is signed, each in a file of its own that its owner alone reads. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { formatPem, parsePem } from "@lacre/core/codec";
 import { generateKey, importPrivateKey, type KeyType, type PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
@@ -35,7 +35,15 @@ export function createKey(path: string, kind: { readonly type: KeyType; readonly
 
 /** A key of the installation in `dir`. Throws DIRECTORY_DAMAGED, and DIRECTORY_OWNER when others may read it. */
 export function readKey(dir: string, name: KeyName): StoredKey {
-  const path = layoutOf(dir).key(name);
+  return readKeyFile(layoutOf(dir).key(name));
+}
+
+/** The key in the file `path`, made when there is none. */
+export function openKey(path: string, type: KeyType): StoredKey {
+  return existsSync(path) ? readKeyFile(path) : createKey(path, { type });
+}
+
+function readKeyFile(path: string): StoredKey {
   const pem = readWhole(path);
   if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0) {
     throw new ServiceError("DIRECTORY_OWNER", "A private key can be read by other users", { detail: `chmod 600 ${path}` });

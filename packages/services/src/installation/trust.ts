@@ -53,7 +53,7 @@ export function createTrustDocuments(installation: Installation, url: string, of
 }
 
 /** Puts the documents and the first TUF root where people find them. Files that are as they should be are not touched. */
-export function writeTrustFiles(dir: string, documents: TrustDocuments, firstRoot: Uint8Array): void {
+export function writeTrustFiles(dir: string, documents: TrustDocuments, firstRoot: Uint8Array, more: ReadonlyMap<string, string> = new Map()): void {
   storing(`making ${dir}`, () => mkdirSync(dir, { recursive: true }));
   const files: readonly (readonly [string, string | Uint8Array])[] = [
     ["trusted_root.json", documents.trustedRoot],
@@ -61,6 +61,7 @@ export function writeTrustFiles(dir: string, documents: TrustDocuments, firstRoo
     ["trust_config.json", documents.trustConfig],
     ["trust_config.python3.json", documents.python3Config],
     ["root.json", firstRoot],
+    ...more,
   ];
   for (const [name, content] of files) {
     const path = join(dir, name);
