@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -246,7 +248,7 @@ test("wrong methods, unknown routes and bodies without end are answered in the d
   assert.deepEqual([unknown.statusCode, unknown.json()], [404, { code: 404, message: "path /api/v1/log/nothing was not found" }]);
   assert.equal((await get("/ping")).body, ".");
   const large = await app.inject({ method: "POST", url: "/api/v1/log/entries", headers: JSON_HEADERS, payload: Buffer.alloc((16 << 20) + 1, 0x20) });
-  assert.equal(large.statusCode, 413);
+  assert.deepEqual([large.statusCode, large.json()], [413, { code: 413, message: "Request Entity Too Large. Limit set to 16777216" }]);
 });
 
 test("retrieval by UUID, index and proposal; what is unknown is left out, what is asked twice comes once", async () => {
@@ -327,6 +329,29 @@ test("across full tiles proofs and old roots still hold", async () => {
     checkConsistency(sha256, { oldSize: BigInt(first), oldRoot: Buffer.from(old.rootHash, "hex"), newSize: BigInt(last), newRoot: Buffer.from(grown.rootHash, "hex"), proof });
   }
   assert.equal((await service.growth(size, size, undefined)).rootHash, service.info().rootHash);
+});
+
+test("the published faults of Rekor's server have no place here", async (t) => {
+  let asked = 0;
+  const trap = createServer((_, response) => {
+    asked += 1;
+    response.end(pem);
+  });
+  await new Promise<void>((resolve) => trap.listen(0, "127.0.0.1", resolve));
+  t.after(() => trap.close());
+  const url = `http://127.0.0.1:${(trap.address() as AddressInfo).port}/`;
+  const cases: readonly (readonly [string, string, unknown, number])[] = [
+    ["CVE-2023-30551: archives that unpack without end", "/api/v1/log/entries", { apiVersion: "0.0.1", kind: "jar", spec: { archive: { content: base64(Buffer.alloc(1000)) } } }, 400],
+    ["CVE-2026-48702: packages that unpack without end", "/api/v1/log/entries", { apiVersion: "0.0.1", kind: "alpine", spec: { package: { content: base64(Buffer.alloc(1000)) } } }, 400],
+    ["CVE-2023-33199: an entry without content", "/api/v1/log/entries", { apiVersion: "0.0.2", kind: "intoto", spec: { content: { envelope: {}, hash: {} } } }, 400],
+    ["CVE-2023-33199: a retrieval of such", "/api/v1/log/entries/retrieve", { entries: [{ apiVersion: "0.0.2", kind: "intoto", spec: { content: null } }] }, 400],
+    ["CVE-2026-23831: an empty message", "/api/v1/log/entries", { apiVersion: "0.0.1", kind: "cose", spec: { message: "", publicKey: base64(pem), data: {} } }, 400],
+    ["CVE-2026-24117: a key at an address, searched", "/api/v1/index/retrieve", { publicKey: { format: "x509", url } }, 400],
+    ["CVE-2026-24117: a key at an address, logged", "/api/v1/log/entries", { ...proposal(), spec: { ...proposal().spec, signature: { ...proposal().spec.signature, publicKey: { url } } } }, 400],
+    ["CVE-2026-24117: an artifact at an address", "/api/v1/log/entries", { apiVersion: "0.0.1", kind: "rekord", spec: { data: { url, hash: { algorithm: "sha256", value: sha("x") } }, signature: { format: "x509", content: "AA==", url, publicKey: { content: base64(pem) } } } }, 400],
+  ];
+  for (const [name, path, body, status] of cases) assert.equal((await post(path, body)).statusCode, status, name);
+  assert.equal(asked, 0, "nothing in a request is fetched");
 });
 
 test("a fault of ours is not taken for a refusal, and a tile that is gone is named", async () => {

@@ -19,7 +19,10 @@ const ENTRIES = "/api/v1/log/entries";
 /** Mounts `/api/v1/log…` and `/api/v1/index/retrieve`; the `/ping` of the dialect is the edge's. */
 export function registerLedgerV1(app: FastifyInstance, service: LedgerV1Service): void {
   const config = { errors: "rekor" } as const;
-  const posted = { config, bodyLimit: BODY_LIMIT_V1, preValidation: negotiate(JSON_TYPE, true) };
+  const errorHandler = (error: Error & { code?: string }): never => {
+    throw error.code === "BODY_TOO_LARGE" ? new ServiceError("BODY_TOO_LARGE", `Request Entity Too Large. Limit set to ${BODY_LIMIT_V1}`) : error;
+  };
+  const posted = { config, bodyLimit: BODY_LIMIT_V1, preValidation: negotiate(JSON_TYPE, true), errorHandler };
   const read = { config, preValidation: negotiate(JSON_TYPE, false) };
 
   app.post(ENTRIES, posted, async (request, reply) => {
