@@ -319,7 +319,7 @@ async function indexProblems(source: Source, dir: string, identities: readonly s
       else if (!equalBytes(found, wanted)) problems.push(`${name} is not what the entries say`);
     }
   }
-  for (const file of filesBelow(join(dir, "index"))) if (!/^identity\/\d\/(?:x\d{3}\/)*\d{3}$/.test(file)) problems.push(`index/${file} does not belong here`);
+  for (const file of filesBelow(join(dir, "index", "identity"))) if (!/^\d\/(?:x\d{3}\/)*\d{3}$/.test(file)) problems.push(`index/identity/${file} does not belong here`);
   return problems;
 }
 
