@@ -76,12 +76,16 @@ test("an installation's logs are witnessed by another installation; without it n
   assert.match(health.ledger!.reason!, /here: .*ECONNREFUSED/);
   assert.match(health.ledger!.witnesses.witnesses[0]!.reason!, /ECONNREFUSED/);
 
+  // Started again without its witness it shows what it had published, and no more.
+  await sealing.close();
+  const restarted = await start("sealing", { only: new Set(["ledger", "ct"]), settings, listen: { host: "127.0.0.1", port: Number(new URL(sealing.url).port) } });
+  assert.equal(await (await fetch(`${restarted.url}/api/v2/checkpoint`)).text(), shown);
   await start("watching", { only: new Set(["witness"]), settings: { witness: { name: "w.example", logs } }, listen: { host: "127.0.0.1", port: Number(new URL(url).port) } });
   let again;
   for (let tries = 0; again === undefined && tries < 50; tries++) again = await client.addEntry(two).catch(() => undefined);
   assert.equal(again!.logIndex, 1n);
-  assert.equal((await healthOf(sealing)).status, "SERVING");
-  await sealing.close();
+  assert.equal((await healthOf(restarted)).status, "SERVING");
+  await restarted.close();
 });
 
 test("a witness that is asked for without logs, and a policy that cannot be read, are refused by name", async () => {

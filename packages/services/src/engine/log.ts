@@ -96,7 +96,7 @@ export interface Log {
   readTile(coordinate: TileCoordinate): Promise<Uint8Array | undefined>;
   /** A published record. */
   readRecord(index: number): Promise<Uint8Array | undefined>;
-  /** The entry at an index as `append` gave it out, for a receipt asked for later. */
+  /** The committed entry at an index as `append` gave it out, for a receipt asked for later. Not to be shown before that. */
   entry(index: number): Promise<Sequenced | undefined>;
   /** Index of the committed entry with this identity. */
   find(identity: Uint8Array): Promise<number | undefined>;
@@ -303,7 +303,8 @@ class EngineLog implements Log {
   }
 
   async entry(index: number): Promise<Sequenced | undefined> {
-    const stored = index < this.size ? await this.#tiles.record(index) : undefined;
+    // Committed is enough: a follower reads what is not published yet, where witnesses keep a log waiting at its start.
+    const stored = index < this.#sequencer.state.size ? await this.#tiles.record(index) : undefined;
     return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), record: stored.record, timeMs: stored.timeMs, duplicate: false };
   }
 

@@ -141,6 +141,10 @@ test("a log that starts without its witness shows what was published before; a n
   await first.close();
   const second = await openOnDisk({ disk, oracle, witnessing: witness });
   assert.deepEqual([second.checkpoint(), second.size, second.health().committed], [shown, 2, 3]);
+  // What is not published is nobody's but a follower's.
+  assert.equal(await second.readRecord(2), undefined);
+  assert.equal((await second.entry(2))?.index, 2);
+  assert.equal(await second.entry(3), undefined);
   witness.isDown = false;
   await append(second, oracle, 50, 1);
   assert.equal(second.size, 4);
