@@ -73,7 +73,7 @@ const DAMAGE: readonly { readonly name: string; readonly harm: (log: string) => 
   { name: "a checkpoint of another history", harm: (log) => writeFileSync(join(log, "checkpoint"), readFileSync(join(log, "checkpoint"), "utf8").replace(/\n[A-Za-z0-9+/]{43}=\n/, `\n${toBase64(new Uint8Array(32))}\n`)), found: /the checkpoint has root/ },
   { name: "a checkpoint beyond the entries", harm: (log) => writeFileSync(join(log, "checkpoint"), readFileSync(join(log, "checkpoint"), "utf8").replace("\n601\n", "\n900\n")), found: /the checkpoint is of size 900, the entries reach 601/ },
   { name: "a checkpoint that is none", harm: (log) => appendFileSync(join(log, "checkpoint"), "x"), found: /FAILED ledger: checkpoint/ },
-  { name: "something strange in the index", harm: (log) => (mkdirSync(join(log, "index"), { recursive: true }), writeFileSync(join(log, "index", "x"), "")), found: /index\/x does not belong here/ },
+  { name: "something strange in the index", harm: (log) => (mkdirSync(join(log, "index/identity"), { recursive: true }), writeFileSync(join(log, "index/identity/x"), "")), found: /index\/identity\/x does not belong here/ },
 ];
 
 for (const { name, harm, found } of DAMAGE) {
