@@ -2,7 +2,7 @@
 import { LacreError } from "../errors.ts";
 
 // Both exist in every platform we run on; declared here so that the library needs neither DOM nor Node types.
-declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+declare const TextEncoder: new () => { encode(text: string): Uint8Array; encodeInto(text: string, into: Uint8Array): { read: number } };
 declare const TextDecoder: new (label: string, options: { fatal: boolean; ignoreBOM: boolean }) => {
   decode(bytes: Uint8Array): string;
 };
@@ -44,7 +44,9 @@ export function fromHex(value: string): Uint8Array {
 }
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const DIGIT = new Int16Array(128).fill(-1);
+// More than six bits for what is no digit, so that one look at all digits together finds it.
+const NO_DIGIT = 0xff;
+const DIGIT = new Uint8Array(256).fill(NO_DIGIT);
 for (let i = 0; i < 64; i++) DIGIT[ALPHABET.charCodeAt(i)] = i;
 
 const CODES = encoder.encode(ALPHABET);
@@ -52,10 +54,21 @@ const PADDING = 0x3d;
 
 /** Standard base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
+  const out = new Uint8Array(base64Length(bytes));
+  writeBase64(bytes, out, 0);
+  return decoder.decode(out);
+}
+
+/** Characters of the base64 of these bytes. */
+export function base64Length(bytes: Uint8Array): number {
+  return Math.ceil(bytes.length / 3) * 4;
+}
+
+/** Writes base64 as ASCII into `out` from `start` on, where there must be room for it: for what is hashed and not read. */
+export function writeBase64(bytes: Uint8Array, out: Uint8Array, start: number): void {
   const left = bytes.length % 3;
   const whole = bytes.length - left;
-  const out = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
-  let at = 0;
+  let at = start;
   for (let i = 0; i < whole; i += 3) {
     const n = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
     out[at++] = CODES[n >> 18]!;
@@ -70,7 +83,6 @@ export function toBase64(bytes: Uint8Array): string {
     out[at++] = left === 2 ? CODES[(n >> 6) & 63]! : PADDING;
     out[at] = PADDING;
   }
-  return decoder.decode(out);
 }
 
 /**
@@ -79,35 +91,53 @@ export function toBase64(bytes: Uint8Array): string {
  */
 export function fromBase64(value: string): Uint8Array {
   const { length } = value;
-  const padding = value.endsWith("==") ? 2 : value.endsWith("=") ? 1 : 0;
   if (length % 4 !== 0) throw notBase64(value);
+  const padding = value.endsWith("==") ? 2 : value.endsWith("=") ? 1 : 0;
+  const codes = new Uint8Array(length);
+  if (!fillAscii(value, codes)) throw notBase64(value);
   const out = new Uint8Array((length / 4) * 3 - padding);
   const whole = padding === 0 ? length : length - 4;
+  let seen = 0;
   let at = 0;
   let i = 0;
   for (; i < whole; i += 4) {
-    const n = group(value.charCodeAt(i), value.charCodeAt(i + 1), value.charCodeAt(i + 2), value.charCodeAt(i + 3));
-    if (n < 0) throw notBase64(value);
-    out[at++] = n >> 16;
-    out[at++] = n >> 8;
-    out[at++] = n;
+    const a = DIGIT[codes[i]!]!;
+    const b = DIGIT[codes[i + 1]!]!;
+    const c = DIGIT[codes[i + 2]!]!;
+    const d = DIGIT[codes[i + 3]!]!;
+    seen |= a | b | c | d;
+    out[at++] = (a << 2) | (b >> 4);
+    out[at++] = (b << 4) | (c >> 2);
+    out[at++] = (c << 6) | d;
   }
   if (padding > 0) {
     // The padding stands for zero bits, and the bits that it cuts off must be zero too.
-    const n = group(value.charCodeAt(i), value.charCodeAt(i + 1), padding === 1 ? value.charCodeAt(i + 2) : ZERO, ZERO);
-    if (n < 0 || (n & (padding === 1 ? 0xff : 0xffff)) !== 0) throw notBase64(value);
-    out[at++] = n >> 16;
-    if (padding === 1) out[at] = n >> 8;
+    const a = DIGIT[codes[i]!]!;
+    const b = DIGIT[codes[i + 1]!]!;
+    const c = padding === 1 ? DIGIT[codes[i + 2]!]! : 0;
+    seen |= a | b | c;
+    if ((padding === 1 ? c & 3 : b & 15) !== 0) throw notBase64(value);
+    out[at++] = (a << 2) | (b >> 4);
+    if (padding === 1) out[at] = (b << 4) | (c >> 2);
   }
+  if (seen === NO_DIGIT) throw notBase64(value);
   return out;
 }
 
-const ZERO = 0x41;
+const SHORT = 128;
 
-// The 24 bits of four characters, negative if one is not of the alphabet.
-function group(a: number, b: number, c: number, d: number): number {
-  if ((a | b | c | d) > 127) return -1;
-  return (DIGIT[a]! << 18) | (DIGIT[b]! << 12) | (DIGIT[c]! << 6) | DIGIT[d]!;
+// The characters as octets; false when one is not ASCII. Octets are read faster than characters, above all those of a
+// string that was put together from parts; for a short one the way there is longer than the way.
+function fillAscii(value: string, codes: Uint8Array): boolean {
+  // A character that is not ASCII takes more than one octet, and leaves no room for the last.
+  if (codes.length > SHORT) return encoder.encodeInto(value, codes).read === codes.length;
+  let seen = 0;
+  for (let i = 0; i < codes.length; i++) {
+    const code = value.charCodeAt(i);
+    seen |= code;
+    codes[i] = code;
+  }
+  return seen < 128;
 }
 
 function notBase64(value: string): LacreError {
