@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import { createFileAnchor, openLog } from "../packages/services/src/engine/index.ts";
 import { unsigned } from "../packages/services/src/engine/fixture.ts";
@@ -73,6 +74,9 @@ const DAMAGE: readonly { readonly name: string; readonly harm: (log: string) => 
   { name: "a checkpoint of another history", harm: (log) => writeFileSync(join(log, "checkpoint"), readFileSync(join(log, "checkpoint"), "utf8").replace(/\n[A-Za-z0-9+/]{43}=\n/, `\n${toBase64(new Uint8Array(32))}\n`)), found: /the checkpoint has root/ },
   { name: "a checkpoint beyond the entries", harm: (log) => writeFileSync(join(log, "checkpoint"), readFileSync(join(log, "checkpoint"), "utf8").replace("\n601\n", "\n900\n")), found: /the checkpoint is of size 900, the entries reach 601/ },
   { name: "a checkpoint that is none", harm: (log) => appendFileSync(join(log, "checkpoint"), "x"), found: /FAILED ledger: checkpoint/ },
+  { name: "a packed bundle of other entries", harm: (log) => writeFileSync(join(log, "tile/entries/000.gz"), gzipSync(readFileSync(join(log, "tile/entries/001")))), found: /000\.gz is not the bundle beside it/ },
+  { name: "a packed bundle that is damaged", harm: (log) => writeFileSync(join(log, "tile/entries/001.gz"), gzipSync(readFileSync(join(log, "tile/entries/001"))).subarray(0, 50)), found: /001\.gz cannot be unpacked/ },
+  { name: "a packed bundle without its bundle", harm: (log) => writeFileSync(join(log, "tile/entries/007.gz"), gzipSync("")), found: /007\.gz cannot be unpacked, or has no bundle/ },
   { name: "something strange in the index", harm: (log) => (mkdirSync(join(log, "index/identity"), { recursive: true }), writeFileSync(join(log, "index/identity/x"), "")), found: /index\/identity\/x does not belong here/ },
 ];
 

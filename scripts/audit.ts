@@ -8,6 +8,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { checkNoteSignature, noteKeyId, rekorV1KeyId, parseCheckpoint, type Checkpoint } from "@lacre/core/bundle";
 import { ByteReader, concat, equalBytes, toBase64 } from "@lacre/core/bytes";
 import { algorithmOf, checkSignature, sha256 } from "@lacre/core/crypto";
@@ -270,6 +271,7 @@ async function auditLogDirectory(
   const sealed = base.size - (base.size % TILE_WIDTH);
   report.add(`${name}: times`, await timesProblems(source, sealed, commits.map(({ next }) => next.timeMs)));
   report.add(`${name}: index`, await indexProblems(source, dir, identities, sealed));
+  report.add(`${name}: packed bundles`, packedProblems(dir, personality));
   report.add(`${name}: nothing left over`, leftOver(dir, personality, state.size));
   if (walked.duplicates > 0) report.note(`${walked.duplicates} entries repeat an earlier one: an index was lost at some time`);
 }
@@ -330,10 +332,24 @@ function filesBelow(dir: string): string[] {
     .map((entry) => relative(dir, join(entry.parentPath, entry.name)));
 }
 
+/** A web server hands packed bundles out in place of the plain ones. */
+function packedProblems(dir: string, personality: Personality): string[] {
+  const folder = join(dir, "tile", personality.bundles ?? "entries");
+  return filesBelow(folder).filter((file) => file.endsWith(".gz")).flatMap((file) => {
+    const plain = join(folder, file.slice(0, -".gz".length));
+    try {
+      const bytes = readFileSync(plain);
+      return equalBytes(gunzipSync(readFileSync(join(folder, file)), { maxOutputLength: bytes.length + 1 }), bytes) ? [] : [`${file} is not the bundle beside it; remove it, and it is made again`];
+    } catch {
+      return [`${file} cannot be unpacked, or has no bundle beside it; remove it`];
+    }
+  });
+}
+
 /** Tiles and bundles that no tree of this size has; halves of writes are not counted. */
 function leftOver(dir: string, personality: Personality, size: number): string[] {
   const bundles = personality.bundles ?? "entries";
-  return filesBelow(join(dir, "tile")).filter((file) => !file.endsWith(".tmp")).flatMap((file) => {
+  return filesBelow(join(dir, "tile")).filter((file) => !file.endsWith(".tmp") && !file.endsWith(".gz")).flatMap((file) => {
     const [level, ...groups] = file.split("/");
     const index = Number(groups.join("").replaceAll("x", ""));
     const known = level === bundles ? bundles : Number(level);

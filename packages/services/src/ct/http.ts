@@ -4,12 +4,11 @@
  * static-ct-api has them, under `/ct/`.
  */
 import { ByteWriter, toBase64 } from "@lacre/core/bytes";
-import { LacreError } from "@lacre/core/errors";
-import { parseTilePath } from "@lacre/core/merkle";
 import type { Sct } from "@lacre/core/x509";
 import type { FastifyInstance } from "fastify";
 import { readJson } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
+import { registerReading, type ReadingOptions } from "../reading/index.ts";
 import type { CtService } from "./service.ts";
 
 /** Largest submission. */
@@ -18,25 +17,18 @@ const FOREVER = "public, max-age=31536000, immutable";
 const config = { errors: "text" } as const;
 
 /** Mounts `/ct/v1/{add-pre-chain,add-chain,get-roots}` and, unless switched off, `/ct/{checkpoint,tile,issuer}`. */
-export function registerCt(app: FastifyInstance, service: CtService, options: { readonly monitor: boolean } = { monitor: true }): void {
+export function registerCt(app: FastifyInstance, service: CtService, options: { readonly monitor: boolean } & Pick<ReadingOptions, "packed"> = { monitor: true }): void {
   for (const [path, kind] of [["add-pre-chain", "precertificate"], ["add-chain", "certificate"]] as const) {
     app.post(`/ct/v1/${path}`, { config, bodyLimit: BODY_LIMIT }, async (request, reply) =>
       reply.send(format(await service.add(readJson(request, { maxBytes: BODY_LIMIT, maxDepth: 4 }), kind))),
     );
   }
   app.get("/ct/v1/get-roots", { config }, (_request, reply) => reply.send({ certificates: service.roots.map(({ der }) => toBase64(der)) }));
-  if (options.monitor) registerMonitor(app, service);
+  if (options.monitor) registerMonitor(app, service, options.packed);
 }
 
-function registerMonitor(app: FastifyInstance, service: CtService): void {
-  app.get("/ct/checkpoint", { config }, (_request, reply) =>
-    reply.headers({ "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" }).send(service.checkpoint()),
-  );
-  app.get("/ct/tile/*", { config }, async (request, reply) => {
-    const tile = await service.readTile(coordinate((request.params as { "*": string })["*"]));
-    if (tile === undefined) throw notYet("no such tile");
-    return reply.headers({ "content-type": "application/octet-stream", "cache-control": FOREVER }).send(tile);
-  });
+function registerMonitor(app: FastifyInstance, service: CtService, packed: ReadingOptions["packed"]): void {
+  registerReading(app, "/ct", service, { bundles: "data", ...config, packed });
   app.get("/ct/issuer/:fingerprint", { config }, async (request, reply) => {
     const { fingerprint } = request.params as { fingerprint: string };
     if (!/^[0-9a-f]{64}$/.test(fingerprint)) throw new ServiceError("BAD_REQUEST", "not a SHA-256 in lower-case hexadecimal");
@@ -49,17 +41,6 @@ function registerMonitor(app: FastifyInstance, service: CtService): void {
 /** What is not there may be there in a second; nobody shall remember that it was not. */
 function notYet(message: string): ServiceError {
   return new ServiceError("NOT_FOUND", message, { headers: { "cache-control": "no-cache" } });
-}
-
-function coordinate(path: string): ReturnType<typeof parseTilePath> {
-  try {
-    const tile = parseTilePath(path);
-    // "entries" names the bundles of other logs.
-    if (tile.level !== "entries") return tile;
-  } catch (cause) {
-    if (!(cause instanceof LacreError)) throw cause;
-  }
-  throw new ServiceError("BAD_REQUEST", "not a tile path");
 }
 
 /** An SCT as JSON (RFC 6962 section 4.1). */

@@ -12,6 +12,7 @@ import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, TILE_WIDTH } from "@lacre/core/merkle";
 import { ROOT_PATH } from "@lacre/core/search";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { readRange } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
 import { type Answer, formatRange, type Found, type ProvedAnswer, type Query, type SearchService } from "./service.ts";
 
@@ -167,16 +168,4 @@ async function* inParts({ files }: SearchService, path: string, offset: number, 
     if (bytes?.length !== part) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${path} is shorter than it was` });
     yield bytes;
   }
-}
-
-/** One range of octets; undefined for none, or for a header that may be passed over. */
-function readRange(header: string | undefined, length: number): { readonly offset: number; readonly length: number } | "unsatisfiable" | undefined {
-  const match = /^bytes=(?:([0-9]{1,15})-([0-9]{1,15})?|-([0-9]{1,15}))$/.exec(header ?? "");
-  if (match === null) return undefined;
-  const [, first, last, suffix] = match;
-  if (suffix !== undefined) return Number(suffix) === 0 ? "unsatisfiable" : { offset: Math.max(0, length - Number(suffix)), length: Math.min(length, Number(suffix)) };
-  const offset = Number(first);
-  const end = last === undefined ? length - 1 : Math.min(Number(last), length - 1);
-  if (last !== undefined && Number(last) < offset) return undefined;
-  return offset >= length ? "unsatisfiable" : { offset, length: end - offset + 1 };
 }
