@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, type Signer, sigstoreJs, sigstorePython, type Verifier } from "./clients/index.ts";
-import { cosign26, cosign26Config, cosign31V1, lacreV1, sigstoreJsV1, sigstorePython3, sigstorePython4V1 } from "./clients/v1.ts";
+import { cosign26, cosign26Config, cosign26V2, cosign31V1, lacreV1, sigstoreJsV1, sigstorePython3, sigstorePython4V1 } from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
@@ -21,12 +21,14 @@ const KNOWN: Readonly<Record<string, string>> = {
   "cosign 3.1 attestation sigstore-python 4": STATEMENT_V01,
   "cosign 3.1 (v1) attestation sigstore-python 4": STATEMENT_V01,
   "cosign 3.1 (v1) attestation sigstore-python 3.6": STATEMENT_V01,
+  "cosign 2.6 by signing config attestation cosign 3.1": DSSE_ENTRY,
+  "cosign 2.6 by signing config attestation sigstore-python 4": DSSE_ENTRY,
   "cosign 2.6 attestation sigstore-python 4": STATEMENT_V01,
   "cosign 2.6 attestation sigstore-python 3.6": STATEMENT_V01,
   "cosign 2.6 by signing config (v1) attestation sigstore-python 4": STATEMENT_V01,
   "cosign 2.6 by signing config (v1) attestation sigstore-python 3.6": STATEMENT_V01,
   ...Object.fromEntries(
-    ["lacre", "cosign 3.1", "sigstore-js 5", "sigstore-python 4"].flatMap((name) => ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2])),
+    ["lacre", "cosign 3.1", "cosign 2.6 by signing config", "sigstore-js 5", "sigstore-python 4"].flatMap((name) => ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2])),
   ),
 };
 
@@ -62,7 +64,7 @@ function present<T>(make: () => T): T[] {
 const clients: Client[] = [lacre, cosign, sigstoreJs, sigstorePython].flatMap((make) => present(make));
 // Those that know log v1 alone sign and verify there; the others sign there when they are told to.
 const older: Client[] = [cosign26, sigstorePython3].flatMap((make) => present(make));
-const told: Signer[] = [lacreV1, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) => present<Signer>(make));
+const told: Signer[] = [lacreV1, cosign26V2, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) => present<Signer>(make));
 const signers: Signer[] = [...clients, ...told, ...older];
 const verifiers: Verifier[] = [...clients, ...older];
 

@@ -41,11 +41,11 @@ export function cosign26(): Client {
   };
 }
 
-function byConfig(name: string, command: string, prefix: readonly string[], more: readonly string[] = []): Signer {
+function byConfig(name: string, command: string, prefix: readonly string[], more: readonly string[] = [], config: (setting: Setting) => string = v1Config): Signer {
   return {
     name,
     async sign(setting, kind, file, bundle) {
-      const flags = ["--yes", "--signing-config", v1Config(setting), ...root(setting), ...more, "--identity-token", await setting.token(), "--bundle", bundle];
+      const flags = ["--yes", "--signing-config", config(setting), ...root(setting), ...more, "--identity-token", await setting.token(), "--bundle", bundle];
       await succeed(command, [...prefix, ...verbs(setting, kind), ...flags, file], { env: homeEnv(setting.home) });
     },
   };
@@ -57,6 +57,11 @@ export function lacreV1(): Signer {
 
 export function cosign26Config(): Signer {
   return byConfig("cosign 2.6 by signing config (v1)", cosign26Path(), [], ["--new-bundle-format"]);
+}
+
+/** … and with the installation's own, of which it takes log v2. */
+export function cosign26V2(): Signer {
+  return byConfig("cosign 2.6 by signing config", cosign26Path(), [], ["--new-bundle-format"], (setting) => join(setting.trust, "signing_config.v0.2.json"));
 }
 
 export function cosign31V1(): Signer {
