@@ -86,7 +86,7 @@ function prepare(): string {
 /** The suite that turns red, or undefined. */
 function noticedBy(folder: string, file: string): string | undefined {
   const first = LIKELY[basename(file)];
-  for (const suite of [...new Set([...(first === undefined ? [] : [first]), ...SUITES])]) {
+  for (const suite of new Set([...(first === undefined ? [] : [first]), ...SUITES])) {
     const run = spawnSync(process.execPath, ["--conditions=source", "--test", "--test-reporter=dot", join("test", "verify", `${suite}.test.ts`)], { cwd: folder, stdio: "ignore", timeout: 180_000 });
     if (run.status !== 0) return suite;
   }

@@ -98,7 +98,10 @@ for (const { name, id, recipe, fields } of KINDS) {
     refuses(`a ${name} entry with another ${field}`, { recipe: { ...recipe, entry: inBody(change) } }, id, "ENTRY_MISMATCH");
     if (recipe.dialect === "v2") continue;
     // A promise alone, as version 0.1 allows.
-    const promised: Recipe = { ...recipe, mediaType: V01, entry: (parts) => void (inBody(change)(parts), (parts.hasProof = false)) };
+    const promised: Recipe = { ...recipe, mediaType: V01, entry: (parts) => {
+      inBody(change)(parts);
+      parts.hasProof = false;
+    } };
     refuses(`a promised ${name} entry with another ${field}`, { recipe: promised }, id, "ENTRY_MISMATCH");
   }
   test(`refuses the ${name} entry of another bundle`, () => {
@@ -184,7 +187,7 @@ const PROOFS: Readonly<Record<string, readonly [CheckId, "PROOF_MISMATCH" | "CHE
   "one hash too few": ["F4", "PROOF_MISMATCH", (proof) => void proof["hashes"].pop()],
   "no hashes": ["F4", "PROOF_MISMATCH", (proof) => void (proof["hashes"] = [])],
   "a changed hash": ["F4", "PROOF_MISMATCH", (proof) => void (proof["hashes"][0] = inBase64(proof["hashes"][0], (bytes) => flip(bytes)))],
-  "hashes in another order": ["F4", "PROOF_MISMATCH", (proof) => void proof["hashes"].reverse()],
+  "hashes in another order": ["F4", "PROOF_MISMATCH", (proof) => void (proof["hashes"] = proof["hashes"].toReversed())],
   "another index": ["F4", "PROOF_MISMATCH", (proof) => void (proof["logIndex"] = "3")],
   "an index beyond the tree": ["F4", "PROOF_MISMATCH", (proof) => void (proof["logIndex"] = "7")],
   "an index of 2^53 + 1": ["F4", "PROOF_MISMATCH", (proof) => void (proof["logIndex"] = "9007199254740993")],
@@ -320,7 +323,10 @@ refuses("two logs of one operator where two are required", { recipe: alsoIn(same
 /** As alsoIn, the second entry spoilt. */
 function alsoBad(change: (entry: Mutable) => void): Recipe {
   const recipe = alsoIn(other2, listed(other2));
-  return { ...recipe, bundle: (bundle) => void (recipe.bundle!(bundle), change(bundle["verificationMaterial"].tlogEntries[1])) };
+  return { ...recipe, bundle: (bundle) => {
+    recipe.bundle!(bundle);
+    change(bundle["verificationMaterial"].tlogEntries[1]);
+  } };
 }
 const GOOD_PAIR = { recipe: alsoIn(other2, listed(other2)) };
 refuses("a good entry beside one with a bad proof", { recipe: alsoBad((entry) => void entry["inclusionProof"].hashes.pop()) }, "F4", "PROOF_MISMATCH", GOOD_PAIR);

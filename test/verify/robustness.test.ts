@@ -53,10 +53,10 @@ function isPart(part: unknown, whole: unknown): boolean {
 }
 
 /** Judges a damaged bundle: refused under a check of the catalogue, or just as good. */
-function judgeDamaged({ verify, told }: Subject, bytes: Uint8Array, how: string): "refused" | "verified" {
-  const verdict = verify(bytes);
+function judgeDamaged(whole: Subject, bytes: Uint8Array, how: string): "refused" | "verified" {
+  const verdict = whole.verify(bytes);
   if (verdict.outcome === "verified") {
-    assert.ok(isPart(tell(verdict), told), `accepted with something else: ${how}`);
+    assert.ok(isPart(tell(verdict), whole.told), `accepted with something else: ${how}`);
     return "verified";
   }
   const check = decidingCheck(verdict);
@@ -75,8 +75,8 @@ function pathsOf(value: unknown, path: Path = []): Path[] {
 /** A copy in which the value at `path` is replaced; undefined removes it. */
 function replaced(json: Mutable, path: Path, value: unknown): Mutable {
   const copy = structuredClone(json);
-  let parent: any = copy;
-  for (const key of path.slice(0, -1)) parent = parent[key];
+  let parent: Mutable = copy;
+  for (const key of path.slice(0, -1)) parent = parent[key] as Mutable;
   const last = path.at(-1)!;
   if (value !== undefined) parent[last] = value;
   else if (Array.isArray(parent)) parent.splice(last as number, 1);
@@ -132,8 +132,7 @@ for (const [name, recipe] of Object.entries(KINDS)) {
     const whole = subject(recipe);
     const other = seal(workshop, { ...recipe, artifact: new TextEncoder().encode("another artifact\n") }).bundle;
     for (const path of pathsOf(whole.sealed.bundle)) {
-      let theirs: any = other;
-      for (const key of path) theirs = theirs?.[key];
+      const theirs = path.reduce<unknown>((value, key) => (value as Mutable | undefined)?.[key], other);
       if (theirs !== undefined) judgeDamaged(whole, bytesOf(replaced(whole.sealed.bundle, path, theirs)), path.join("."));
     }
   });
@@ -150,8 +149,7 @@ for (const [name, recipe] of Object.entries(KINDS)) {
     }
     // Inside the values, so that the damage gets past the text: every string that is base64 of something.
     for (const path of pathsOf(whole.sealed.bundle)) {
-      let value: any = whole.sealed.bundle;
-      for (const key of path) value = value[key];
+      const value = path.reduce<unknown>((inner, key) => (inner as Mutable)[key], whole.sealed.bundle);
       if (typeof value !== "string" || !/^[A-Za-z0-9+/]{8,}={0,2}$/.test(value) || value.length % 4 !== 0) continue;
       const inner = Buffer.from(value, "base64");
       for (let round = 0; round < 60; round++) {
