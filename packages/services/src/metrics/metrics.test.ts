@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Log } from "../engine/index.ts";
 import { createEdge } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
-import { createMetrics, measureLogs, measureMachine, observeDoors, registerMetrics, type Metrics } from "./index.ts";
+import { createMetrics, measureExpiries, measureLogs, measureMachine, observeDoors, registerMetrics, type Metrics } from "./index.ts";
 
 /** Series of a text, by name and labels, with their values. */
 async function read(metrics: Metrics): Promise<Map<string, number>> {
@@ -143,4 +143,17 @@ test("a scraper gets the text format", async () => {
   assert.equal(answer.statusCode, 200);
   assert.match(String(answer.headers["content-type"]), /^text\/plain; version=0\.0\.4/);
   assert.match(answer.body, /^# HELP lacre_http_requests_total .+\n# TYPE lacre_http_requests_total counter$/m);
+});
+
+test("days until everything expires, under one name, and the clock's under its upstream's", async () => {
+  const metrics = createMetrics();
+  const day = 86_400_000;
+  measureExpiries(metrics, () => [{ what: "ca-root", untilMs: 400 * day }, { what: "tsa", untilMs: 110 * day }, { what: "tsa-root", untilMs: 90 * day }, { what: "tuf-timestamp", untilMs: 99.5 * day }], () => 100 * day);
+  assert.deepEqual([...(await read(metrics))], [
+    ['lacre_expiry_days{what="ca-root"}', 300],
+    ['lacre_expiry_days{what="tsa"}', 10],
+    ['lacre_expiry_days{what="tsa-root"}', -10],
+    ['lacre_expiry_days{what="tuf-timestamp"}', -0.5],
+    ["timestamp_authority_certificate_valid_days_remaining", -10],
+  ]);
 });

@@ -75,6 +75,12 @@ export class Repository {
     return this.#timestamp?.version ?? 0;
   }
 
+  /** Until when each current document is believed, in milliseconds since 1970. */
+  get expiries(): Readonly<Partial<Record<Role, number>>> {
+    const documents = { root: this.#root, targets: this.#targets, snapshot: this.#snapshot, timestamp: this.#timestamp };
+    return Object.fromEntries(Object.entries(documents).flatMap(([role, head]) => (head === undefined ? [] : [[role, head.expiresMs]])));
+  }
+
   /** Root version 1: what a client is initialised with. */
   firstRoot(): Uint8Array {
     return readFileSync(join(this.#o.dir, "1.root.json"));

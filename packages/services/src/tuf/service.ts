@@ -18,6 +18,8 @@ export interface TrustService {
   /** Root version 1: what clients are initialised with. */
   firstRoot(): Uint8Array;
   readonly rootVersion: number;
+  /** Until when each current document is believed (root, targets, snapshot, timestamp), in milliseconds since 1970. */
+  readonly expiries: Readonly<Record<string, number>>;
   readonly timestampVersion: number;
   /** Stops looking at the clock. */
   close(): void;
@@ -53,6 +55,9 @@ export function createTrustService(o: TrustServiceOptions): TrustService {
       return bytes === undefined ? undefined : { bytes, immutable: path !== "timestamp.json" && path !== "root.json" };
     },
     firstRoot: () => repository.firstRoot(),
+    get expiries() {
+      return repository.expiries;
+    },
     get rootVersion() {
       return repository.rootVersion;
     },
