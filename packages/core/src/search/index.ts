@@ -10,6 +10,6 @@ export {
   segmentPath,
 } from "./reader.ts";
 export { entriesAt, INDEX_SHAPE, type IndexRoot, type IndexShape, levelsOf, openIndexRoot, ROOT_PATH, ROOT_SUFFIX, signIndexRoot } from "./root.ts";
-export { decodePage, hashPage, lookUp, type LookUp, MAX_ENTRIES, openPage, type Page, pageCounts, type PageNeed, pageRange, type SegmentInfo, segmentLength } from "./segment.ts";
+export { decodePage, hashPage, lookUp, type LookUp, MAX_ENTRIES, octetsOf, openPage, PAGE_CHILDREN, type Page, pageCounts, type PageNeed, pageRange, type SegmentInfo, segmentLength } from "./segment.ts";
 export { fetchSearch, type SearchSource } from "./source.ts";
 export { SegmentWriter } from "./writer.ts";

@@ -38,10 +38,10 @@ export interface SegmentInfo {
   readonly root: Uint8Array;
 }
 
-/** A record: of a key with this prefix, the entry at this place. */
+/** A record, as two words. */
 interface Mark {
-  readonly prefix: number;
-  readonly place: number;
+  readonly high: number;
+  readonly low: number;
 }
 
 /** A page to be read: where it is, how long, which hash it must have, and between which records it lies. */
@@ -60,11 +60,13 @@ export interface PageNeed {
 
 /** A page that was read and proved. */
 export interface Page {
-  /** Prefixes of its records, or of its children's first records. */
-  readonly prefixes: Float64Array;
-  readonly places: Uint32Array;
-  /** The children's hashes, one behind the other; nothing at level 0. */
-  readonly hashes: Uint8Array;
+  /**
+   * Its records, or its children: the record, the first one of the child, comes first. A record is two words, the low one
+   * (8 bits of prefix above 24 of place) first, then the high one (32 bits of prefix).
+   */
+  readonly words: Uint32Array;
+  /** Words from one to the next: 2 for records, 10 for children. */
+  readonly stride: number;
 }
 
 /** How many pages each level has; the last one has one. */
@@ -106,11 +108,24 @@ export function openPage({ level, index, length, hash, first, next }: PageNeed, 
   const found = hashPage(level, bytes);
   if (!equalBytes(found, hash)) throw damaged(`page ${index} at level ${level} of an index segment has another hash`, { expected: toHex(hash), found: toHex(found) });
   const page = decodePage(level, bytes);
-  const last = page.prefixes.length - 1;
+  const { words, stride } = page;
   // Whoever signs a root may lie about what is inside; at least every reader is told the same.
-  if (first !== undefined && (page.prefixes[0] !== first.prefix || page.places[0] !== first.place)) throw damaged("a page of an index segment does not begin where the page above says");
-  if (next !== undefined && !isBelow(page, last, next.prefix, next.place)) throw damaged("a page of an index segment ends behind the beginning of the next one");
+  if (first !== undefined && (words[1] !== first.high || words[0] !== first.low)) throw damaged("a page of an index segment does not begin where the page above says");
+  if (next !== undefined && !isBelow(words, words.length - stride, next.high, next.low)) throw damaged("a page of an index segment ends behind the beginning of the next one");
   return page;
+}
+
+const LITTLE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** Octets as little-endian words, whatever the machine is: a copy. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const words = new Uint32Array(bytes.length / 4);
+  if (LITTLE) new Uint8Array(words.buffer).set(bytes);
+  else {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < words.length; at++) words[at] = view.getUint32(4 * at, true);
+  }
+  return words;
 }
 
 /** Reads a page whose hash is known to be right, or does not matter. Throws SEARCH_INDEX_DAMAGED. */
@@ -118,38 +133,36 @@ export function decodePage(level: number, bytes: Uint8Array): Page {
   const width = level === 0 ? RECORD_BYTES : CHILD_BYTES;
   const count = bytes.length / width;
   if (!Number.isInteger(count) || count < 1 || count > (level === 0 ? PAGE_RECORDS : PAGE_CHILDREN)) throw damaged("a page of an index segment has an impossible length", { found: `${bytes.length}` });
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const prefixes = new Float64Array(count);
-  const places = new Uint32Array(count);
-  const hashes = new Uint8Array(level === 0 ? 0 : 32 * count);
-  let [before, placeBefore] = [-1, 0];
-  for (let i = 0, at = 0; i < count; i++, at += width) {
-    const low = view.getUint32(at, true);
-    const prefix = view.getUint32(at + 4, true) * 256 + (low >>> 24);
-    const place = low & 0xffffff;
-    if (prefix < before || (prefix === before && place <= placeBefore)) throw damaged("a page of an index segment is not in order");
-    [before, placeBefore] = [prefix, place];
-    prefixes[i] = prefix;
-    places[i] = place;
-    if (level > 0) hashes.set(bytes.subarray(at + RECORD_BYTES, at + CHILD_BYTES), 32 * i);
+  const words = wordsOf(bytes);
+  const stride = width / 4;
+  for (let at = stride; at < words.length; at += stride) {
+    if (!isBelow(words, at - stride, words[at + 1]!, words[at]!)) throw damaged("a page of an index segment is not in order");
   }
-  return { prefixes, places, hashes };
+  return { words, stride };
 }
 
-function isBelow({ prefixes, places }: Page, at: number, prefix: number, place: number): boolean {
-  return prefixes[at]! < prefix || (prefixes[at] === prefix && places[at]! < place);
+function isBelow(words: Uint32Array, at: number, high: number, low: number): boolean {
+  return words[at + 1]! < high || (words[at + 1] === high && words[at]! < low);
 }
 
-/** First of the page that is not below (prefix, place). */
-function lowerBound(page: Page, prefix: number, place: number): number {
+/** The first of a page that is not below (high, low): its word. Records lie evenly but for keys that many entries have. */
+function lowerBound({ words, stride }: Page, high: number, low: number): number {
   let from = 0;
-  let to = page.prefixes.length;
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if (isBelow(page, middle, prefix, place)) from = middle + 1;
-    else to = middle;
+  let to = words.length / stride;
+  let [fromHigh, toHigh] = [words[1]!, words[words.length - stride + 1]!];
+  for (let round = 0; from < to; round++) {
+    const guess = round < 3 ? from + Math.floor(((to - from) * (high - fromHigh)) / (toHigh - fromHigh + 1)) : (from + to) >>> 1;
+    const at = guess < from ? from : guess >= to ? to - 1 : guess;
+    const value = words[at * stride + 1]!;
+    if (value < high || (value === high && words[at * stride]! < low)) {
+      from = at + 1;
+      fromHigh = value;
+    } else {
+      to = at;
+      toHigh = value;
+    }
   }
-  return from;
+  return from * stride;
 }
 
 /** Places found, or the page that has to be read first. */
@@ -161,36 +174,55 @@ export type LookUp = { readonly places: readonly number[]; readonly missing?: un
  */
 export function lookUp(info: SegmentInfo, prefix: number, from: number, limit: number, page: (level: number, index: number) => Page | undefined): LookUp {
   const top = topLevel(info.records);
+  const high = Math.floor(prefix / 256);
+  const tag = ((prefix - 256 * high) << 24) >>> 0;
   const found: number[] = [];
   for (let least = from; found.length < limit; ) {
-    // Down to the page that the record (prefix, least) is in, or would be; `next` is where the page after it begins.
-    let need: Descent = { index: 0, hash: info.root, first: undefined, next: undefined };
+    // Down to the page that the record is in, or would be; `next` is where the page after it begins.
+    let index = 0;
+    let above: Page | undefined;
+    let at = 0;
+    let next: Mark | undefined;
     for (let level = top; level > 0; level--) {
-      const inner = page(level, need.index);
-      if (inner === undefined) return { missing: needOf(info, level, need) };
-      const at = Math.max(0, lowerBound(inner, prefix, least + 1) - 1);
-      need = {
-        index: need.index * PAGE_CHILDREN + at,
-        hash: inner.hashes.subarray(32 * at, 32 * at + 32),
-        first: { prefix: inner.prefixes[at]!, place: inner.places[at]! },
-        next: at + 1 < inner.prefixes.length ? { prefix: inner.prefixes[at + 1]!, place: inner.places[at + 1]! } : need.next,
-      };
+      const inner = page(level, index);
+      if (inner === undefined) return { missing: needOf(info, level, index, above, at, next) };
+      const { words, stride } = inner;
+      const bound = lowerBound(inner, high, (tag | least) >>> 0);
+      // The record may be the first of a child, or within the one before.
+      at = bound < words.length && words[bound + 1] === high && words[bound] === (tag | least) >>> 0 ? bound : Math.max(0, bound - stride);
+      if (at + stride < words.length) next = { high: words[at + stride + 1]!, low: words[at + stride]! };
+      index = index * PAGE_CHILDREN + at / stride;
+      above = inner;
     }
-    const leaf = page(0, need.index);
-    if (leaf === undefined) return { missing: needOf(info, 0, need) };
-    let at = lowerBound(leaf, prefix, least);
-    for (; at < leaf.prefixes.length && leaf.prefixes[at] === prefix && found.length < limit; at++) found.push(leaf.places[at]!);
+    const leaf = page(0, index);
+    if (leaf === undefined) return { missing: needOf(info, 0, index, above, at, next) };
+    const { words } = leaf;
+    at = lowerBound(leaf, high, (tag | least) >>> 0);
+    for (; at < words.length && words[at + 1] === high && (words[at]! & 0xff000000) >>> 0 === tag && found.length < limit; at += 2) found.push(words[at]! & 0xffffff);
     // More of them only where the page was exhausted and the next one begins with this key.
-    if (at < leaf.prefixes.length || need.next?.prefix !== prefix) break;
-    least = need.next.place;
+    if (at < words.length || next?.high !== high || (next.low & 0xff000000) >>> 0 !== tag) break;
+    least = next.low & 0xffffff;
   }
   return { places: found };
 }
 
-type Descent = Pick<PageNeed, "index" | "hash" | "first" | "next">;
+/** A page as the page above names it, at this word; without one it is the root. */
+function needOf({ records, root }: SegmentInfo, level: number, index: number, above: Page | undefined, at: number, next: Mark | undefined): PageNeed {
+  const range = { level, index, next, ...pageRange(records, level, index) };
+  if (above === undefined) return { ...range, hash: root, first: undefined };
+  const { words, stride } = above;
+  return { ...range, hash: octetsOf(words.subarray(at + 2, at + stride)), first: { high: words[at + 1]!, low: words[at]! } };
+}
 
-function needOf({ records }: SegmentInfo, level: number, descent: Descent): PageNeed {
-  return { level, ...descent, ...pageRange(records, level, descent.index) };
+/** The octets of little-endian words. */
+export function octetsOf(words: Uint32Array): Uint8Array {
+  const bytes = new Uint8Array(4 * words.length);
+  if (LITTLE) bytes.set(new Uint8Array(words.buffer, words.byteOffset, bytes.length));
+  else {
+    const view = new DataView(bytes.buffer);
+    for (const [at, word] of words.entries()) view.setUint32(4 * at, word, true);
+  }
+  return bytes;
 }
 
 function topLevel(records: number): number {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes segments: records in order in, pages of the file out, and at the end the root. */
-import { CHILD_BYTES, hashPage, PAGE_CHILDREN, PAGE_RECORDS, RECORD_BYTES } from "./segment.ts";
+import { CHILD_BYTES, hashPage, octetsOf, PAGE_CHILDREN, PAGE_RECORDS, RECORD_BYTES } from "./segment.ts";
 
 /** Takes the records of one segment. The same records give the same file, whoever writes it. */
 export class SegmentWriter {
   readonly #sink: (page: Uint8Array) => void;
-  #page = new Uint8Array(PAGE_RECORDS * RECORD_BYTES);
-  #view = new DataView(this.#page.buffer);
-  /** Octets of the page that is being filled. */
+  readonly #words = new Uint32Array(2 * PAGE_RECORDS);
+  /** Words of the page that is being filled. */
   #filled = 0;
   #records = 0;
-  #last = -1;
-  #lastPlace = -1;
+  #high = 0;
+  #low = 0;
   /** First record and hash of each page so far. */
   readonly #children: Uint8Array[] = [];
 
@@ -20,28 +19,25 @@ export class SegmentWriter {
     this.#sink = sink;
   }
 
-  /** The next record, above all before; the same one again changes nothing. */
-  add(prefix: number, place: number): void {
-    if (prefix < this.#last || (prefix === this.#last && place <= this.#lastPlace)) {
-      if (prefix === this.#last && place === this.#lastPlace) return;
-      throw new TypeError("records of a segment come in order");
+  /** The next record, above all before, by its two words; the same one again changes nothing. */
+  add(high: number, low: number): void {
+    if (high < this.#high || (high === this.#high && low <= this.#low)) {
+      if (this.#records > 0 && high === this.#high && low === this.#low) return;
+      if (this.#records > 0) throw new TypeError("records of a segment come in order");
     }
-    this.#last = prefix;
-    this.#lastPlace = place;
-    const high = Math.floor(prefix / 256);
-    this.#view.setUint32(this.#filled, (((prefix - high * 256) << 24) | place) >>> 0, true);
-    this.#view.setUint32(this.#filled + 4, high, true);
-    this.#filled += RECORD_BYTES;
+    this.#high = high;
+    this.#low = low;
+    this.#words[this.#filled] = low;
+    this.#words[this.#filled + 1] = high;
+    this.#filled += 2;
     this.#records++;
-    if (this.#filled === this.#page.length) this.#flush();
+    if (this.#filled === this.#words.length) this.#flush();
   }
 
   #flush(): void {
-    const page = this.#page.subarray(0, this.#filled);
+    const page = octetsOf(this.#words.subarray(0, this.#filled));
     this.#children.push(childOf(0, page));
     this.#sink(page);
-    this.#page = new Uint8Array(PAGE_RECORDS * RECORD_BYTES);
-    this.#view = new DataView(this.#page.buffer);
     this.#filled = 0;
   }
 

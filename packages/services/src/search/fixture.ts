@@ -129,7 +129,7 @@ export interface Bed {
 }
 
 /** A log in a directory, with its index. */
-export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly blobs?: BlobStore } = {}): Promise<Bed> {
+export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly entriesInMemory?: number; readonly blobs?: BlobStore } = {}): Promise<Bed> {
   const blobs = options.blobs ?? createFileBlobStore(createFileSystem(), dir);
   const log = await openLog({
     dir, origin: ORIGIN, personality: FRAMED, now: Date.now, anchor: createMemoryAnchor(), production: false, ticks: { minMs: 0, maxMs: 0 },
@@ -138,7 +138,7 @@ export async function openBed(dir: string, options: { readonly shape?: IndexShap
   const told: string[] = [];
   const tell = (fields: object, message: string): void => void told.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { info: tell, warn: tell, error: tell };
-  const search = await openSearch({ log, blobs, kind: "artifacts", name: ORIGIN, key: LOG_KEY, now: Date.now, logger, shape: options.shape ?? SMALL, entriesAtStart: options.entriesAtStart });
+  const search = await openSearch({ log, blobs, kind: "artifacts", name: ORIGIN, key: LOG_KEY, now: Date.now, logger, shape: options.shape ?? SMALL, entriesAtStart: options.entriesAtStart, entriesInMemory: options.entriesInMemory ?? 16, publishMs: 0 });
   return {
     log, blobs, search, told,
     async add(...records) {

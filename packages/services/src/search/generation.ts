@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The newest entries of an index, in memory until they are enough for a segment. */
-import { SegmentWriter } from "@lacre/core/search";
+import { sortRecords } from "./run.ts";
 
-/** Keys of the entries from `first` on. */
+/** Keys of the entries from `first` on. A table of typed arrays: maps of numbers cost several times the memory and the time. */
 export class Generation {
   readonly first: number;
   #entries = 0;
   #records = 0;
-  #prefixes = new Float64Array(1024);
-  #places = new Uint32Array(1024);
-  /** Places by prefix, in order; most keys have one. */
-  readonly #found = new Map<number, number | number[]>();
+  /** The record of a key, as a segment has it: low word, high word. */
+  #words = new Uint32Array(2048);
+  /** For each record, the one before it in its bucket, plus one; newest first. */
+  #before = new Uint32Array(1024);
+  /** Newest record of each bucket, plus one; their number is a power of two. */
+  #buckets = new Uint32Array(1024);
 
   constructor(first: number) {
     this.first = first;
@@ -24,47 +26,53 @@ export class Generation {
   /** The next entry, by the prefixes of its keys. */
   add(prefixes: ArrayLike<number>): void {
     const place = this.#entries++;
-    if (this.#records + prefixes.length > this.#places.length) this.#grow(this.#records + prefixes.length);
+    if (this.#records + prefixes.length > this.#before.length) this.#grow(this.#records + prefixes.length);
     for (let i = 0; i < prefixes.length; i++) {
       const prefix = prefixes[i]!;
-      this.#prefixes[this.#records] = prefix;
-      this.#places[this.#records++] = place;
-      const known = this.#found.get(prefix);
-      if (known === undefined) this.#found.set(prefix, place);
-      else if (typeof known === "number") this.#found.set(prefix, [known, place]);
-      else known.push(place);
+      const high = Math.floor(prefix / 256);
+      const low = (((prefix - 256 * high) << 24) | place) >>> 0;
+      const at = this.#records++;
+      this.#words[2 * at] = low;
+      this.#words[2 * at + 1] = high;
+      const bucket = high & (this.#buckets.length - 1);
+      this.#before[at] = this.#buckets[bucket]!;
+      this.#buckets[bucket] = at + 1;
     }
   }
 
   #grow(least: number): void {
-    const length = Math.max(least, 2 * this.#places.length);
-    const [prefixes, places] = [new Float64Array(length), new Uint32Array(length)];
-    prefixes.set(this.#prefixes);
-    places.set(this.#places);
-    this.#prefixes = prefixes;
-    this.#places = places;
-  }
-
-  /** Places of a key from `from` on, at most `limit`. */
-  find(prefix: number, from: number, limit: number): readonly number[] {
-    const known = this.#found.get(prefix);
-    if (known === undefined) return [];
-    return (typeof known === "number" ? [known] : known).filter((place) => place >= from).slice(0, limit);
-  }
-
-  /** The segment of its entries. */
-  build(): { readonly file: readonly Uint8Array[]; readonly records: number; readonly root: Uint8Array } {
-    const words = new Uint32Array(2 * this.#records);
-    for (let i = 0; i < this.#records; i++) {
-      const prefix = this.#prefixes[i]!;
-      const high = Math.floor(prefix / 256);
-      words[2 * i] = (((prefix - 256 * high) << 24) | this.#places[i]!) >>> 0;
-      words[2 * i + 1] = high;
+    let length = this.#before.length;
+    while (length < least) length *= 2;
+    const words = new Uint32Array(2 * length);
+    words.set(this.#words);
+    this.#words = words;
+    this.#before = new Uint32Array(length);
+    this.#buckets = new Uint32Array(length);
+    for (let at = 0; at < this.#records; at++) {
+      const bucket = words[2 * at + 1]! & (length - 1);
+      this.#before[at] = this.#buckets[bucket]!;
+      this.#buckets[bucket] = at + 1;
     }
-    new BigUint64Array(words.buffer).sort();
-    const file: Uint8Array[] = [];
-    const writer = new SegmentWriter((page) => file.push(page));
-    for (let i = 0; i < words.length; i += 2) writer.add(words[i + 1]! * 256 + (words[i]! >>> 24), words[i]! & 0xffffff);
-    return { file, ...writer.finish() };
+  }
+
+  /** Places of a key from `from` on, in order, at most `limit`. */
+  find(prefix: number, from: number, limit: number): readonly number[] {
+    const high = Math.floor(prefix / 256);
+    const tag = ((prefix - 256 * high) << 24) >>> 0;
+    const places: number[] = [];
+    for (let at = this.#buckets[high & (this.#buckets.length - 1)]!; at > 0; at = this.#before[at - 1]!) {
+      const low = this.#words[2 * at - 2]!;
+      if (this.#words[2 * at - 1] !== high || (low & 0xff000000) >>> 0 !== tag) continue;
+      // Newest first, so the rest is older still.
+      if ((low & 0xffffff) < from) break;
+      places.push(low & 0xffffff);
+    }
+    places.reverse();
+    return places.length > limit ? places.slice(0, limit) : places;
+  }
+
+  /** Its records, in order. */
+  sorted(): Uint32Array {
+    return sortRecords(this.#words.slice(0, 2 * this.#records));
   }
 }

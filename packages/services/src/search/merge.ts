@@ -2,7 +2,7 @@
 /** Segments side by side become one: read page by page, proved, merged and written on, whatever their size. */
 import { type Page, SegmentWriter } from "@lacre/core/search";
 import { concat } from "@lacre/core/bytes";
-import type { PagedSegment } from "./pages.ts";
+import type { Part } from "./pages.ts";
 
 /** What a merge came to; filled in when the file is written. */
 export interface Merged {
@@ -16,22 +16,23 @@ const GROUP = 32;
 /** A segment that is read: the page it is at. */
 class Input {
   readonly shift: number;
-  readonly #groups: AsyncGenerator<readonly Page[]>;
+  readonly #groups: AsyncIterator<readonly Page[]>;
   #group: readonly Page[] = [];
   #next = 0;
   page: Page | undefined;
+  /** Word of the page that is next. */
   at = 0;
 
-  constructor(segment: PagedSegment, first: number) {
+  constructor(segment: Part, first: number) {
     this.shift = segment.first - first;
-    this.#groups = segment.pages();
+    this.#groups = segment.pages()[Symbol.asyncIterator]();
   }
 
   /** Goes to the next page; there is none when `page` is undefined afterwards. */
   async turn(): Promise<void> {
     if (this.#next === this.#group.length) {
       const { value, done } = await this.#groups.next();
-      this.#group = done === true ? [] : value;
+      this.#group = done === true ? [] : (value as readonly Page[]);
       this.#next = 0;
     }
     this.page = this.#group[this.#next++];
@@ -39,7 +40,7 @@ class Input {
   }
 
   async close(): Promise<void> {
-    await this.#groups.return(undefined);
+    await this.#groups.return?.();
   }
 }
 
@@ -47,7 +48,7 @@ class Input {
  * The file of the merged segment, in parts. `merged` is filled in at the end. Throws SEARCH_INDEX_DAMAGED when one of the
  * parts is not what its root says; what `pause` throws ends the merge.
  */
-export async function* mergeSegments(segments: readonly PagedSegment[], merged: Merged, pause: () => Promise<void>): AsyncGenerator<Uint8Array> {
+export async function* mergeToFile(segments: readonly Part[], merged: Merged, pause: () => Promise<void>): AsyncGenerator<Uint8Array> {
   const first = segments[0]!.first;
   let inputs = segments.map((segment) => new Input(segment, first));
   let ready: Uint8Array[] = [];
@@ -76,17 +77,22 @@ export async function* mergeSegments(segments: readonly PagedSegment[], merged: 
 function advance(inputs: readonly Input[], writer: SegmentWriter): Input {
   for (;;) {
     let least = inputs[0]!;
-    let prefix = least.page!.prefixes[least.at]!;
+    let { words } = least.page!;
+    let high = words[least.at + 1]!;
+    // Of one key the earlier segment's entries come first, so 40 bits are compared.
+    let tag = words[least.at]! >>> 24;
     for (let i = 1; i < inputs.length; i++) {
       const other = inputs[i]!;
-      const value = other.page!.prefixes[other.at]!;
-      // Of one key the earlier segment's entries come first.
-      if (value < prefix) {
-        least = other;
-        prefix = value;
-      }
+      const its = other.page!.words;
+      const itsHigh = its[other.at + 1]!;
+      if (itsHigh > high || (itsHigh === high && its[other.at]! >>> 24 >= tag)) continue;
+      least = other;
+      words = its;
+      high = itsHigh;
+      tag = its[other.at]! >>> 24;
     }
-    writer.add(prefix, least.page!.places[least.at]! + least.shift);
-    if (++least.at === least.page!.prefixes.length) return least;
+    writer.add(high, words[least.at]! + least.shift);
+    least.at += 2;
+    if (least.at === words.length) return least;
   }
 }

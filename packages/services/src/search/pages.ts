@@ -3,9 +3,28 @@
  * Segments of an index as they are used: pages are read when they are asked for, proved against the segment's root, and
  * kept while there is room. What is in memory is proved; what is on the disk is not believed.
  */
-import { lookUp, openPage, type LookUp, type Page, pageCounts, type PageNeed, pageRange, type SegmentInfo, segmentPath } from "@lacre/core/search";
+import { lookUp, octetsOf, openPage, PAGE_CHILDREN, type LookUp, type Page, pageCounts, type PageNeed, pageRange, type SegmentInfo, segmentPath } from "@lacre/core/search";
 import { LacreError } from "@lacre/core/errors";
 import type { BlobStore } from "../store/index.ts";
+
+/** What knows the keys of some entries that stand side by side. */
+export interface Part {
+  readonly level: number;
+  readonly place: number;
+  /** Index of its first entry, and how many it has. */
+  readonly first: number;
+  readonly entries: number;
+  /** Name of its file. */
+  readonly name: string;
+  /** What a root says of it; undefined before its file was made. */
+  readonly info: SegmentInfo | undefined;
+  /** Places of a key from `from` on, at most `limit`, or the page that is needed first. */
+  find(prefix: number, from: number, limit: number): LookUp;
+  /** Reads a page and proves it. Throws SEARCH_INDEX_DAMAGED. */
+  load(need: PageNeed): Promise<unknown>;
+  /** All records in order, proved. Throws SEARCH_INDEX_DAMAGED. */
+  pages(): AsyncIterable<readonly Page[]>;
+}
 
 interface Slot {
   readonly page: Page;
@@ -14,7 +33,7 @@ interface Slot {
   used: boolean;
 }
 
-/** Pages of records kept in memory, of all segments together. A page is about 12 KiB. */
+/** Pages of records kept in memory, of all segments together. A page is 8 KiB. */
 export class PageCache {
   readonly #limit: number;
   readonly #slots: Slot[] = [];
@@ -40,13 +59,11 @@ export class PageCache {
   }
 }
 
-/** A segment whose root is known. */
-export class PagedSegment {
+/** A segment on the disk, whose root is known. */
+export class PagedSegment implements Part {
   readonly info: SegmentInfo;
-  /** Index of its first entry, and how many it has. */
   readonly first: number;
   readonly entries: number;
-  /** Name of its blob. */
   readonly name: string;
   readonly #blobs: BlobStore;
   readonly #cache: PageCache;
@@ -54,14 +71,22 @@ export class PagedSegment {
   /** Pages above the records, by level; they stay, being few: 40 octets for each page of records. */
   readonly #inner: Page[][];
 
-  constructor(info: SegmentInfo, first: number, entries: number, blobs: BlobStore, cache: PageCache) {
+  constructor(info: SegmentInfo, entries: number, blobs: BlobStore, cache: PageCache) {
     this.info = info;
-    this.first = first;
+    this.first = info.place * entries;
     this.entries = entries;
     this.name = segmentPath(info);
     this.#blobs = blobs;
     this.#cache = cache;
     this.#inner = pageCounts(info.records).map(() => []);
+  }
+
+  get level(): number {
+    return this.info.level;
+  }
+
+  get place(): number {
+    return this.info.place;
   }
 
   readonly #page = (level: number, index: number): Page | undefined => {
@@ -72,12 +97,10 @@ export class PagedSegment {
     return slot.page;
   };
 
-  /** Places of a key from `from` on, or the page that is needed first. */
   find(prefix: number, from: number, limit: number): LookUp {
     return lookUp(this.info, prefix, from, limit, this.#page);
   }
 
-  /** Reads a page and proves it. Throws SEARCH_INDEX_DAMAGED. */
   async load(need: PageNeed): Promise<Page> {
     const bytes = await this.#blobs.read(this.name, need.offset, need.length);
     if (bytes === undefined) throw new LacreError("SEARCH_INDEX_DAMAGED", "a segment of the index is missing");
@@ -101,8 +124,11 @@ export class PagedSegment {
       for (let index = 0; index < counts[level]!; index++) {
         pages.push(await this.load({ level, index, hash: above(index), first: undefined, next: undefined, ...pageRange(records, level, index) }));
       }
-      const width = pages[0]!.prefixes.length;
-      hashes = (index) => pages[Math.floor(index / width)]!.hashes.subarray(32 * (index % width), 32 * (index % width) + 32);
+      hashes = (index) => {
+        const { words, stride } = pages[Math.floor(index / PAGE_CHILDREN)]!;
+        const at = stride * (index % PAGE_CHILDREN);
+        return octetsOf(words.subarray(at + 2, at + stride));
+      };
     }
     for (let from = 0; from < counts[0]!; from += GROUP) {
       const to = Math.min(from + GROUP, counts[0]!);

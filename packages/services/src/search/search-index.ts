@@ -2,31 +2,36 @@
 /**
  * The index of a log: where its entries are by what is in them. Complete at any moment, made of the entries alone.
  *
- * New entries are in memory (`generation.ts`) from their commit on, before anybody hears of them. Whenever a generation of
- * published entries is full it becomes a segment file, `fan` of those the next larger one, and a new root is signed. A
- * segment is a function of the entries it covers: losing files costs the time to make them again, never an answer.
+ * New entries are in memory (`generation.ts`) from their commit on, before anybody hears of them. A full generation of
+ * published entries becomes a segment, `fan` of those the next larger one: small ones in memory (`run.ts`), large ones as
+ * files (`pages.ts`). Once a second at most the files of new small ones are written and a new root is signed. A segment is a
+ * function of the entries it covers: losing files costs the time to make them again, never an answer.
  *
  * Nothing on the disk is believed. The root counts if our key signed it for this tree; a page, if it has the hash that the
- * root leads to. What does not is named in the operator's log, made again from the entries, and searches that need it wait
- * or are told to come again. After a start all files are read through once, in the background.
+ * root leads to. What does not is named in the operator's log and made again from the entries; searches that need it wait,
+ * or are told to come again. All files are read through after a start, and then once an hour.
  */
 import { equalBytes, text, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import {
-  entriesAt, INDEX_SHAPE, type IndexRoot, type IndexShape, levelsOf, MAX_ENTRIES, openIndexRoot, type PageNeed, type Places, ROOT_PATH, type SegmentInfo,
+  entriesAt, INDEX_SHAPE, type IndexRoot, type IndexShape, levelsOf, openIndexRoot, type PageNeed, type Places, ROOT_PATH, type SegmentInfo,
   segmentLength, segmentPath, signIndexRoot,
 } from "@lacre/core/search";
-import type { Follower, Log, Logger } from "../engine/index.ts";
+import { type Follower, type Log, type Logger, mergeSegments } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 import type { BlobStore } from "../store/index.ts";
 import { Generation } from "./generation.ts";
-import { mergeSegments, type Merged } from "./merge.ts";
-import { PageCache, PagedSegment } from "./pages.ts";
-import { rootAt } from "./tree.ts";
+import { mergeToFile, type Merged } from "./merge.ts";
+import { PageCache, PagedSegment, type Part } from "./pages.ts";
+import { collectRecords, Run } from "./run.ts";
+import { RootSource } from "./tree.ts";
+
+/** What an index needs of its log. */
+export type IndexedLog = Pick<Log, "origin" | "size" | "entry" | "readTile" | "follow">;
 
 export interface SearchIndexOptions {
-  readonly log: Log;
+  readonly log: IndexedLog;
   /** Where the log's files are; the index's stand beside them. */
   readonly blobs: BlobStore;
   /** Prefixes of the keys of an entry. */
@@ -37,10 +42,14 @@ export interface SearchIndexOptions {
   readonly now: () => number;
   readonly logger?: Logger | undefined;
   readonly shape?: IndexShape | undefined;
-  /** Pages of records kept in memory. Default 5,000, some 60 MB. */
+  /** Segments of up to so many entries are kept in memory. Default 16,384. */
+  readonly entriesInMemory?: number | undefined;
+  /** Pages of larger segments kept in memory, 8 KiB each. Default 6,000. */
   readonly cachedPages?: number | undefined;
   /** Entries that a start reads before it goes on and leaves the rest to the background. Default 16,384. */
   readonly entriesAtStart?: number | undefined;
+  /** Least time between two roots. Default 1,000. */
+  readonly publishMs?: number | undefined;
 }
 
 const SILENT: Logger = { info: () => {}, warn: () => {}, error: () => {} };
@@ -53,17 +62,21 @@ const SLICE = 32;
 const PATIENCE_MS = 2000;
 /** A segment that was merged into another stays readable for those who hold the root before, so long. */
 const RETIRE_MS = 60_000;
-
+/** Between two roots; under unbroken work, so many times as long. */
+const PUBLISH_MS = 1000;
+const LONG = 5;
 /** What could not be written is tried again after this time. */
 const RETRY_MS = 5000;
-/** A merge that meets damage begins again, so often. */
+/** All files are read through so often. */
+const SCRUB_MS = 3_600_000;
+/** What meets damage begins again, so often. */
 const ATTEMPTS = 3;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A page that a look-up needs first. */
 interface Need {
-  readonly segment: PagedSegment;
+  readonly part: Part;
   readonly missing: PageNeed;
 }
 
@@ -72,30 +85,35 @@ export class SearchIndex {
   readonly #o: SearchIndexOptions;
   readonly #logger: Logger;
   readonly #cache: PageCache;
+  readonly #roots: RootSource;
   /** Side by side from the first entry on. */
-  #segments: readonly PagedSegment[] = [];
-  /** Generations behind the segments, by number; each is without gaps from its beginning. */
+  #parts: readonly Part[] = [];
+  /** Generations behind them, by number; each is without gaps from its beginning. */
   readonly #tail = new Map<number, Generation>();
   /** Entries of a generation whose beginning is still to be read. */
   readonly #waiting = new Map<number, ArrayLike<number>>();
-  /** Entries below are in segments, or in memory without a gap. */
+  /** Entries below are in parts, or in memory without a gap. */
   #covered = 0;
   #published = 0;
   #root = "";
+  /** Whether the root says what the parts are, and when it was signed, on the monotonic clock. */
+  #isRootNew = false;
+  #rootMs = -Infinity;
   #closed = false;
   /** What is under way: one thing at a time. */
   #work: Promise<void> = Promise.resolve();
   #growing = false;
+  readonly #timers = new Set<NodeJS.Timeout>();
   readonly #repairs = new Map<string, Promise<void>>();
   /** Segments that were merged into others and are still readable. */
-  #retired: { readonly segment: PagedSegment; readonly atMs: number }[] = [];
+  #retired: { readonly part: Part; readonly atMs: number }[] = [];
 
   private constructor(options: SearchIndexOptions) {
     this.#o = options;
     this.shape = options.shape ?? INDEX_SHAPE;
-    if (entriesAt(this.shape, levelsOf(this.shape) - 1) > MAX_ENTRIES) throw new TypeError("segments larger than their places");
     this.#logger = options.logger ?? SILENT;
-    this.#cache = new PageCache(options.cachedPages ?? 5000);
+    this.#cache = new PageCache(options.cachedPages ?? 6000);
+    this.#roots = new RootSource(options.log, this.shape.generation);
   }
 
   /** Opens the index of a log before its first `append`. What is missing is made: a little now, much in the background. */
@@ -107,15 +125,15 @@ export class SearchIndex {
     const missing = size - index.#indexed;
     if (missing <= (options.entriesAtStart ?? 16_384)) await index.#attempt(() => index.#grow());
     else index.#warn({ entries: missing }, "the index is made again from the entries, in the background");
-    if (index.#root === "") await index.#attempt(() => index.#publish());
+    if (!index.#isRootNew) await index.#attempt(() => index.#publish());
     index.#advance();
-    index.#enqueue(() => index.#scrub());
+    index.scrub();
     return index;
   }
 
-  /** Entries in segments. */
+  /** Entries in parts. */
   get #indexed(): number {
-    const last = this.#segments.at(-1);
+    const last = this.#parts.at(-1);
     return last === undefined ? 0 : last.first + last.entries;
   }
 
@@ -131,12 +149,12 @@ export class SearchIndex {
 
   /** Octets of the file of a segment that the root lists, or one of the last ones did; undefined for others. */
   lengthOf(level: number, place: number): number | undefined {
-    const named = ({ info }: PagedSegment): boolean => info.level === level && info.place === place;
-    const segment = this.#segments.find(named) ?? this.#retired.find((one) => named(one.segment))?.segment;
-    return segment && segmentLength(segment.info.records);
+    const named = (part: Part): boolean => part.level === level && part.place === place;
+    const info = this.#parts.find(named)?.info ?? this.#retired.find(({ part }) => named(part))?.part.info;
+    return info && segmentLength(info.records);
   }
 
-  /** For health: entries in segments, and whether something is being made again. */
+  /** For health: entries that answers are complete for, entries in segments, and whether something is being made again. */
   get state(): { readonly size: number; readonly indexed: number; readonly isComplete: boolean } {
     return { size: this.size, indexed: this.#indexed, isComplete: this.#covered >= this.#published && this.#repairs.size === 0 };
   }
@@ -180,41 +198,48 @@ export class SearchIndex {
       return this.#warn({ found: `${cause.code}: ${cause.message}` }, `${ROOT_PATH} is damaged; the index is made again from the entries`);
     }
     if (root.shape.generation !== this.shape.generation || root.shape.fan !== this.shape.fan) return this.#warn({}, "the index is of another shape and is made again from the entries");
-    if (root.size > size || !equalBytes(root.root, await rootAt(log, root.size))) {
+    if (root.size > size || !equalBytes(root.root, await this.#roots.at(root.size))) {
       return this.#warn({ indexed: root.size, size }, "the index is of another history than the log and is made again from the entries");
     }
     this.#root = text(bytes);
-    this.#segments = root.segments.map((info) => this.#segment(info));
-    this.#covered = root.size;
-    for (const segment of this.#segments) await this.#removeParts(segment);
+    this.#isRootNew = true;
+    const parts: Part[] = [];
+    for (const info of root.segments) {
+      const part = await this.#open(info);
+      if (part === undefined) break;
+      parts.push(part);
+      await this.#removeChildren(part);
+    }
+    this.#parts = parts;
+    this.#covered = this.#indexed;
   }
 
-  #segment(info: SegmentInfo): PagedSegment {
-    const entries = entriesAt(this.shape, info.level);
-    return new PagedSegment(info, info.place * entries, entries, this.#o.blobs, this.#cache);
+  /** A segment of the root. Small ones are read now; undefined for one that cannot be made again either. */
+  async #open(info: SegmentInfo): Promise<Part | undefined> {
+    const paged = this.#paged(info);
+    if (paged.entries > this.#inMemory) return paged;
+    try {
+      return new Run(info.level, info.place, paged.entries, await collectRecords(paged.pages(), info.records), info);
+    } catch (cause) {
+      if (!(cause instanceof LacreError)) throw cause;
+      return this.#remake(paged, cause);
+    }
+  }
+
+  get #inMemory(): number {
+    return this.#o.entriesInMemory ?? 16_384;
+  }
+
+  #paged(info: SegmentInfo): PagedSegment {
+    return new PagedSegment(info, entriesAt(this.shape, info.level), this.#o.blobs, this.#cache);
   }
 
   /** Removes the segments that one was merged of, which a crash may have left. */
-  async #removeParts({ info }: PagedSegment): Promise<void> {
+  async #removeChildren({ level, place }: Part): Promise<void> {
     const { fan } = this.shape;
-    for (let level = info.level - 1, count = fan, place = info.place * fan; level >= Math.max(0, info.level - 2); level--, count *= fan, place *= fan) {
-      for (let at = 0; at < count; at++) await this.#o.blobs.remove(segmentPath({ level, place: place + at })).catch(() => {});
+    for (let below = level - 1, count = fan; below >= Math.max(0, level - 2); below--, count *= fan) {
+      for (let at = 0; at < count; at++) await this.#o.blobs.remove(segmentPath({ level: below, place: place * count + at })).catch(() => {});
     }
-  }
-
-  /** The keys of entries, from the entries; undefined when the index is closed meanwhile. */
-  async #read(from: number, to: number): Promise<Generation | undefined> {
-    const { log, keys } = this.#o;
-    const generation = new Generation(from);
-    for (let at = from; at < to; at++) {
-      if (at % SLICE === 0) await turn();
-      if (this.#closed) return undefined;
-      const entry = await log.entry(at);
-      if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
-      const prefixes = keys(entry.record, entry.leafHash);
-      generation.add(prefixes instanceof Promise ? await prefixes : prefixes);
-    }
-    return generation;
   }
 
   // Growth.
@@ -228,7 +253,7 @@ export class SearchIndex {
       if (this.#closed) return;
       const detail = cause instanceof ServiceError ? (cause.detail ?? cause.message) : String(cause);
       this.#warn({ cause: detail }, "the index cannot be written now; it answers from memory and goes on later");
-      setTimeout(() => this.#advance(), RETRY_MS).unref();
+      this.#later(RETRY_MS, () => this.#advance());
     }
   }
 
@@ -236,20 +261,32 @@ export class SearchIndex {
     this.#work = this.#work.then(() => this.#attempt(job));
   }
 
+  #later(ms: number, job: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      job();
+    }, ms).unref();
+    this.#timers.add(timer);
+  }
+
   /** Grows in the background, where there is something to do and it is not being done. */
   #advance(): void {
-    if (this.#growing || !(this.#isFull() || this.#covered < this.#published)) return;
+    if (this.#growing || this.#closed || !(this.#isFull() || this.#covered < this.#published || !this.#isRootNew)) return;
     this.#growing = true;
     this.#enqueue(() => this.#grow().finally(() => (this.#growing = false)));
   }
 
-  /** Makes segments of full generations, reads entries that are not in memory, until neither is left. */
+  /** Makes segments of full generations, reads entries that are not in memory, until neither is left; then publishes. */
   async #grow(): Promise<void> {
     while (!this.#closed) {
-      if (this.#isFull()) await this.#seal();
-      else if (this.#covered < this.#published) await this.#fill();
-      else return;
+      if (this.#isFull()) {
+        await this.#seal();
+        // Made from nothing, it shall not begin again from nothing after a crash.
+        if (performance.now() - this.#rootMs > LONG * (this.#o.publishMs ?? PUBLISH_MS)) await this.#publish();
+      } else if (this.#covered < this.#published) await this.#fill();
+      else break;
     }
+    if (!this.#isRootNew) await this.#publishInTime();
   }
 
   /** Whether the next generation is whole, and published. */
@@ -273,133 +310,187 @@ export class SearchIndex {
     for (let next = this.#tail.get(this.#covered / span); next !== undefined && next.entries > 0; next = this.#tail.get(this.#covered / span)) this.#covered = next.first + next.entries;
   }
 
-  /** The next generation becomes a segment, and what that completes; then the root is signed anew. */
-  async #seal(): Promise<void> {
-    const number = this.#indexed / this.shape.generation;
-    await this.#install(this.#segment(await this.#write(0, number, this.#tail.get(number)!)));
-    this.#tail.delete(number);
-  }
-
-  async #write(level: number, place: number, generation: Generation): Promise<SegmentInfo> {
-    const { file, records, root } = generation.build();
-    await this.#o.blobs.putParts(segmentPath({ level, place }), asParts(file));
-    return { level, place, records, root };
-  }
-
-  /** Takes a segment into service, merging what fills one of the next level, and publishes the root. */
-  async #install(segment: PagedSegment): Promise<void> {
-    const { fan } = this.shape;
-    let segments = [...this.#segments, segment];
-    const replaced: PagedSegment[] = [];
-    for (;;) {
-      const { level, place } = segments.at(-1)!.info;
-      const parts = segments.slice(-fan);
-      if (level + 1 >= levelsOf(this.shape) || (place + 1) % fan !== 0 || parts.length < fan || parts.some(({ info }) => info.level !== level)) break;
-      segments = [...segments.slice(0, -fan), await this.#merge(parts)];
-      replaced.push(...parts);
+  /** The keys of entries, from the entries; undefined when the index is closed meanwhile. */
+  async #read(from: number, to: number): Promise<Generation | undefined> {
+    const { log, keys } = this.#o;
+    const generation = new Generation(from);
+    for (let at = from; at < to; at++) {
+      if (at % SLICE === 0) await turn();
+      if (this.#closed) return undefined;
+      const entry = await log.entry(at);
+      if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
+      const prefixes = keys(entry.record, entry.leafHash);
+      generation.add(prefixes instanceof Promise ? await prefixes : prefixes);
     }
-    this.#segments = segments;
-    await this.#publish();
-    for (const one of replaced) this.#retired.push({ segment: one, atMs: this.#o.now() });
+    return generation;
+  }
+
+  /** The next generation becomes a segment, and so does what that completes. */
+  async #seal(): Promise<void> {
+    const { generation: span, fan } = this.shape;
+    const number = this.#indexed / span;
+    let parts: readonly Part[] = [...this.#parts, new Run(0, number, span, this.#tail.get(number)!.sorted())];
+    const replaced: Part[] = [];
+    for (;;) {
+      const { level, place } = parts.at(-1)!;
+      const last = parts.slice(-fan);
+      if (level + 1 >= levelsOf(this.shape) || (place + 1) % fan !== 0 || last.length < fan || last.some((part) => part.level !== level)) break;
+      parts = [...parts.slice(0, -fan), await this.#merge(last)];
+      replaced.push(...last);
+    }
+    this.#parts = parts;
+    this.#isRootNew = false;
+    this.#tail.delete(number);
+    for (const part of replaced) if (part.info !== undefined) this.#retired.push({ part, atMs: this.#o.now() });
   }
 
   /** One segment of `fan` that stand side by side. A damaged one is made again first. */
-  async #merge(parts: readonly PagedSegment[]): Promise<PagedSegment> {
-    const { level, place } = parts[0]!.info;
-    const target = { level: level + 1, place: place / this.shape.fan };
-    const merged: Merged = { records: 0, root: new Uint8Array(0) };
+  async #merge(parts: readonly Part[]): Promise<Part> {
+    const { level, place, entries } = parts[0]!;
+    const { fan } = this.shape;
     const pause = async (): Promise<void> => {
       await turn();
       if (this.#closed) throw new ServiceError("LOG_STOPPED");
     };
+    if (entries * fan <= this.#inMemory && parts.every((part) => part instanceof Run)) {
+      const steps = mergeSegments(parts.map((part) => (part as Run).segment));
+      let step = steps.next();
+      for (; step.done !== true; step = steps.next()) await pause();
+      return new Run(level + 1, place / fan, entries * fan, step.value.words);
+    }
+    const merged: Merged = { records: 0, root: new Uint8Array(0) };
     let sound = parts;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#o.blobs.putParts(segmentPath(target), mergeSegments(sound, merged, pause));
-        return this.#segment({ ...target, ...merged });
+        await this.#o.blobs.putParts(segmentPath({ level: level + 1, place: place / fan }), mergeToFile(sound, merged, pause));
+        return this.#paged({ level: level + 1, place: place / fan, ...merged });
       } catch (cause) {
         if (!(cause instanceof LacreError) || attempt === ATTEMPTS) throw cause;
-        const checked: PagedSegment[] = [];
+        const checked: Part[] = [];
         for (const part of sound) checked.push((await this.#check(part)) ?? part);
         sound = checked;
       }
     }
   }
 
+  // The root.
+
+  /** Publishes now, or when the last time is long enough ago. */
+  async #publishInTime(): Promise<void> {
+    const waitMs = this.#rootMs + (this.#o.publishMs ?? PUBLISH_MS) - performance.now();
+    if (waitMs <= 0) return this.#publish();
+    if (this.#publishing) return;
+    this.#publishing = true;
+    this.#later(waitMs, () => {
+      this.#publishing = false;
+      this.#advance();
+    });
+  }
+
+  #publishing = false;
+
   async #publish(): Promise<void> {
     const { log, blobs, name, key, now } = this.#o;
+    const segments: SegmentInfo[] = [];
+    for (const part of this.#parts) {
+      if (part instanceof Run && part.info === undefined) await this.#write(part);
+      segments.push(part.info!);
+    }
     const size = this.#indexed;
-    this.#root = signIndexRoot({ origin: log.origin, size, root: await rootAt(log, size), shape: this.shape, segments: this.#segments.map(({ info }) => info) }, name, key);
+    this.#root = signIndexRoot({ origin: log.origin, size, root: await this.#roots.at(size), shape: this.shape, segments }, name, key);
     await blobs.putMutable(ROOT_PATH, utf8(this.#root));
+    this.#isRootNew = true;
+    this.#rootMs = performance.now();
     const due = this.#retired.filter(({ atMs }) => atMs + RETIRE_MS <= now());
     this.#retired = this.#retired.filter((one) => !due.includes(one));
-    for (const one of due) await blobs.remove(one.segment.name).catch(() => {});
+    for (const { part } of due) await blobs.remove(part.name).catch(() => {});
+  }
+
+  async #write(run: Run): Promise<void> {
+    const { file, info } = run.build();
+    await this.#o.blobs.putParts(run.name, asParts(file));
+    run.info = info;
   }
 
   // Damage.
 
-  /** Reads all files through once. */
-  async #scrub(): Promise<void> {
-    for (const segment of this.#segments) await this.#check(segment);
+  /** Reads all files through, in the background, and mends what is damaged; again in an hour. */
+  scrub(): void {
+    this.#enqueue(async () => {
+      for (const part of this.#parts) await this.#check(part);
+      const { blobs } = this.#o;
+      const found = await blobs.get(ROOT_PATH);
+      if (this.#isRootNew && (found === undefined || !equalBytes(found, utf8(this.#root)))) {
+        this.#warn({ found: found === undefined ? "nothing" : "damage" }, `${ROOT_PATH} is written again`);
+        await this.#publish();
+      }
+      if (!this.#closed) this.#later(SCRUB_MS, () => this.scrub());
+    });
   }
 
-  /** Reads a segment through; a damaged one is made again, and is the answer. */
-  async #check(segment: PagedSegment): Promise<PagedSegment | undefined> {
+  /** Reads the file of a segment through; a damaged one is made again, and is the answer. */
+  async #check(part: Part): Promise<Part | undefined> {
+    const { info } = part;
+    if (info === undefined) return undefined;
     try {
-      for await (const pages of segment.pages()) {
+      for await (const pages of this.#paged(info).pages()) {
         if (this.#closed || pages.length === 0) break;
         await turn();
       }
       return undefined;
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
-      return this.#remake(segment, cause);
+      return this.#remake(part, cause);
     }
   }
 
-  /** Names a damaged segment and makes it again from the entries. The root changes only if what is kept beside entries did. */
-  async #remake(damaged: PagedSegment, found: LacreError): Promise<PagedSegment | undefined> {
-    const { info, name } = damaged;
+  /** Names a damaged segment and makes it again. The root changes only if what is kept beside entries did. */
+  async #remake(damaged: Part, found: LacreError): Promise<Part | undefined> {
+    const { level, place, name, info } = damaged;
     this.#warn({ segment: name, found: found.message }, "an index segment is damaged and is made again from the entries");
-    const again = await this.#make(info.level, info.place);
+    let again: Part | undefined = damaged;
+    // In memory it is whole: only the file has to be written.
+    if (!(damaged instanceof Run)) again = await this.#make(level, place);
     if (again === undefined) return undefined;
-    const at = this.#segments.indexOf(damaged);
-    if (at >= 0) {
-      this.#segments = this.#segments.with(at, again);
-      if (!equalBytes(again.info.root, info.root)) await this.#publish();
+    if (again instanceof Run) await this.#write(again);
+    const at = this.#parts.indexOf(damaged);
+    if (at >= 0 && again !== damaged) this.#parts = this.#parts.with(at, again);
+    if (info === undefined || again.info === undefined || !equalBytes(again.info.root, info.root)) {
+      this.#isRootNew = false;
+      if (at >= 0) await this.#publish();
     }
     this.#logger.info({ origin: this.#o.log.origin, segment: name }, "an index segment was made again");
     return again;
   }
 
   /** Makes a segment from the entries: small ones first, then merged, so that memory stays as small. */
-  async #make(level: number, place: number): Promise<PagedSegment | undefined> {
+  async #make(level: number, place: number): Promise<Part | undefined> {
+    const { generation: span, fan } = this.shape;
     if (level === 0) {
-      const { generation: span } = this.shape;
       const generation = await this.#read(place * span, (place + 1) * span);
-      return generation && this.#segment(await this.#write(0, place, generation));
+      return generation && new Run(0, place, span, generation.sorted());
     }
-    const parts: PagedSegment[] = [];
-    for (let at = 0; at < this.shape.fan; at++) {
-      const part = await this.#make(level - 1, place * this.shape.fan + at);
+    const parts: Part[] = [];
+    for (let at = 0; at < fan; at++) {
+      const part = await this.#make(level - 1, place * fan + at);
       if (part === undefined) return undefined;
       parts.push(part);
     }
     const merged = await this.#merge(parts);
-    for (const { name } of parts) await this.#o.blobs.remove(name).catch(() => {});
+    for (const part of parts) if (part instanceof PagedSegment) await this.#o.blobs.remove(part.name).catch(() => {});
     return merged;
   }
 
   /** Has a damaged segment made again and waits for it, for a while. Throws OVERLOADED. */
-  async #repaired(segment: PagedSegment): Promise<void> {
-    const { name } = segment;
+  async #repaired(part: Part): Promise<void> {
+    const { name } = part;
     let repair = this.#repairs.get(name);
     if (repair === undefined) {
       repair = new Promise((resolve) => {
         this.#enqueue(async () => {
           try {
             // It may have been made again, or merged, since.
-            if (this.#segments.includes(segment)) await this.#check(segment);
+            if (this.#parts.includes(part)) await this.#check(part);
           } finally {
             this.#repairs.delete(name);
             resolve();
@@ -419,13 +510,13 @@ export class SearchIndex {
 
   // Look-ups.
 
-  /** Places of a key from `from` on, at most `limit`: or the segment and page that are needed for more. */
+  /** Entries with a key from `from` on, at most `limit`, into `found`; or the page that is needed for more. */
   #collect(prefix: number, from: number, limit: number, found: number[]): Need | undefined {
-    for (const segment of this.#segments) {
-      if (segment.first + segment.entries <= from) continue;
-      const answer = segment.find(prefix, Math.max(0, from - segment.first), limit - found.length);
-      if (answer.missing !== undefined) return { segment, missing: answer.missing };
-      for (const place of answer.places) found.push(segment.first + place);
+    for (const part of this.#parts) {
+      if (part.first + part.entries <= from) continue;
+      const answer = part.find(prefix, Math.max(0, from - part.first), limit - found.length);
+      if (answer.missing !== undefined) return { part, missing: answer.missing };
+      for (const place of answer.places) found.push(part.first + place);
       if (found.length >= limit) return undefined;
     }
     const { generation: span } = this.shape;
@@ -450,11 +541,11 @@ export class SearchIndex {
     let damage = 0;
     for (let need: Need | undefined = first; need !== undefined; ) {
       try {
-        await need.segment.load(need.missing);
+        await need.part.load(need.missing);
       } catch (cause) {
         if (!(cause instanceof LacreError)) throw cause;
-        if (++damage > ATTEMPTS) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${need.segment.name}: ${cause.message}, again and again`, cause });
-        await this.#repaired(need.segment);
+        if (++damage > ATTEMPTS) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${need.part.name}: ${cause.message}, again and again`, cause });
+        await this.#repaired(need.part);
       }
       // Segments may have been merged meanwhile: go on behind what was found.
       need = this.#collect(prefix, found.length === 0 ? from : found.at(-1)! + 1, limit, found);
@@ -481,7 +572,9 @@ export class SearchIndex {
     };
   }
 
-  /** Resolves when nothing is being made: for tests and for a quiet end. */
+  // End.
+
+  /** Resolves when nothing is being made. */
   async settled(): Promise<void> {
     for (let before: Promise<void> | undefined; before !== this.#work; ) {
       before = this.#work;
@@ -489,8 +582,18 @@ export class SearchIndex {
     }
   }
 
-  /** Ends what is under way; the files stay as they are. */
+  /** Publishes what is new, and resolves when nothing is being made. */
+  async flush(): Promise<void> {
+    await this.settled();
+    if (!this.#isRootNew) this.#enqueue(() => this.#publish());
+    await this.settled();
+  }
+
+  /** Publishes what is new and ends; what is being merged is left, and made again after the next start. */
   async close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    // An index that is made from nothing is not waited for.
+    if (this.#covered >= this.#published && !this.#growing && !this.#closed) await this.flush();
     this.#closed = true;
     await this.settled();
   }

@@ -32,6 +32,8 @@ export interface SearchOptions {
   readonly shape?: IndexShape | undefined;
   readonly cachedPages?: number | undefined;
   readonly entriesAtStart?: number | undefined;
+  readonly entriesInMemory?: number | undefined;
+  readonly publishMs?: number | undefined;
 }
 
 export interface Query {
@@ -197,8 +199,8 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
         return { ...(await reader.search(query)), checkpoint, indexRoot, pages };
       } catch (cause) {
         if (!(cause instanceof LacreError) || cause.code !== "SEARCH_INDEX_DAMAGED") throw cause;
-        // Found out on the way: the index itself notices, and mends it.
-        for (const key of query.keys) await index.find(memory.of(parseSearchKey(key)), 0, 1);
+        // Found out on the way.
+        index.scrub();
         throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, cause });
       }
     },
