@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Certificates and identities that are not good enough (blocks H and I; T03, T08, T13, T25, T33, T34, T36). */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { equalBytes, toBase64, utf8 } from "@lacre/core/bytes";
 import { der } from "@lacre/core/codec";
-import { generateKey } from "@lacre/core/crypto";
+import { generateKey, type PublicKey } from "@lacre/core/crypto";
 import { authorityFields, encodeName, PURPOSE, rootFields, type Certificate, type CertificateFields, type Extension, type Sct } from "@lacre/core/x509";
 import type { Matcher, Policy } from "@lacre/core/verify";
 import {
@@ -120,6 +121,26 @@ function uri(value: string): Uint8Array {
 
 function names(...list: readonly Uint8Array[]): Extension {
   return { oid: "2.5.29.17", critical: true, value: der.sequence(...list) };
+}
+
+// J1, T35: keys that nobody should sign with, certified all the same.
+
+const weak = (name: string, options: object): PublicKey => {
+  const { publicKey } = generateKeyPairSync(name as "rsa", options as { modulusLength: number });
+  return { spki: new Uint8Array(publicKey.export({ format: "der", type: "spki" })), raw: new Uint8Array(1) } as PublicKey;
+};
+for (const [what, publicKey] of Object.entries({
+  "an RSA key of 1024 bits": weak("rsa", { modulusLength: 1024 }),
+  "an RSA key with exponent 1": weakExponent(weak("rsa", { modulusLength: 2048, publicExponent: 3 })),
+  "a key on an unusual curve": weak("ec", { namedCurve: "secp256k1" }),
+  "a key for X25519": weak("x25519", {}),
+})) {
+  refuses(`a certificate for ${what}`, { recipe: { leaf: (fields) => ({ ...fields, publicKey }) } }, "J1", "KEY_INVALID");
+}
+
+/** The same key with 1 in the place of 3: the last octet of an RSA key is that of its exponent. */
+function weakExponent({ spki, raw }: PublicKey): PublicKey {
+  return { spki: Uint8Array.of(...spki.subarray(0, -1), 1), raw } as PublicKey;
 }
 
 // H5 to H7, T33.
