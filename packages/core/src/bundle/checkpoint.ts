@@ -16,6 +16,7 @@ import { formatNote, parseNote, type Note, type NoteSignature } from "../codec/i
 import { algorithmOf, checkSignature, sha256, signMessage, type Algorithm, type PrivateKey, type PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 
+/** The state of a log as it signed it: C2SP tlog-checkpoint. Parsed, which proves nothing by itself. */
 export interface Checkpoint {
   /** Which log, as it calls itself. */
   readonly origin: string;

@@ -20,6 +20,7 @@ export interface Subject {
   readonly digests: ReadonlyMap<string, string>;
 }
 
+/** What an attestation says, about which artifacts: an in-toto Statement, v0.1 or v1. */
 export interface Statement {
   readonly type: string;
   readonly subjects: readonly Subject[];

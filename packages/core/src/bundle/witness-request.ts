@@ -13,6 +13,7 @@ import { fromBase64, toBase64 } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import { parseCheckpoint, type Checkpoint } from "./checkpoint.ts";
 
+/** What a log asks of a witness (C2SP tlog-witness, add-checkpoint): its checkpoint, and proof that it grew from `oldSize`. */
 export interface WitnessRequest {
   readonly oldSize: bigint;
   /** Hashes of 32 octets. */

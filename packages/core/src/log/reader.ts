@@ -20,6 +20,7 @@ import {
 import { checkTreeHead } from "./certificates.ts";
 import type { TileSource } from "./source.ts";
 
+/** Where a log's files are, and what its checkpoints must be signed with. */
 export interface LogReaderOptions {
   readonly source: TileSource;
   /** First line of the log's checkpoints. */
@@ -48,6 +49,7 @@ export interface ProvenEntry {
   readonly proof: readonly Uint8Array[];
 }
 
+/** Reads a tile log; what it returns is proved against a checkpoint that the log signed. */
 export interface LogReader {
   /** The log's current checkpoint, its signature verified. Throws CHECKPOINT_INVALID, CHECKPOINT_UNSIGNED, SIGNATURE_INVALID, LOG_INCOMPLETE. */
   checkpoint(): Promise<Checkpoint>;

@@ -40,6 +40,7 @@ export interface CredentialRequest {
   readonly authority: AuthorityClient;
   /** Identity token. It is sent to the authority and nowhere else. */
   readonly token: string;
+  /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
   /** Given: the certificate must lead to one of its authorities. */
   readonly trustedRoot?: TrustedRoot | undefined;

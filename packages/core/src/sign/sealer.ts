@@ -21,6 +21,7 @@ import type { Credential } from "./credential.ts";
 /** An artifact's octets, in order. */
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** What a sealer needs: a key with a name, clocks, a ledger, and a trusted root to check its own work against. */
 export interface SealerOptions {
   /** Called for every seal: `createCredentialSource` reuses a certificate within its life. */
   readonly credential: () => Promise<Credential>;
@@ -30,6 +31,7 @@ export interface SealerOptions {
   readonly ledgers: readonly LedgerClient[];
   /** Given: no seal is returned that this root does not verify. */
   readonly trustedRoot?: TrustedRoot | undefined;
+  /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
 }
 
@@ -46,6 +48,7 @@ export interface Sealed {
   readonly verdict: Verdict | undefined;
 }
 
+/** Seals artifacts and statements with one credential source; holds no artifact in memory. */
 export interface Sealer {
   /**
    * Seals an artifact. Throws what the services' clients throw, CREDENTIAL_INVALID, ALGORITHM_UNKNOWN for keys that

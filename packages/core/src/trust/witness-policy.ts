@@ -35,6 +35,7 @@ export interface PolicyWitness {
 /** Who has to agree: a witness, or so many of a group's members. */
 export type Quorum = { readonly witness: PolicyWitness } | { readonly name: string; readonly threshold: number; readonly members: readonly Quorum[] };
 
+/** Which logs, which witnesses, and how many of them must vouch (C2SP tlog-policy). */
 export interface WitnessPolicy {
   readonly logs: readonly PolicyLog[];
   readonly witnesses: readonly PolicyWitness[];

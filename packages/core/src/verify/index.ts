@@ -14,7 +14,7 @@
  */
 export { createVerifier, type Question, type Thresholds, type Verifier, type VerifierOptions } from "./verifier.ts";
 export { keyHint, type Artifact, type TrustedKey } from "./input.ts";
-export { IN_TOTO, type ClaimRules, type IdentityRule, type Matcher, type Policy } from "./policy.ts";
+export { IN_TOTO, type ClaimRules, type IdentityRule, type Matcher, type Pattern, type Policy } from "./policy.ts";
 export {
   CHECKS, decidingCheck, VERDICT_SCHEMA,
   type Check, type CheckId, type CheckStatus, type RootSource, type Verdict, type VerdictEntry, type VerdictIdentity, type VerdictSubject, type VerdictTime,

@@ -11,8 +11,16 @@ import { CLAIMS, type Identity } from "../x509/index.ts";
 import { LacreError } from "../errors.ts";
 import type { Evidence } from "./evidence.ts";
 
-/** Exact text, or a pattern with its source for the record. How a pattern is anchored is its maker's matter. */
-export type Matcher = { readonly exact: string } | { readonly pattern: { readonly source: string; test(text: string): boolean } };
+/** A pattern: its source for the record, and the caller's engine, which has to run in linear time. Anchoring is its maker's matter. */
+export interface Pattern {
+  /** The pattern as written. */
+  readonly source: string;
+  /** Whether the text fits. */
+  test(text: string): boolean;
+}
+
+/** Exact text, or a pattern. */
+export type Matcher = { readonly exact: string } | { readonly pattern: Pattern };
 
 /** Required values of certificate claims, by claim name (see `CLAIMS` in the x509 room). */
 export type ClaimRules = Readonly<Record<string, Matcher>>;
