@@ -8,7 +8,7 @@ import { hashLeaf } from "@lacre/core/merkle";
 import { signCheckpoint } from "@lacre/core/bundle";
 import { type IndexShape, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, type Match } from "@lacre/core/search";
 import { authorityFields, decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signerFields, signUnsigned } from "@lacre/core/x509";
-import { createMemoryAnchor, openLog, type Log, type Logger, type Personality } from "../engine/index.ts";
+import { createMemoryAnchor, openLog, type Log, type Logger, type LogOptions, type Personality } from "../engine/index.ts";
 import { createFileBlobStore, createFileSystem, type BlobStore } from "../store/index.ts";
 import { openSearch, type SearchService } from "./service.ts";
 
@@ -129,11 +129,11 @@ export interface Bed {
 }
 
 /** A log in a directory, with its index. */
-export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly entriesInMemory?: number; readonly blobs?: BlobStore } = {}): Promise<Bed> {
+export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly entriesInMemory?: number; readonly blobs?: BlobStore; readonly log?: Partial<LogOptions> } = {}): Promise<Bed> {
   const blobs = options.blobs ?? createFileBlobStore(createFileSystem(), dir);
   const log = await openLog({
     dir, origin: ORIGIN, personality: FRAMED, now: Date.now, anchor: createMemoryAnchor(), production: false, ticks: { minMs: 0, maxMs: 0 },
-    signCheckpoint: ({ size, root: hash }) => signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: BigInt(size), root: hash, key: LOG_KEY }),
+    signCheckpoint: ({ size, root: hash }) => signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: BigInt(size), root: hash, key: LOG_KEY }), ...options.log,
   });
   const told: string[] = [];
   const tell = (fields: object, message: string): void => void told.push(`${message} ${JSON.stringify(fields)}`);

@@ -11,6 +11,7 @@
  * root leads to. What does not is named in the operator's log and made again from the entries; searches that need it wait,
  * or are told to come again. All files are read through after a start, and then once an hour.
  */
+import { dirname } from "node:path/posix";
 import { equalBytes, text, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
@@ -122,6 +123,7 @@ export class SearchIndex {
     const size = options.log.follow(index.#follower);
     index.#published = size;
     await index.#load(size);
+    await index.#attempt(() => index.#sweep());
     const missing = size - index.#indexed;
     if (missing <= (options.entriesAtStart ?? 16_384)) await index.#attempt(() => index.#grow());
     else index.#warn({ entries: missing }, "the index is made again from the entries, in the background");
@@ -208,7 +210,6 @@ export class SearchIndex {
       const part = await this.#open(info);
       if (part === undefined) break;
       parts.push(part);
-      await this.#removeChildren(part);
     }
     this.#parts = parts;
     this.#covered = this.#indexed;
@@ -234,12 +235,11 @@ export class SearchIndex {
     return new PagedSegment(info, entriesAt(this.shape, info.level), this.#o.blobs, this.#cache);
   }
 
-  /** Removes the segments that one was merged of, which a crash may have left. */
-  async #removeChildren({ level, place }: Part): Promise<void> {
-    const { fan } = this.shape;
-    for (let below = level - 1, count = fan; below >= Math.max(0, level - 2); below--, count *= fan) {
-      for (let at = 0; at < count; at++) await this.#o.blobs.remove(segmentPath({ level: below, place: place * count + at })).catch(() => {});
-    }
+  /** Removes files that no root lists: a crash may have left them. */
+  async #sweep(): Promise<void> {
+    const { blobs } = this.#o;
+    const listed = new Set([ROOT_PATH, ...this.#parts.map(({ name }) => name)]);
+    for (const name of await blobs.list(dirname(ROOT_PATH))) if (!listed.has(name)) await blobs.remove(name);
   }
 
   // Growth.
@@ -589,13 +589,21 @@ export class SearchIndex {
     await this.settled();
   }
 
-  /** Publishes what is new and ends; what is being merged is left, and made again after the next start. */
-  async close(): Promise<void> {
+  /** Publishes what is new and ends. A long merge is left, and made again after the next start. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  #closing: Promise<void> | undefined;
+
+  async #close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     // An index that is made from nothing is not waited for.
-    if (this.#covered >= this.#published && !this.#growing && !this.#closed) await this.flush();
+    if (this.#covered >= this.#published) await Promise.race([this.settled(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]);
     this.#closed = true;
     await this.settled();
+    if (this.#isRootNew) return;
+    await this.#publish().catch((cause: unknown) => this.#warn({ cause: String(cause) }, "the index root cannot be written; it is made again at the next start"));
   }
 }
 

@@ -27,6 +27,8 @@ export interface BlobStore {
   get(name: string): Promise<Uint8Array | undefined>;
   /** `length` octets from `offset` on, fewer where the blob ends; undefined where there is no blob. */
   read(name: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Names of all blobs below a directory, halves of interrupted writes among them. */
+  list(directory: string): Promise<string[]>;
   /** Removes a blob; none is fine. Not durable: after a crash it may be back. */
   remove(name: string): Promise<void>;
   /** Makes blobs durable that were put before. STORE_FAILED is final: they may be lost. */
@@ -68,6 +70,10 @@ export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map(
     read: async (name, offset, length) => {
       checkName(name);
       return places.get(name)?.slice(offset, offset + length);
+    },
+    list: async (inside) => {
+      checkName(inside);
+      return [...places.keys()].filter((name) => name.startsWith(`${inside}/`)).toSorted();
     },
     remove: async (name) => void places.delete(name),
     flush: async () => {},
@@ -177,6 +183,22 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       } finally {
         await file.close();
       }
+    },
+    async list(inside) {
+      checkName(inside);
+      const names: string[] = [];
+      const walk = async (name: string): Promise<void> => {
+        for (const one of await fs.list(join(directory, name))) {
+          const below = await fs.list(join(directory, name, one)).catch((error: unknown) => {
+            if (systemCode(error) === "ENOTDIR") return undefined;
+            throw error;
+          });
+          if (below === undefined) names.push(`${name}/${one}`);
+          else if (below.length > 0) await walk(`${name}/${one}`);
+        }
+      };
+      await walk(inside);
+      return names.toSorted();
     },
     remove: (name) => {
       checkName(name);

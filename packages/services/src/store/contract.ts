@@ -182,6 +182,15 @@ export function blobStoreContract(name: string, open: () => () => BlobStore): vo
       assert.equal(await store.read("other/0/001", 0, 1), undefined);
     });
 
+    void test("names the blobs below a directory", async () => {
+      const store = open()();
+      assert.deepEqual(await store.list("index"), []);
+      for (const name of ["index/search/root", "index/search/0/x001/002", "index/search/0/003", "indexes", "tile/0/000"]) await store.putMutable(name, utf8("x"));
+      await store.remove("index/search/0/003");
+      assert.deepEqual(await store.list("index"), ["index/search/0/x001/002", "index/search/root"]);
+      assert.deepEqual(await store.list("index/search/0"), ["index/search/0/x001/002"]);
+    });
+
     void test("takes a blob in parts, whole or not at all", async () => {
       const store = open()();
       async function* parts(broken: boolean): AsyncGenerator<Uint8Array> {

@@ -267,9 +267,10 @@ export class SimulatedDisk implements FileSystem {
   }
 
   list(path: string): Promise<string[]> {
-    return this.#step("list", path, () =>
-      [...this.#names.keys()].filter((name) => name !== "/" && dirname(name) === path).map((name) => name.slice(path.length + 1)).toSorted(),
-    );
+    return this.#step("list", path, () => {
+      if (this.#names.get(path) instanceof Inode) throw systemError("ENOTDIR", path);
+      return [...this.#names.keys()].filter((name) => name !== "/" && dirname(name) === path).map((name) => name.slice(path.length + 1)).toSorted();
+    });
   }
 
   syncDirectory(path: string): Promise<void> {
