@@ -1,27 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * For hammer and crash: requests as signing clients make them, and the oracle that holds a ledger (Rekor v2 dialect) to
- * every answer it gave.
+ * For hammer and crash: requests as signing clients make them, and the oracle that holds a log to every answer it gave.
+ * Requests here and `take` are of the Rekor v2 dialect; dialects.ts has the others.
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { Agent, request as httpRequest, type ClientRequest } from "node:http";
 import { checkNoteSignature, decodeLogEntry, noteKeyId, parseCheckpoint, type LogEntry } from "@lacre/core/bundle";
 import { equalBytes, toBase64, toHex } from "@lacre/core/bytes";
 import { JsonObject, parseJson } from "@lacre/core/codec";
-import { algorithmOf, generateKey, importPublicKey, sha256 } from "@lacre/core/crypto";
+import { algorithmOf, generateKey, importPublicKey, sha256, type PublicKey } from "@lacre/core/crypto";
 import { checkInclusion, CompactRange, hashLeaf, HASH_LENGTH, TILE_WIDTH, tilePath, tileWidth } from "@lacre/core/merkle";
-import type { TransparencyLog } from "@lacre/core/trust";
 import { decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signerFields, signUnsigned } from "@lacre/core/x509";
 
 /** A write request and what its entry must contain. */
 export interface Write {
   readonly body: Buffer;
-  /** Base64 of the artifact's digest. */
+  /** The artifact's digest, in base64 (v1: hexadecimal). */
   readonly digest: string;
 }
 
+/** What signed an artifact, and that artifact's digest. */
+export interface Signed {
+  readonly digest: Buffer;
+  readonly signature: Buffer;
+  /** DER. */
+  readonly certificate: Uint8Array;
+}
+
 /** Makes requests for entries never seen before: hashedrekord, P-256, each signer with a certificate as Fulcio's. */
-export function createWrites(signers = 64): () => Write {
+export function createWrites(signers?: number): () => Write {
+  const signed = createSigned(signers);
+  return () => {
+    const { digest, signature, certificate } = signed();
+    const verifier = { x509Certificate: { rawBytes: toBase64(certificate) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" };
+    const request = { digest: toBase64(digest), signature: { content: toBase64(signature), verifier } };
+    return { digest: request.digest, body: Buffer.from(JSON.stringify({ hashedRekordRequestV002: request })) };
+  };
+}
+
+/** Signs random artifacts with P-256, in turn by this many signers, each with a certificate as Fulcio's. */
+export function createSigned(signers = 64): () => Signed {
   const algorithm = algorithmOf("PKIX_ECDSA_P256_SHA_256");
   const root = generateKey("P-256");
   const random = (length: number): Uint8Array => randomBytes(length);
@@ -37,16 +55,13 @@ export function createWrites(signers = 64): () => Write {
       san: { kind: "uri", value: `https://github.com/example/project-${at}/.github/workflows/release.yaml@refs/tags/v1.${at}.0` },
       identityIssuer: "https://token.actions.githubusercontent.com", claims: new Map(),
     });
-    return { privateKey, certificate: toBase64(signUnsigned(prepareCertificate(fields, algorithm), root)) };
+    return { privateKey, certificate: signUnsigned(prepareCertificate(fields, algorithm), root) };
   });
   let next = 0;
   return () => {
     const { privateKey, certificate } = made[next++ % signers]!;
     const artifact = randomBytes(32);
-    const digest = createHash("sha256").update(artifact).digest("base64");
-    const content = sign("sha256", artifact, privateKey).toString("base64");
-    const verifier = { x509Certificate: { rawBytes: certificate }, keyDetails: "PKIX_ECDSA_P256_SHA_256" };
-    return { digest, body: Buffer.from(JSON.stringify({ hashedRekordRequestV002: { digest, signature: { content, verifier } } })) };
+    return { digest: createHash("sha256").update(artifact).digest(), signature: sign("sha256", artifact, privateKey), certificate };
   };
 }
 
@@ -55,14 +70,33 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+/** The key that a log's checkpoints are checked with. */
+export interface CheckpointKey {
+  readonly name: string;
+  readonly key: PublicKey;
+  /** Default: as C2SP signed-note makes it of name and key. */
+  readonly keyHint?: Uint8Array;
+}
+
+/** What an answer promised. */
+export interface Promised {
+  readonly index: number;
+  readonly leafHash: Uint8Array;
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+  readonly checkpoint: string;
+}
+
 /** A client with kept connections. */
 export function createPoster(url: string, connections: number): { post(path: string, body: Buffer): Promise<Answer>; get(path: string): Promise<Answer>; close(): void } {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const { hostname, port } = new URL(url);
+  const { hostname, port, pathname } = new URL(url);
+  const base = pathname.replace(/\/$/, "");
   const send = (method: string, path: string, body?: Buffer): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { "content-type": "application/json", "content-length": body.length };
-      const request: ClientRequest = httpRequest({ agent, hostname: hostname.replaceAll(/[[\]]/g, ""), port, path, method, headers }, (response) => {
+      const request: ClientRequest = httpRequest({ agent, hostname: hostname.replaceAll(/[[\]]/g, ""), port, path: base + path, method, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
@@ -79,16 +113,18 @@ export class LedgerOracle {
   readonly problems: string[] = [];
   readonly #leaves = new Map<number, Uint8Array>();
   readonly #roots = new Map<number, Uint8Array>();
-  readonly #log: TransparencyLog | undefined;
+  /** Leaf hashes promised without an index, in hexadecimal. */
+  readonly #unplaced = new Set<string>();
+  readonly #log: CheckpointKey | undefined;
 
-  /** With the log of a trusted root, signatures of checkpoints are checked too. */
-  constructor(log?: TransparencyLog) {
+  /** With the log's key, signatures of checkpoints are checked too. */
+  constructor(log?: CheckpointKey) {
     this.#log = log;
   }
 
   /** Entries promised so far, and sizes for which a checkpoint was seen. */
   get promised(): number {
-    return this.#leaves.size;
+    return this.#leaves.size + this.#unplaced.size;
   }
 
   get checkpoints(): number {
@@ -103,12 +139,7 @@ export class LedgerOracle {
       if (proof === undefined) throw new Error("no inclusion proof");
       if (!Buffer.from(entry.canonicalizedBody).includes(digest)) throw new Error("the entry is not the one that was sent");
       const leafHash = hashLeaf(sha256, entry.canonicalizedBody);
-      checkInclusion(sha256, { index: entry.logIndex, size: proof.treeSize, leafHash, root: proof.rootHash, proof: proof.hashes });
-      this.see(proof.checkpoint, proof.treeSize, proof.rootHash);
-      const index = Number(entry.logIndex);
-      const before = this.#leaves.get(index);
-      if (before !== undefined && !equalBytes(before, leafHash)) throw new Error(`index ${index} was given to two entries`);
-      this.#leaves.set(index, leafHash);
+      this.hold({ index: Number(entry.logIndex), leafHash, size: Number(proof.treeSize), root: proof.rootHash, proof: proof.hashes, checkpoint: proof.checkpoint });
       return entry;
     } catch (error) {
       this.problems.push(`an answer: ${error instanceof Error ? error.message : String(error)}`);
@@ -116,16 +147,30 @@ export class LedgerOracle {
     }
   }
 
+  /** Takes a promise. Throws where it contradicts itself or another one. */
+  hold({ index, leafHash, size, root, proof, checkpoint }: Promised): void {
+    checkInclusion(sha256, { index: BigInt(index), size: BigInt(size), leafHash, root, proof });
+    this.see(checkpoint, size, root);
+    const before = this.#leaves.get(index);
+    if (before !== undefined && !equalBytes(before, leafHash)) throw new Error(`index ${index} was given to two entries`);
+    this.#leaves.set(index, leafHash);
+  }
+
+  /** Takes the promise that a leaf is somewhere in the log. */
+  holdSomewhere(leafHash: Uint8Array): void {
+    this.#unplaced.add(toHex(leafHash));
+  }
+
   /** Takes a checkpoint, and what the one who showed it says of it. */
-  see(text: string, size?: bigint, root?: Uint8Array): void {
+  see(text: string, size?: number, root?: Uint8Array): void {
     const checkpoint = parseCheckpoint(text);
-    if (size !== undefined && checkpoint.size !== size) throw new Error("the proof is not for its checkpoint's size");
+    if (size !== undefined && Number(checkpoint.size) !== size) throw new Error("the proof is not for its checkpoint's size");
     if (root !== undefined && !equalBytes(checkpoint.root, root)) throw new Error("the proof is not for its checkpoint's root");
     const known = this.#roots.get(Number(checkpoint.size));
     if (known === undefined) {
       if (this.#log !== undefined) {
-        const { name, key } = this.#log;
-        checkNoteSignature({ note: checkpoint.note, name, keyHint: noteKeyId(name, key), key });
+        const { name, key, keyHint = noteKeyId(name, key) } = this.#log;
+        checkNoteSignature({ note: checkpoint.note, name, keyHint, key });
       }
       this.#roots.set(Number(checkpoint.size), checkpoint.root);
     } else if (!equalBytes(known, checkpoint.root)) throw new Error(`forked: two roots for size ${checkpoint.size}`);
@@ -141,6 +186,7 @@ export class LedgerOracle {
     const size = Number(parseCheckpoint(shown).size);
     const range = new CompactRange(sha256);
     const found = new Set<number>();
+    const missing = new Set(this.#unplaced);
     for (let index = 0; index * TILE_WIDTH < size; index++) {
       const width = tileWidth(0, index, size);
       const { status, body } = await read(`/tile/${tilePath({ level: 0, index, width })}`);
@@ -151,12 +197,14 @@ export class LedgerOracle {
         const promised = this.#leaves.get(place);
         if (promised !== undefined && !equalBytes(promised, hash)) this.problems.push(`entry ${place} is another one`);
         if (promised !== undefined) found.add(place);
+        if (this.#unplaced.size > 0) missing.delete(toHex(hash));
         range.append(hash);
         const root = this.#roots.get(range.size);
         if (root !== undefined && !equalBytes(root, range.root())) this.problems.push(`forked: the checkpoint of size ${range.size} (${toHex(root)}) is not of this history`);
       }
     }
     for (const index of this.#leaves.keys()) if (!found.has(index) && index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
+    for (const leafHash of missing) this.problems.push(`the leaf ${leafHash} is lost: the log has ${size} others`);
     for (const seen of this.#roots.keys()) if (seen > size) this.problems.push(`the checkpoint of size ${seen} is lost: the log has ${size}`);
   }
 }
