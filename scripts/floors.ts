@@ -9,7 +9,7 @@ const ROOT = dirname(import.meta.dirname);
 /** Rooms of each package, lowest floor first. Rooms in one inner list stand on the same floor and may not meet. */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   core: [["errors"], ["bytes"], ["codec"], ["merkle"], ["crypto"], ["x509"], ["bundle"], ["entry"], ["trust"], ["client"], ["log"], ["search"], ["verify"], ["sign"]],
-  services: [["errors"], ["store"], ["engine"], ["edge"], ["health", "reading"], ["metrics"], ["search"], ["ca", "ledger", "ct", "tsa", "tuf", "idp", "witness", "witnessing", "monitor"], ["config"], ["installation"], ["logkeys"], ["quorums"], ["listen"], ["logs"], ["serve"]],
+  services: [["errors"], ["store"], ["engine"], ["edge"], ["health", "reading"], ["metrics"], ["search"], ["ca", "ledger", "ct", "tsa", "tuf", "idp", "witness", "witnessing", "monitor"], ["config"], ["installation"], ["logkeys"], ["quorums"], ["listen"], ["logs"], ["monitoring"], ["operations"], ["serve"]],
   cli: [["errors"], ["terminal"], ["options"], ["trust"], ["artifact"], ["commands"], ["app"], ["main"]],
 };
 const PACKAGES = ["core", "services", "cli"];

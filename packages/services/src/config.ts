@@ -12,8 +12,12 @@ import { parseJson, type Json } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { CA_DEFAULTS, CA_SCHEMA, type CaConfig } from "./ca/config.ts";
 import { CT_DEFAULTS, CT_SCHEMA, type CtConfig } from "./ct/config.ts";
+import { EDGE_DEFAULTS, EDGE_SCHEMA, type EdgeConfig } from "./edge/config.ts";
 import { ServiceError } from "./errors.ts";
+import { HEALTH_DEFAULTS, HEALTH_SCHEMA, type HealthConfig } from "./health/config.ts";
 import { LEDGER_DEFAULTS, LEDGER_SCHEMA, type LedgerConfig } from "./ledger/config.ts";
+import { METRICS_DEFAULTS, METRICS_SCHEMA, type MetricsConfig } from "./metrics/config.ts";
+import { MONITOR_DEFAULTS, MONITOR_SCHEMA, type MonitorConfig } from "./monitor/config.ts";
 import { TSA_DEFAULTS, TSA_SCHEMA, type TsaConfig } from "./tsa/config.ts";
 import { TUF_DEFAULTS, TUF_SCHEMA, type TufConfig } from "./tuf/config.ts";
 import { WITNESS_DEFAULTS, WITNESS_SCHEMA, type WitnessConfig } from "./witness/config.ts";
@@ -24,10 +28,14 @@ export interface Settings {
   readonly ca: CaConfig;
   readonly ct: CtConfig;
   readonly ledger: LedgerConfig;
+  readonly monitor: MonitorConfig;
   readonly tsa: TsaConfig;
   readonly tuf: TufConfig;
   readonly witness: WitnessConfig;
   readonly witnesses: WitnessesConfig;
+  readonly edge: EdgeConfig;
+  readonly health: HealthConfig;
+  readonly metrics: MetricsConfig;
 }
 
 /** What was decided when the installation was created. */
@@ -58,8 +66,8 @@ export interface LedgerV1Facts {
 /** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
 export const CONFIG_VERSION = 1;
 
-const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA, witness: WITNESS_SCHEMA, witnesses: WITNESSES_SCHEMA };
-const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS, witness: WITNESS_DEFAULTS, witnesses: WITNESSES_DEFAULTS };
+const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, monitor: MONITOR_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA, witness: WITNESS_SCHEMA, witnesses: WITNESSES_SCHEMA, edge: EDGE_SCHEMA, health: HEALTH_SCHEMA, metrics: METRICS_SCHEMA };
+const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, monitor: MONITOR_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS, witness: WITNESS_DEFAULTS, witnesses: WITNESSES_DEFAULTS, edge: EDGE_DEFAULTS, health: HEALTH_DEFAULTS, metrics: METRICS_DEFAULTS };
 
 const TIME = Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" });
 const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
@@ -124,9 +132,13 @@ function withDefaults(file: { readonly [name in keyof Settings]?: Partial<Settin
     ca: { ...DEFAULTS.ca, ...file.ca },
     ct: { ...DEFAULTS.ct, ...file.ct },
     ledger: { ...DEFAULTS.ledger, ...file.ledger },
+    monitor: { ...DEFAULTS.monitor, ...file.monitor },
     tsa: { ...DEFAULTS.tsa, ...file.tsa },
     tuf: { ...DEFAULTS.tuf, ...file.tuf },
     witness: { ...DEFAULTS.witness, ...file.witness },
     witnesses: { ...DEFAULTS.witnesses, ...file.witnesses },
+    edge: { ...DEFAULTS.edge, ...file.edge },
+    health: { ...DEFAULTS.health, ...file.health },
+    metrics: { ...DEFAULTS.metrics, ...file.metrics },
   };
 }

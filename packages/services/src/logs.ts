@@ -10,7 +10,7 @@ import { signCheckpoint } from "@lacre/core/bundle";
 import { defaultAlgorithm, sha256, signMessage } from "@lacre/core/crypto";
 import envPaths from "env-paths";
 import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
-import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogOptions } from "./engine/index.ts";
+import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogObserver, type LogOptions } from "./engine/index.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY, originV1 } from "./ledger/index.ts";
 import type { Quorums } from "./quorums.ts";
@@ -30,6 +30,8 @@ export interface LogsOptions {
   readonly accept?: readonly Anchored[] | undefined;
   /** Who has to cosign, for the logs that are witnessed. */
   readonly quorums?: Quorums | undefined;
+  /** Who measures a log. */
+  readonly observe?: ((name: LogName) => LogObserver) | undefined;
   readonly now: () => number;
   readonly log?: Logger | undefined;
 }
@@ -49,6 +51,7 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
       production: facts.mode === "production",
       accept: o.accept,
       log: o.log,
+      observer: o.observe?.(name),
       witnessing,
       ticks: witnessing && { minMs: pause, maxMs: pause },
       ...rest,
@@ -105,20 +108,6 @@ export function ctSigner({ keys }: Installation): CtSigner {
 /** The directory of an installation's anchors. */
 export function anchorDirectory(stateDir: string | undefined, id: string): string {
   return join(stateDir ?? envPaths("lacre", { suffix: "" }).log, id);
-}
-
-/** What `/healthz` says: serving while every log takes entries, and how fresh each published checkpoint is. */
-export function healthOf(logs: Logs, nowMs: number, quorums: Quorums = {}): { readonly ready: boolean; readonly [name: string]: unknown } {
-  const states = Object.entries(logs).map(([name, log]) => [name, log.health()] as const);
-  const members = states.map(([name, { status, committed, published, timeMs, failure }]) => [
-    name,
-    {
-      status, committed, published, checkpointAgeSeconds: Math.max(0, Math.round((nowMs - timeMs) / 1000)),
-      ...(status === "unwitnessed" ? { reason: failure } : {}),
-      ...(name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
-    },
-  ]);
-  return { ready: states.every(([, { status }]) => status === "serving"), ...Object.fromEntries(members) };
 }
 
 /** Resolves when a log has stopped by itself: the process should end, and start again from what the disk holds. */

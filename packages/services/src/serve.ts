@@ -18,16 +18,19 @@ import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { createAnchoredFetch, createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
 import { parseConfig as parseConfigFile, type ConfigFile } from "./config.ts";
 import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
-import { createEdge, createLocalFetch } from "./edge/index.ts";
+import { checkProxies, createEdge, createLocalFetch } from "./edge/index.ts";
 import { ServiceError } from "./errors.ts";
+import { createHealth, keepFresh } from "./health/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
 import { createTrustDocuments, openInstallation, openKey, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
 import { createLedgerService, createLedgerV1Service, createVerification, registerLedger, registerLedgerV1 } from "./ledger/index.ts";
-import { findPlace, openDoors, type Listen, type Place } from "./listen.ts";
+import { findPlace, openDoors, parseListen, type Listen, type Place } from "./listen.ts";
 import { formatPolicies } from "./logkeys.ts";
-import { anchorDirectory, ctSigner, firstFailure, healthOf, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
+import { anchorDirectory, ctSigner, firstFailure, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
+import { createMeasures, expiriesOf, measureAll, openPackers, serveMetrics, type Measures, type Packers } from "./operations.ts";
 import { registerSearch } from "./search/index.ts";
-import { openQuorums } from "./quorums.ts";
+import { openMonitoring } from "./monitoring.ts";
+import { openQuorums, type Quorums } from "./quorums.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
 import { createClockService, registerTsa } from "./tsa/index.ts";
 import { createTrustService, registerTuf, type TrustService } from "./tuf/index.ts";
@@ -40,6 +43,8 @@ export { parseListen, type Listen } from "./listen.ts";
 export function parseConfig(input: Uint8Array | string, where: string): ConfigFile {
   const file = parseConfigFile(input, where);
   decodeIssuers(file.settings.ca.issuers as Json);
+  checkProxies(file.settings.edge.proxies);
+  if (file.settings.metrics.listen !== "") parseListen(file.settings.metrics.listen);
   return file;
 }
 
@@ -68,6 +73,8 @@ export interface UpOptions {
 export interface Running {
   /** Where it answers, without a slash at the end. */
   readonly url: string;
+  /** Where `/metrics` has a listener of its own, if it has. */
+  readonly metricsUrl: string | undefined;
   readonly installation: Installation;
   readonly services: ReadonlySet<ServiceName>;
   /** Resolves when a part has failed in a way that ends the process; never rejects. */
@@ -103,6 +110,8 @@ interface Parts {
   readonly installation: Installation;
   readonly logs: Logs;
   readonly searches: Searches;
+  readonly packers: Packers;
+  readonly measures: Measures;
   /** One service, for the doors and for the authority in this process. */
   readonly ct: CtService | undefined;
   readonly witness: WitnessService | undefined;
@@ -129,21 +138,42 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   const quorums = openQuorums({ installation, wanted: services, anchors: anchorDirectory(o.stateDir, installation.facts.id), fetch: globalThis.fetch as Fetch, log });
   writeTrustFiles(installation.layout.trust, documents, trust.firstRoot(), formatPolicies(installation, services, place.url));
 
-  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, quorums, now, log };
+  const measures = createMeasures(now);
+  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, quorums, observe: measures.logs.observe, now, log };
   const logs = await openLogs(wanted, (one) => closers.push(() => one.close()));
   const searches = await openSearches(wanted, logs, (one) => closers.push(() => one.close()));
   const witness = openWitness(installation, services, { isAsked: o.only?.has("witness") ?? false, now, log });
-  const app = createEdge({ log, health: () => ({ ...healthOf(logs, now(), quorums), ...(witness === undefined ? {} : { witness: { name: witness.name, vkeys: witness.vkeys, ...witness.health() } }) }) });
+  const { settings } = installation;
+  const expiries = expiriesOf(installation, services, trust);
+  const localFetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
+  const monitor = openMonitoring({ installation, logs, url: place.url, fetch: localFetch, now, log });
+  const health = createHealth({
+    logs, config: settings.health, expiries, now,
+    more: (name) => (name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
+    parts: {
+      ...(witness === undefined ? {} : { witness: () => ({ name: witness.name, vkeys: witness.vkeys, ...witness.health() }) }),
+      ...(monitor === undefined ? {} : { monitor: () => ({ ...monitor.status() }) }),
+    },
+  });
+  const app: FastifyInstance = createEdge({ log, health, ...settings.edge, now, observer: measures.doors });
   closers.push(() => app.close());
-  const parts: Parts = { app, place, installation, logs, searches, ct: openCt(installation, logs, now), witness, now, random, log };
+  closers.push(keepFresh(logs, settings.health.renewMinutes * 60_000, now));
+  const packers = openPackers(installation, logs, log);
+  for (const packer of Object.values(packers)) closers.push(() => packer.close());
+  const parts: Parts = { app, place, installation, logs, searches, packers, measures, ct: openCt(installation, logs, now), witness, now, random, log };
 
   for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
   if (services.has("tuf")) registerTuf(app, trust);
   app.get("/", { config: { errors: "text" } }, (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
 
+  measureAll(measures, { installation, logs, expiries, health, app, now });
+  const metrics = await serveMetrics(app, measures.metrics, installation, health, log);
+  closers.push(() => metrics.close());
   closers.push(await openDoors(app, place));
+  if (monitor !== undefined) closers.push(() => monitor.close());
+  monitor?.start();
   let closing: Promise<void> | undefined;
-  return { url: place.url, installation, services, failed: firstFailure(logs), close: () => (closing ??= closeAll()) };
+  return { url: place.url, metricsUrl: metrics.url, installation, services, failed: firstFailure(logs), close: () => (closing ??= closeAll()) };
 }
 
 const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, services: ReadonlySet<ServiceName>) => void>> = {
@@ -167,20 +197,21 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     });
     registerAuthority(app, service);
   },
-  ct({ app, installation, ct, searches }) {
-    registerCt(app, ct!, installation.settings.ct);
+  ct({ app, installation, ct, searches, packers }) {
+    registerCt(app, ct!, { ...installation.settings.ct, packed: packers.ct?.read });
     if (searches.ct !== undefined) registerSearch(app, "/ct", searches.ct);
   },
   idp({ app, place, installation, now, log }) {
     if (installation.facts.mode !== "development") return;
     registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(installation.keys.idp.pkcs8), now, log }));
   },
-  ledger({ app, installation, logs, searches }) {
+  ledger({ app, installation, logs, searches, packers, measures }) {
     const log = logs.ledger!;
     // One core is this thread's, one the disk's and the collector's; a thread on a core that is busy only costs.
     const verification = createVerification({ threads: Math.max(0, Math.min(8, availableParallelism() - 2)) });
     app.addHook("onClose", async () => verification.close());
-    registerLedger(app, createLedgerService({ log, logId: noteKeyId(log.origin, installation.keys.ledger.publicKey), verification }));
+    const logId = noteKeyId(log.origin, installation.keys.ledger.publicKey);
+    registerLedger(app, createLedgerService({ log, logId, verification, onLogged: measures.logs.logged }), { packed: packers.ledger?.read });
     const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ledger-v1"));
     const { treeId } = installation.facts.ledgerV1;
     registerLedgerV1(app, createLedgerV1Service({ log: logs["ledger-v1"]!, treeId, key: installation.keys["ledger-v1"], verification, blobs, index: searches["ledger-v1"] }));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Settings of the listener: who is in front of it, and how much a client may ask. */
+import { isIP } from "node:net";
 import { Type, type TSchema } from "typebox";
+import { ServiceError } from "../errors.ts";
 
 export interface EdgeConfig {
   /**
@@ -11,16 +13,13 @@ export interface EdgeConfig {
   /** Connections at a time. At the limit the longest idle one makes room. */
   readonly maxConnections: number;
   /**
-   * Writes (POST) a minute from one client address; 0: as many as it likes. Clients on this machine are never counted.
-   * Left out: 600 in production, 0 in development.
+   * Writes (POST) a minute from one client address; 0: as many as it likes. Clients on this machine are never counted, so
+   * this means nothing to an installation that listens on loopback without a proxy in front.
    */
-  readonly writesPerMinute?: number;
+  readonly writesPerMinute: number;
 }
 
-export const EDGE_DEFAULTS: EdgeConfig = { proxies: [], maxConnections: 16_384 };
-
-/** Writes a minute in production, unless set. */
-export const WRITES_PER_MINUTE = 600;
+export const EDGE_DEFAULTS: EdgeConfig = { proxies: [], maxConnections: 16_384, writesPerMinute: 600 };
 
 export const EDGE_SCHEMA: TSchema = Type.Object(
   {
@@ -32,8 +31,20 @@ export const EDGE_SCHEMA: TSchema = Type.Object(
     ),
     maxConnections: Type.Optional(Type.Integer({ minimum: 16, maximum: 1_000_000, description: "Connections at a time (default: 16384)." })),
     writesPerMinute: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 1_000_000, description: "Writes a minute from one client address, 0 for no limit (default: 600 in production, 0 in development)." }),
+      Type.Integer({ minimum: 0, maximum: 1_000_000, description: "Writes a minute from one client address, 0 for no limit; clients on this machine are never counted (default: 600)." }),
     ),
   },
   { additionalProperties: false, description: "The listener." },
 );
+
+/** The proxies of a configuration, each an address or a network. Throws CONFIG_INVALID. */
+export function checkProxies(proxies: readonly string[]): string[] {
+  for (const proxy of proxies) {
+    const [address, bits, ...rest] = proxy.split("/") as [string, string?, ...string[]];
+    const family = isIP(address);
+    if (family === 0 || rest.length > 0 || Number(bits ?? 0) > (family === 4 ? 32 : 128)) {
+      throw new ServiceError("CONFIG_INVALID", `edge.proxies: ${JSON.stringify(proxy.slice(0, 60))} is no address and no network`);
+    }
+  }
+  return [...proxies];
+}

@@ -23,6 +23,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type
 import { ServiceError, type ServiceCode } from "../errors.ts";
 import { collectBody } from "./body.ts";
 import { Budget } from "./budget.ts";
+import { checkProxies } from "./config.ts";
 import { limitConnections } from "./connections.ts";
 import { Limiter } from "./limiter.ts";
 import { normalTarget, pathOf, RouteTable } from "./path.ts";
@@ -32,6 +33,10 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** The dialect of this route's error bodies; `gateway` unless set. */
     errors?: ErrorShape;
+  }
+  interface FastifyInstance {
+    /** Connections that are open. */
+    openConnections(): number;
   }
   interface FastifyRequest {
     /** Why it was refused, for the log line. */
@@ -101,7 +106,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   const app = Fastify({
     ...(options.log === undefined ? { logger: false } : { loggerInstance: options.log }),
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: options.proxies === undefined || options.proxies.length === 0 ? false : [...options.proxies],
+    trustProxy: options.proxies === undefined || options.proxies.length === 0 ? false : checkProxies(options.proxies),
     bodyLimit: BODY_LIMIT,
     connectionTimeout: 65_000,
     keepAliveTimeout: 65_000,
@@ -120,9 +125,10 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     },
     clientErrorHandler: (error, socket) => answerBrokenClient(error, socket, observer),
   }) as unknown as FastifyInstance;
-  limitConnections(app.server, { maxConnections: options.maxConnections ?? 16_384, maxPipelined: MAX_PIPELINED }, (reason) => observer?.broken(reason));
+  const connections = limitConnections(app.server, { maxConnections: options.maxConnections ?? 16_384, maxPipelined: MAX_PIPELINED }, (reason) => observer?.broken(reason));
   app.server.on("connection", (socket: Socket) => socket.once("close", () => held.drop(socket)));
 
+  app.decorate("openConnections", () => connections.open);
   app.decorateRequest("refusal", undefined);
   app.decorateRequest("bodyOctets", 0);
   app.decorateRequest("answerOctets", 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The HTTP door of every service: limits, dialects of refusal, and calls within the process. */
 export { readRange, sendBytes } from "./bytes.ts";
-export { EDGE_DEFAULTS, EDGE_SCHEMA, WRITES_PER_MINUTE, type EdgeConfig } from "./config.ts";
+export { checkProxies, EDGE_DEFAULTS, EDGE_SCHEMA, type EdgeConfig } from "./config.ts";
 export { BODY_LIMIT, bodyOf, createEdge, type BrokenReason, type EdgeObserver, type EdgeOptions } from "./edge.ts";
 export { readJson, refusing } from "./json.ts";
 export { createLocalFetch, type LocalFetchOptions } from "./local.ts";

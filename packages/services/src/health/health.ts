@@ -96,6 +96,6 @@ export function keepFresh(logs: Readonly<Record<string, Pick<Log, "health" | "re
     for (const log of Object.values(logs)) if (now() - log.health().timeMs >= everyMs) log.renew();
   };
   look();
-  const timer = setInterval(look, Math.min(15_000, Math.max(100, everyMs / 4))).unref();
+  const timer = setInterval(look, Math.min(1000, Math.max(50, everyMs / 4))).unref();
   return () => clearInterval(timer);
 }

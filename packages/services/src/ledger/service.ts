@@ -59,15 +59,18 @@ export interface LedgerServiceOptions {
   /** The 32-byte id of the log's key: what trusted roots list. */
   readonly logId: Uint8Array;
   readonly verification: Verification;
+  /** Hears of each entry that is new, by its kind. */
+  readonly onLogged?: (kind: string) => void;
 }
 
-export function createLedgerService({ log, logId, verification }: LedgerServiceOptions): LedgerService {
+export function createLedgerService({ log, logId, verification, onLogged }: LedgerServiceOptions): LedgerService {
   const write = createAnswerWriter(logId);
   return {
     async add(body) {
       const entry = admit(body);
       await verify(entry, verification);
       const receipt = await log.receipt(await log.append(entry.body));
+      if (!receipt.duplicate) onLogged?.(entry.kind);
       return { index: receipt.index, duplicate: receipt.duplicate, answer: write(entry.kind, entry.version, receipt) };
     },
     checkpoint: () => log.checkpoint(),

@@ -39,9 +39,13 @@ export function observeDoors(metrics: Metrics): EdgeObserver {
   const seconds = metrics.histogram({ name: "lacre_http_request_duration_seconds", help: "Time from a request's headers to the end of its answer.", labels: { path: paths, method: UPPER } }, SECONDS);
   const refusals = metrics.counter({ name: "lacre_refusals_total", help: "Refused and failed requests by code; docs/errors.md says what each means.", labels: { code: codes } });
   const broken = metrics.counter({ name: "lacre_http_broken_total", help: "Connections ended without an answer to a request, or to protect the others, by reason.", labels: { reason: BROKEN } });
+  // From nothing to one is no increase that a rule can see; from zero to one is.
+  for (const code of codes) refusals.add({ code }, 0);
+  for (const reason of BROKEN) broken.add({ reason }, 0);
   const all = metrics.counter({ name: "http_requests_total", help: "All HTTP requests.", labels: { code: STATUSES, method: LOWER } });
 
   const fulcioCertificates = metrics.counter({ name: "fulcio_new_certs", help: "Certificates given out." });
+  fulcioCertificates.add({}, 0);
   const fulcioLatency = metrics.histogram({ name: "fulcio_api_latency", help: "Time of the authority's calls in seconds.", labels: { code: STATUSES, method: LOWER } }, SECONDS);
   const rekor1Requests = metrics.counter({ name: "rekor_qps_by_api", help: "Requests to the ledger in the v1 dialect.", labels: byPath });
   const rekor1Latency = metrics.histogram({ name: "rekor_latency_by_api", help: "Time of calls in the v1 dialect in nanoseconds.", labels: { path: paths, method: UPPER } }, NANOSECONDS);

@@ -46,6 +46,8 @@ test("each peer's names count that peer's API, in its own spelling", async () =>
     'http_requests_total{code="200",method="post"}': 2,
     'lacre_http_requests_total{path="/api/v2/signingCert",method="POST",code="400"}': 1,
     'lacre_refusals_total{code="TOKEN_INVALID"}': 1,
+    'lacre_refusals_total{code="CT_FAILED"}': 0,
+    'lacre_http_broken_total{reason="held too much"}': 0,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(series.get(name), value, name);
   const nanoseconds = series.get('rekor_latency_by_api_sum{path="/api/v1/log/entries/{uuid}",method="GET"}')!;
