@@ -16,6 +16,7 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
   "verify-blob": { brief: "Verify a file (cosign's spelling)", load: () => import("./verify-blob.ts") },
   "attest-blob": { brief: "Seal a statement about a file (cosign's spelling)", load: () => import("./attest-blob.ts") },
   "verify-blob-attestation": { brief: "Verify a statement about a file (cosign's spelling)", load: () => import("./verify-blob-attestation.ts") },
+  monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
   initialize: { brief: "Remember an installation: its trust, verified by TUF", load: () => import("./initialize.ts") },
   completion: { brief: "Print a completion script for bash, zsh or fish", load: () => import("./completion.ts") },
   version: { brief: "Print the version", load: () => import("./version.ts") },
