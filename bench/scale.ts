@@ -72,15 +72,17 @@ function quantiles(all: readonly number[]): Quantiles {
 
 async function grow(log: Log, size: number): Promise<NonNullable<Report["grown"]>> {
   const first = log.health().committed;
+  // Of this size already: only as much as makes the next start one after a kill at work.
+  const end = first < size ? size : first + Math.min(32 * GROUP, size / 20);
   const began = performance.now();
   const before = process.cpuUsage();
-  for (let from = first; from < size; from += 2 * GROUP) {
-    const entries = await Promise.all(Array.from({ length: Math.min(2 * GROUP, size - from) }, (_, at) => log.append(recordOf(from + at))));
+  for (let from = first; from < end; from += 2 * GROUP) {
+    const entries = await Promise.all(Array.from({ length: Math.min(2 * GROUP, end - from) }, (_, at) => log.append(recordOf(from + at))));
     // The publisher may be a little behind, as it is under load; not further.
     if (log.health().committed - log.size > 16 * GROUP) await log.receipt(entries.at(-1)!);
   }
   const { user, system } = process.cpuUsage(before);
-  return { entries: size - first, seconds: (performance.now() - began) / 1000, cpuSeconds: (user + system) / 1e6 };
+  return { entries: end - first, seconds: (performance.now() - began) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
 async function ask(log: Log, size: number): Promise<NonNullable<Report["asked"]>> {
@@ -119,8 +121,11 @@ async function step(dir: string, what: string, size: number): Promise<void> {
   const more = what === "grow" ? { grown: await grow(log, size) } : what === "ask" ? { asked: await ask(log, size) } : {};
   const report: Report = { ...times, residentMiB: resident, residentAfterMiB: residentMiB(), peakMiB: peakMiB(), ...more };
   process.stdout.write(`${JSON.stringify(report)}\n`);
-  // It goes on, so that a commit is under way when the kill comes.
-  if (what === "grow") for (let at = log.health().committed; ; at++) await log.append(recordOf(at));
+  // It goes on, so that it is at work when the kill comes.
+  while (what === "grow") {
+    const from = log.health().committed;
+    await Promise.all(Array.from({ length: GROUP }, (_, at) => log.append(recordOf(from + at))));
+  }
   await log.close();
 }
 
@@ -168,7 +173,6 @@ export async function run(): Promise<readonly Measurement[]> {
       const killed: Report[] = [];
       const closed: Report[] = [];
       for (let round = 0; round < ROUNDS; round++) {
-        // From the second round on it only commits a little and is killed again.
         if (round > 0) await run1(scratch, "grow", size);
         killed.push(await run1(scratch, "ask", size));
         closed.push(await run1(scratch, "start", size));
