@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The artifact and what is said about it: signatures, digests, statements (A5 and block J; T02, T09, T15, T35). */
+/** The artifact and what is said about it: signatures, digests, statements (A5 and block J). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toBase64, toHex, utf8 } from "@lacre/core/bytes";
@@ -55,7 +55,7 @@ refuses("a stated digest by a hash that the given digests lack", {
 }, "J4", "ARTIFACT_DIGEST_MISSING");
 refuses("a P-384 signature where only the SHA-256 digest is known", { recipe: { keyType: "P-384", dialect: "v2", ...WITHOUT_DIGEST }, artifact: "digest" }, "G2", "ARTIFACT_DIGEST_MISSING", { recipe: { keyType: "P-384", dialect: "v2" } });
 
-// J3, T35: encodings of signatures. The log took whatever it was given.
+// J3: encodings of signatures. The log took whatever it was given.
 
 interface Numbers {
   readonly r: bigint;
@@ -130,7 +130,7 @@ function prehashed(parts: { body: string }): void {
   parts.body = JSON.stringify(body);
 }
 
-// J5, T15: the envelope.
+// J5: the envelope.
 
 refuses("an envelope signed as its payload alone", { recipe: { ...DSSE, signed: () => utf8("{}") } }, "J5", "SIGNATURE_INVALID");
 refuses("an envelope signed under another payload type", { recipe: { ...DSSE, signed: () => pae("text/plain", utf8("{}")) } }, "J5", "SIGNATURE_INVALID");
@@ -152,7 +152,7 @@ accepts("a payload of another type without claims", { recipe: TEXT, also: { payl
 refuses("a payload of another type that should be about an artifact", { recipe: TEXT, also: { payloadTypes: ["text/plain"] } }, "J6", "STATEMENT_INVALID", "none");
 refuses("a payload of another type that should be a statement", { recipe: TEXT, also: { payloadTypes: ["text/plain"], checkClaims: false, predicateType: PREDICATE_TYPE } }, "J6", "PREDICATE_MISMATCH", "none");
 
-// J6, T02, T09.
+// J6.
 
 const subjects = (...list: readonly Mutable[]): Recipe => ({ ...DSSE, statement: (statement) => ({ ...statement, subject: list }) });
 const sha1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Log entries that are not what they seem (blocks F and G; T01, T14, T17, T22, T32, and thresholds T11). */
+/** Log entries that are not what they seem (blocks F and G). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noteKeyId, signNote } from "@lacre/core/bundle";
@@ -23,7 +23,7 @@ function inBody(change: (spec: Mutable) => void): (parts: EntryParts) => void {
   };
 }
 
-// T01: an entry that the log vouches for, about something else. Each kind, each field, by promise and by proof.
+// An entry that the log vouches for, about something else. Each kind, each field, by promise and by proof.
 
 const otherPem = toBase64(utf8(formatPem("CERTIFICATE", seal(workshop).leaf!.der)));
 const otherKeyPem = toBase64(utf8(formatPem("PUBLIC KEY", generateKey("P-256").publicKey.spki)));
@@ -145,7 +145,7 @@ refuses("a kind that is unknown", { recipe: { entry: (parts) => void (parts.kind
 refuses("an entry with a member of its own", { recipe: { entry: inBody((spec) => void (spec["x"] = 1)) } }, "F2", "BAD_JSON");
 refuses("an entry that is no JSON", { recipe: { entry: (parts) => void (parts.body = "not JSON") } }, "F2", "BAD_JSON");
 
-// F3, T14.
+// F3.
 
 refuses("a promise of another entry", {
   recipe: { bundle: (bundle) => void (entryOf(bundle)["inclusionPromise"].signedEntryTimestamp = toBase64(promiseEntry(workshop.rekor1, utf8("{}"), SIGNED_MS / 1000, 79_571_823))) },
@@ -180,7 +180,7 @@ refuses("a promise after the log's key had ended", { recipe: { root: (root) => v
 accepts("a promise at the last moment of the log's key", { recipe: { root: (root) => void (root["tlogs"][0].publicKey.validFor.end = new Date(SIGNED_MS).toISOString()) } });
 refuses("a promise before the log's key began", { recipe: { root: (root) => void (root["tlogs"][0].publicKey.validFor.start = new Date(SIGNED_MS + 1).toISOString()) } }, "F3", "OUTSIDE_WINDOW");
 
-// F4, F7, T32.
+// F4, F7.
 
 const PROOFS: Readonly<Record<string, readonly [CheckId, "PROOF_MISMATCH" | "CHECKPOINT_MISMATCH", (proof: Mutable) => void]>> = {
   "one hash too many": ["F4", "PROOF_MISMATCH", (proof) => void proof["hashes"].push(toBase64(sha256(utf8("more"))))],
@@ -204,7 +204,7 @@ refuses("a body that is not the leaf", { recipe: { dialect: "v2", bundle: (bundl
 refuses("a checkpoint of another tree, signed by the log", { recipe: { dialect: "v2", checkpointText: (text) => text.replace(/\n[^\n]+\n$/, `\n${toBase64(sha256(utf8("root")))}\n`), bundle: (bundle) => void delete proofOf(bundle)["rootHash"] } }, "F4", "PROOF_MISMATCH");
 refuses("a checkpoint of another size, signed by the log", { recipe: { dialect: "v2", checkpointText: (text) => text.replace("\n7\n", "\n8\n") } }, "F7", "CHECKPOINT_MISMATCH");
 
-// F5, F6, T17, T22.
+// F5, F6.
 
 const other2 = createLog2("other.workshop.test");
 const witness = createLog2("witness.workshop.test");
@@ -289,7 +289,7 @@ refuses("a log entry by a key that will end, where nothing proves a time and no 
 refuses("an index that is not the proof's", { recipe: { dialect: "v2", bundle: (bundle) => void (entryOf(bundle)["logIndex"] = "5") } }, "F10", "LOG_INDEX_MISMATCH");
 accepts("an entry that leaves its index to the proof", { recipe: { dialect: "v2", bundle: (bundle) => void delete entryOf(bundle)["logIndex"] } });
 
-// T11: what counts, and how often.
+// F9: what counts, and how often.
 
 /** A second entry for the same signature, in this log. */
 function alsoIn(log: typeof workshop.rekor2, root: (root: Mutable) => void = () => {}): Recipe {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Damaged bundles (T39): every field left out, emptied or of another type, thousands of flipped bits, parts of one bundle
+ * Damaged bundles: every field left out, emptied or of another type, thousands of flipped bits, parts of one bundle
  * in another. Never an exception, never a refusal without a named check, and never accepted unless everything that the
  * verdict tells it also told of the undamaged bundle (where evidence may be missing, it tells less).
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Certificates and identities that are not good enough (blocks H and I; T03, T08, T13, T25, T33, T34, T36). */
+/** Certificates and identities that are not good enough (blocks H and I). */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
@@ -38,7 +38,7 @@ accepts("an authority whose chain is listed for several windows", {
   },
 });
 
-// T08, T25. The window of one chain does not serve another.
+// The window of one chain does not serve another.
 
 const issuing = (change: (fields: CertificateFields) => CertificateFields): Pick<Authority, "key" | "certificate"> => {
   const key = generateKey("P-256");
@@ -98,7 +98,7 @@ function outliving(certificate: Certificate): Certificate {
   return new Proxy(certificate, { get: (target, name) => (name === "notAfterMs" ? SIGNED_MS + 3600_000 : Reflect.get(target, name, target)) as unknown });
 }
 
-// H4, T34.
+// H4.
 
 const LEAVES: Readonly<Record<string, readonly [(fields: CertificateFields) => CertificateFields, "H3" | "H4" | "I2", "CERT_INVALID" | "CHAIN_INVALID" | "IDENTITY_INVALID"]>> = {
   "that is an authority": [(fields) => ({ ...fields, extensions: [...fields.extensions, { oid: "2.5.29.19", critical: true, value: der.sequence(der.boolean(true)) }] }), "H4", "CERT_INVALID"],
@@ -123,7 +123,7 @@ function names(...list: readonly Uint8Array[]): Extension {
   return { oid: "2.5.29.17", critical: true, value: der.sequence(...list) };
 }
 
-// J1, T35: keys that nobody should sign with, certified all the same.
+// J1: keys that nobody should sign with, certified all the same.
 
 const weak = (name: string, options: object): PublicKey => {
   const { publicKey } = generateKeyPairSync(name as "rsa", options as { modulusLength: number });
@@ -143,7 +143,7 @@ function weakExponent({ spki, raw }: PublicKey): PublicKey {
   return { spki: Uint8Array.of(...spki.subarray(0, -1), 1), raw } as PublicKey;
 }
 
-// H5 to H7, T33.
+// H5 to H7.
 
 const otherCt = { ...stranger.ct };
 const ctListed = (root: Mutable): void => void root["ctlogs"].push(logInstance(otherCt, "PKIX_ECDSA_P256_SHA_256"));
@@ -190,7 +190,7 @@ accepts("a certificate that names its issuer in the old way only", { recipe: { l
 accepts("a certificate that names its issuer in the new way only", { recipe: { leaf: (fields) => swap(fields, ISSUER_V1) } });
 refuses("an issuer that is not DER", { recipe: { leaf: (fields) => swap(fields, ISSUER_V2, { oid: ISSUER_V2, critical: false, value: utf8(ISSUER) }) } }, "I2", "IDENTITY_INVALID");
 
-// I3, T03, T36: whole values, byte for byte.
+// I3: whole values, byte for byte.
 
 const only = (identity: Matcher, issuer: Matcher = { exact: ISSUER }): Policy => ({ identities: [{ identity, issuer }] });
 const ALMOST: Readonly<Record<string, string>> = {
@@ -234,7 +234,7 @@ test("any identity is accepted only by saying so, and loudly", () => {
   assert.ok(verdict.warnings.some((warning) => warning.includes("any identity")));
 });
 
-// I4, T13.
+// I4.
 
 const CLAIM = "sourceRepositoryURI";
 accepts("a required claim", { also: { claims: { [CLAIM]: { exact: "https://ci.example/project" } } } });

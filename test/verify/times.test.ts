@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Times that are not proved (blocks D and E; T11, T20, T21, T23, T24). The forms of tokens are tested in the x509 room. */
+/** Times that are not proved (blocks D and E). The forms of tokens are tested in the x509 room. */
 import { test } from "node:test";
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import { der } from "@lacre/core/codec";
@@ -13,7 +13,7 @@ import { accepts, assertRefused, judge, refuses, workshop } from "./trial.ts";
 const V2: Recipe = { dialect: "v2" };
 const tokensOf = (bundle: Mutable): Mutable[] => bundle["verificationMaterial"].timestampVerificationData.rfc3161Timestamps;
 
-// D3 and T14: no time is no time.
+// D3: no time is no time.
 
 refuses("a log of tiles without a timestamp", { recipe: { ...V2, timestamp: false } }, "D3", "TIME_MISSING", { recipe: V2 });
 refuses("an empty list of timestamps", { recipe: { ...V2, bundle: (bundle) => void (tokensOf(bundle).length = 0) } }, "D3", "TIME_MISSING");
@@ -44,13 +44,13 @@ const OTHER_HOST = "https://clock.elsewhere.test/api/v1/timestamp";
 accepts("two timestamps by two authorities where two times are required", { recipe: alsoBy(OTHER_HOST), options: { times: 2, timestamps: 2 } });
 refuses("two timestamps by two authorities of one host where two times are required", { recipe: alsoBy("https://clock.workshop.test:444/other"), options: { times: 2 } }, "D3", "TIME_MISSING", { recipe: alsoBy("https://clock.workshop.test:444/other") });
 
-// T24: every time counts.
+// H2: every time counts.
 
 refuses("two times of which one is after the certificate's end", { recipe: alsoBy(OTHER_HOST, ({ fields }) => void Object.assign(fields, { timeMs: SIGNED_MS + 20 * 60_000 })) }, "H2", "CERT_EXPIRED", { recipe: alsoBy(OTHER_HOST) });
 refuses("two times of which one is before the certificate's beginning", { recipe: alsoBy(OTHER_HOST, ({ fields }) => void Object.assign(fields, { timeMs: SIGNED_MS - 2 * 60_000 })) }, "H2", "CERT_NOT_YET_VALID", { recipe: alsoBy(OTHER_HOST) });
 refuses("a promise within the certificate's life and a timestamp after it", { recipe: { timestamp: true, token: ({ fields }) => void Object.assign(fields, { timeMs: SIGNED_MS + 20 * 60_000 }) } }, "H2", "CERT_EXPIRED");
 
-// D-1: one bad token beside a good one.
+// E9: one bad token beside a good one.
 
 refuses("a good timestamp beside one that does not verify", { recipe: { ...alsoBy(OTHER_HOST, (parts) => void (parts.key = generateKey("P-256"))) } }, "E6", "TIMESTAMP_INVALID", { recipe: alsoBy(OTHER_HOST) });
 refuses("a good timestamp beside one of an unknown authority", { recipe: { ...alsoBy(OTHER_HOST), root: () => {} } }, "E5", "TIMESTAMP_INVALID", { recipe: alsoBy(OTHER_HOST) });
@@ -62,7 +62,7 @@ refuses("a time in the future", { recipe: V2, nowMs: SIGNED_MS - 5 * 60_000 - 1 
 refuses("a promised time in the future", { nowMs: SIGNED_MS - 5 * 60_000 - 1 }, "D4", "TIME_IN_FUTURE", {});
 accepts("a time ahead by what clocks may differ", { recipe: V2, nowMs: SIGNED_MS - 5 * 60_000 });
 
-// E1, E2, T20.
+// E1, E2.
 
 refuses("a timestamp that was not granted", { recipe: { ...V2, response: () => der.sequence(der.sequence(der.integer(2))) } }, "E1", "TIMESTAMP_INVALID");
 refuses("a timestamp that was granted without a token", { recipe: { ...V2, response: () => der.sequence(der.sequence(der.integer(0))) } }, "E1", "TIMESTAMP_INVALID");
@@ -78,7 +78,7 @@ function tokenOf(response: Uint8Array): Uint8Array {
   return fields.next().whole;
 }
 
-// E3, T23: a timestamp over anything but this bundle's raw signature.
+// E3: a timestamp over anything but this bundle's raw signature.
 
 for (const [what, imprint] of Object.entries({
   "the artifact": () => ARTIFACT,
@@ -92,7 +92,7 @@ for (const [what, imprint] of Object.entries({
 }
 refuses("another signature than was dated", { recipe: { ...V2, shown: { signature: seal(workshop).signature } } }, "E3", "TIMESTAMP_MISMATCH");
 
-// E4 to E8, T21. The signer and its certificate.
+// E4 to E8. The signer and its certificate.
 
 refuses("a timestamp with a changed signature", { recipe: { ...V2, response: (response) => flip(response, response.length - 2) } }, "E6", "TIMESTAMP_INVALID");
 refuses("a timestamp by another key", { recipe: { ...V2, token: (parts) => void (parts.key = generateKey("P-256")) } }, "E6", "TIMESTAMP_INVALID");

@@ -109,6 +109,14 @@ test("a failure under a number that the catalogue lacks is still a failure", () 
   assert.ok(evidence.checks().some((check) => check.status === "fail"));
 });
 
+test("what passes, is assumed or does not apply is no refusal", () => {
+  const evidence = new Evidence();
+  evidence.pass("A1");
+  evidence.assume("A2", "said so");
+  evidence.skip("A3", "not here");
+  assert.equal(evidence.isRefused, false);
+});
+
 test("part of a check that succeeds is not the check", () => {
   const evidence = new Evidence();
   evidence.guard("J4", () => {});
@@ -125,6 +133,7 @@ test("what cannot be decided is unknown and ends the verification", () => {
     throw new LacreError("ALGORITHM_UNKNOWN", "not here");
   }), Refusal);
   assert.equal(evidence.status("J4"), "unknown");
+  assert.equal(evidence.isRefused, true);
 });
 
 test("a fault of ours passes through a proof", () => {

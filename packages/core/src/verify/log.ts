@@ -4,7 +4,7 @@
  * forgotten: that the entry is about this signature, this artifact and this signer.
  *
  * Entries of logs that the trusted root does not know prove nothing and count for nothing; all others must be good, for
- * a bundle with one false entry is not a good bundle (decision D-4).
+ * a bundle with one false entry is not a good bundle.
  */
 import { checkNoteSignature, parseCheckpoint, type Bundle, type Checkpoint, type InclusionProof, type LogEntry } from "../bundle/index.ts";
 import { base64Length, equalBytes, toHex, utf8, writeBase64 } from "../bytes/index.ts";
@@ -69,11 +69,14 @@ function knownNames(anchors: Anchors): string {
   return [...new Set(anchors.root.tlogs.map((log) => log.name))].join(", ") || "no log at all";
 }
 
-// F3 (contracts 3.5): the log's signature over the canonical JSON of body, time, log id and index.
+/** Above it, JSON's numbers are not exact. */
+const LARGEST_NUMBER = BigInt(Number.MAX_SAFE_INTEGER);
+
+// F3 (Rekor v1): the log's signature over the canonical JSON of body, time, log id and index.
 function checkPromise(entry: LogEntry, signature: Uint8Array, logs: readonly TransparencyLog[]): LogPromise {
   const { integratedTime, logIndex, canonicalizedBody, logId } = entry;
-  if (integratedTime > BigInt(Number.MAX_SAFE_INTEGER) || logIndex > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new LacreError("PROMISE_INVALID", "a number in the promise has no canonical JSON form", { found: `${integratedTime}, ${logIndex}` });
+  for (const number of [integratedTime, logIndex]) {
+    if (number > LARGEST_NUMBER) throw new LacreError("PROMISE_INVALID", "a number in the promise has no canonical JSON form", { found: `${number}` });
   }
   const timeMs = Number(integratedTime) * 1000;
   // Members in canonical order (RFC 8785); base64 and hexadecimal need no escaping.

@@ -89,7 +89,7 @@ export function proveSigner(
   return { certificate, identity };
 }
 
-// B5 and decision D-6: who ships an anchor asks to be trusted for it.
+// B5: who ships an anchor asks to be trusted for it.
 function checkNoRoot(certificates: readonly Certificate[]): void {
   for (const certificate of certificates) {
     if (compareBytes(certificate.issuer, certificate.subject) !== 0) continue;

@@ -4,7 +4,7 @@
  *
  * A time is the word of somebody the trusted root names, signed, about this very signature. What a bundle merely states
  * (an integrated time without promise, GHSA-xgjw-pm74-86q4) is no time. A bad token refuses the bundle even beside a good
- * one: a bundle that carries false evidence is not a good bundle (decision D-1).
+ * one: a bundle that carries false evidence is not a good bundle.
  */
 import type { Bundle } from "../bundle/index.ts";
 import { LacreError } from "../errors.ts";

@@ -186,7 +186,7 @@ function hasWindow(key: TrustedKey | undefined): boolean {
   return key?.startMs !== undefined || key?.endMs !== undefined;
 }
 
-// Key mode (section 2): no certificate to judge, but a window if the caller's material gives one (GHSA-wqqc-jjcq-vfxm).
+// Key mode: no certificate to judge, but a window if the caller's material gives one (GHSA-wqqc-jjcq-vfxm).
 function proveKey(evidence: Evidence, rules: Rules, key: TrustedKey, times: readonly ProvedTime[], nowMs: number | undefined): void {
   for (const id of ["H1", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5"] as const) evidence.skip(id, "not applicable: signed with a key");
   if (!hasWindow(key)) return evidence.skip("H2", "not applicable: the key has no window");
