@@ -3,6 +3,7 @@
  * Search in logs that can be checked: what an entry is found by, the index's files, and a reader that proves its answers.
  * The format is in docs/formats/search.md.
  */
+export { answerSource } from "./answer.ts";
 export { KEY_KINDS, keyPrefix, keysOfCertificateEntry, keysOfEntry, MAX_KEYS, parseSearchKey } from "./keys.ts";
 export { anyOf, collectPlaces, type Match, type Places } from "./places.ts";
 export {

@@ -192,14 +192,20 @@ function addSubjects(keys: Set<string>, { payloadHash, payloadType }: EntryFacts
   if (payloadHash === undefined || toHex(sha256(payload)) !== toHex(payloadHash.value) || (payloadType !== undefined && payloadType !== STATEMENT_PAYLOAD_TYPE)) return;
   const statement = tolerant(() => decodeStatement(payload));
   if (statement === undefined) return;
-  for (const { digests } of statement.subjects) for (const [algorithm, value] of digests) keys.add(`digest:${algorithm.toLowerCase()}:${value.toLowerCase()}`);
+  for (const { digests } of statement.subjects) for (const [algorithm, value] of digests) addDigest(keys, algorithm, value);
   const materials = member(statement.predicate, "materials");
   if (!Array.isArray(materials)) return;
   for (const material of materials as readonly Json[]) {
     const digest = member(material, "digest");
     if (typeof digest !== "object" || digest === null || Array.isArray(digest)) continue;
-    for (const [algorithm, value] of Object.entries(digest)) if (typeof value === "string") keys.add(`digest:${algorithm.toLowerCase()}:${value.toLowerCase()}`);
+    for (const [algorithm, value] of Object.entries(digest)) if (typeof value === "string") addDigest(keys, algorithm, value);
   }
+}
+
+/** A digest that somebody stated; one that nobody can ask for is left out. */
+function addDigest(keys: Set<string>, algorithm: string, value: string): void {
+  const spelled = spellDigest(`${algorithm}:${value}`);
+  if (spelled !== undefined) keys.add(`digest:${spelled}`);
 }
 
 function member(value: Json | undefined, name: string): Json | undefined {

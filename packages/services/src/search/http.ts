@@ -12,8 +12,9 @@ import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, TILE_WIDTH } from "@lacre/core/merkle";
 import { ROOT_PATH } from "@lacre/core/search";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { readRange } from "../edge/index.ts";
+import { readRange, sendBytes } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
+import { registerReading } from "../reading/index.ts";
 import { type Answer, formatRange, type Found, type ProvedAnswer, type Query, type SearchService } from "./service.ts";
 
 const FOREVER = "public, max-age=31536000, immutable";
@@ -41,33 +42,19 @@ export function registerSearch(app: FastifyInstance, prefix: string, service: Se
   if (options.files === true) registerFiles(app, prefix, service);
 }
 
-function registerFiles(app: FastifyInstance, prefix: string, { files }: SearchService): void {
-  const config = { errors: "text" } as const;
-  const send = async (reply: FastifyReply, path: string, type: string, cache: string): Promise<FastifyReply> => {
-    const bytes = await files.file(path);
-    if (bytes === undefined) throw missing();
-    return reply.headers({ "content-type": type, "cache-control": cache }).send(bytes);
-  };
-  app.get(`${prefix}/checkpoint`, { config }, (_request, reply) => send(reply, "checkpoint", TEXT, ANEW));
-  app.get(`${prefix}/tile/*`, { config }, (request, reply) => send(reply, checkedTile((request.params as { "*": string })["*"]), OCTETS, FOREVER));
-  app.get(`${prefix}/attestation/:head/:tail`, { config }, (request, reply) => {
+function registerFiles(app: FastifyInstance, prefix: string, service: SearchService): void {
+  registerReading(app, prefix, service, { bundles: "entries", errors: "text" });
+  app.get(`${prefix}/attestation/:head/:tail`, { config: { errors: "text" } }, async (request, reply) => {
     const { head, tail } = request.params as { head: string; tail: string };
-    if (!/^[0-9a-f]{2}$/.test(head) || !/^[0-9a-f]{62}$/.test(tail)) throw missing();
-    return send(reply, `attestation/${head}/${tail}`, OCTETS, FOREVER);
+    const isName = /^[0-9a-f]{2}$/.test(head) && /^[0-9a-f]{62}$/.test(tail);
+    const bytes = isName ? await service.files.file(`attestation/${head}/${tail}`) : undefined;
+    if (bytes === undefined) throw missing();
+    return sendBytes(request, reply.headers({ "content-type": OCTETS, "cache-control": FOREVER }), bytes);
   });
 }
 
 function missing(): ServiceError {
   return new ServiceError("NOT_FOUND", "no such file", { headers: { "cache-control": ANEW } });
-}
-
-function checkedTile(path: string): string {
-  try {
-    if (parseTilePath(path).level !== "data") return `tile/${path}`;
-  } catch (cause) {
-    if (!(cause instanceof LacreError)) throw cause;
-  }
-  throw new ServiceError("BAD_REQUEST", "not a tile path");
 }
 
 // Queries.

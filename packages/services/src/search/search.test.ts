@@ -49,7 +49,10 @@ async function compare(bed: Bed, dir: string, query: Query): Promise<void> {
 
   const app = createEdge();
   registerSearch(app, "/api", search, { files: true });
-  const parameters = new URLSearchParams([...query.keys.map((key) => ["key", key]), ["match", query.match], ["limit", `${query.limit}`], ...(query.after === undefined ? [] : [["after", `${query.after}`]])]);
+  const parameters = new URLSearchParams(query.keys.map((key): [string, string] => ["key", key]));
+  parameters.set("match", query.match);
+  parameters.set("limit", `${query.limit}`);
+  if (query.after !== undefined) parameters.set("after", `${query.after}`);
   const over = await app.inject({ url: `/api/search?${parameters}` });
   const body = over.json() as { size: number; next: number | null; entries: { index: number; body: string }[] };
   assert.deepEqual([over.statusCode, body.entries.map(({ index }) => index), body.size, body.next ?? undefined], [200, wanted, log.size, answer.next], "HTTP");

@@ -9,7 +9,7 @@
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
-import { parseTilePath } from "@lacre/core/merkle";
+import { parseTilePath, type TileCoordinate } from "@lacre/core/merkle";
 import {
   anyOf, collectPlaces, createSearchReader, type IndexShape, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
   type Match, type SearchResult, type SearchSource,
@@ -83,11 +83,13 @@ export interface SearchService {
   prove(query: Query): Promise<ProvedAnswer>;
   /**
    * Indices of all published entries that meet every criterion, each by any of its keys, in order: what the v1 dialect asks.
-   * Throws SEARCH_TOO_BROAD for more than 10,000.
+   * Throws SEARCH_TOO_BROAD for more than `most`, 10,000 unless given.
    */
-  find(criteria: readonly (readonly string[])[]): Promise<readonly number[]>;
+  find(criteria: readonly (readonly string[])[], most?: number): Promise<readonly number[]>;
   /** The newest published checkpoint. */
   checkpoint(): string;
+  /** A tile or bundle of the published tree. */
+  readTile(tile: TileCoordinate): Promise<Uint8Array | undefined>;
   /** A file below the log's address, or a part of it: the index's own, checkpoint, tiles, what is kept beside entries. */
   readonly files: SearchSource;
   close(): Promise<void>;
@@ -167,6 +169,7 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     index,
     files,
     checkpoint: () => log.checkpoint(),
+    readTile: (tile) => log.readTile(tile),
     async search({ keys, match, after, limit }) {
       const size = index.size;
       const wanted = [...new Set(keys.map(parseSearchKey))];
@@ -204,10 +207,10 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
         throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, cause });
       }
     },
-    async find(criteria) {
+    async find(criteria, most = MOST) {
       const found: number[] = [];
       for await (const entry of matching(criteria.map((keys) => keys.map(parseSearchKey)), 0, index.size, CHUNK)) {
-        if (found.length === MOST) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${MOST} entries match; ask for something rarer, or page by page`);
+        if (found.length === most) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${most} entries match; ask for something rarer, or page by page`);
         found.push(entry.index);
       }
       return found;
