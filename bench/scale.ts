@@ -122,9 +122,11 @@ async function step(dir: string, what: string, size: number): Promise<void> {
   const report: Report = { ...times, residentMiB: resident, residentAfterMiB: residentMiB(), peakMiB: peakMiB(), ...more };
   process.stdout.write(`${JSON.stringify(report)}\n`);
   // It goes on, so that it is at work when the kill comes.
-  while (what === "grow") {
-    const from = log.health().committed;
-    await Promise.all(Array.from({ length: GROUP }, (_, at) => log.append(recordOf(from + at))));
+  if (what === "grow") {
+    for (;;) {
+      const from = log.health().committed;
+      await Promise.all(Array.from({ length: GROUP }, (_, at) => log.append(recordOf(from + at))));
+    }
   }
   await log.close();
 }
