@@ -25,6 +25,7 @@ import { ServiceError } from "../packages/services/src/errors.ts";
 import { LEDGER_PERSONALITY } from "../packages/services/src/ledger/index.ts";
 import { anchorDirectory } from "../packages/services/src/logs.ts";
 import { createFileSystem, createJournal, type Loaded } from "../packages/services/src/store/index.ts";
+import { searchProblems } from "./audit-search.ts";
 
 const PERSONALITIES: Readonly<Record<string, Personality>> = { ledger: LEDGER_PERSONALITY, "ledger-v1": LEDGER_PERSONALITY, ct: CT_PERSONALITY };
 
@@ -271,6 +272,7 @@ async function auditLogDirectory(
   const sealed = base.size - (base.size % TILE_WIDTH);
   report.add(`${name}: times`, await timesProblems(source, sealed, commits.map(({ next }) => next.timeMs)));
   report.add(`${name}: index`, await indexProblems(source, dir, identities, sealed));
+  await auditSearch(report, name, name, origin, source, trust, walked);
   report.add(`${name}: packed bundles`, packedProblems(dir, personality));
   report.add(`${name}: nothing left over`, leftOver(dir, personality, state.size));
   if (walked.duplicates > 0) report.note(`${walked.duplicates} entries repeat an earlier one: an index was lost at some time`);
@@ -323,6 +325,20 @@ async function indexProblems(source: Source, dir: string, identities: readonly s
   }
   for (const file of filesBelow(join(dir, "index", "identity"))) if (!/^\d\/(?:x\d{3}\/)*\d{3}$/.test(file)) problems.push(`index/identity/${file} does not belong here`);
   return problems;
+}
+
+/** The search index, where there is one and the key that signs it is known. */
+async function auditSearch(report: Report, name: string, kind: string, origin: string, source: Source, trust: TrustedRoot | undefined, { roots }: Walked): Promise<void> {
+  const log = trust && findLog(trust, kind, origin);
+  if (log === undefined) return;
+  const audit = { source, kind: kind === "ct" ? "certificates" : "artifacts", origin, name: hostOf(origin), key: log.key, rootAt: (size: number) => roots.get(size) } as const;
+  let isThere = true;
+  const problems = await problemsOf(async () => {
+    const found = await searchProblems(audit);
+    isThere = found !== undefined;
+    return found ?? [];
+  });
+  if (isThere) report.add(`${name}: search index`, problems);
 }
 
 function filesBelow(dir: string): string[] {
@@ -387,5 +403,6 @@ export async function auditServer(report: Report, url: string, { trustedRoot }: 
     const size = Number(checkpoint.size);
     const walked = await walk(report, { name: base, source, personality: PERSONALITIES[kind]!, size, wanted: new Set([size]) });
     report.add(`${base}: root`, sameRoot("the checkpoint", size, checkpoint.root, walked));
+    await auditSearch(report, base, kind, checkpoint.origin, source, trust, walked);
   }
 }
