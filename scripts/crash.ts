@@ -12,6 +12,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { toHex } from "@lacre/core/bytes";
 import { decodeTrustedRoot } from "@lacre/core/trust";
 import { createPoster, createWrites, LedgerOracle, type Write } from "./load.ts";
 
@@ -105,6 +106,19 @@ async function secondProcess(first: Server): Promise<readonly string[]> {
   return said().includes(`${first.process.pid}`) ? [] : [`a second process does not name the first (${first.process.pid}): ${said()}`];
 }
 
+/** Looks the newest promised entries up, and some of the older ones: each must be found at its index, in an answer that reaches over it. */
+async function searchAll(client: ReturnType<typeof createPoster>, { leaves }: LedgerOracle, problems: string[]): Promise<void> {
+  const newest = Math.max(0, ...leaves.keys()) - 300;
+  const wanted = [...leaves].filter(([index]) => index > newest || random() < 300 / leaves.size);
+  for (let at = 0; at < wanted.length; at += 16) {
+    await Promise.all(wanted.slice(at, at + 16).map(async ([index, leafHash]) => {
+      const { body } = await client.get(`/api/v2/search?key=leaf:${toHex(leafHash)}`);
+      const answer = JSON.parse(body.toString()) as { size?: number; entries?: { index: number }[] };
+      if (answer.entries?.length !== 1 || answer.entries[0]!.index !== index || (answer.size ?? 0) <= index) problems.push(`search for entry ${index} answers ${body.toString().slice(0, 200)}`);
+    }));
+  }
+}
+
 const write = createWrites();
 let oracle: LedgerOracle | undefined;
 /** Some of the acknowledged requests, to be repeated in later lives. */
@@ -134,6 +148,8 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
     if (Number(entry?.logIndex ?? -1) !== index) problems.push(`a repeated request for entry ${index} was answered with ${answer.status} and ${entry?.logIndex}`);
   }
   hold(`cycle ${cycle}: repeated requests find their entries`, problems.splice(0));
+  await searchAll(client, oracle, problems);
+  hold(`cycle ${cycle}: what was promised is found by search`, problems.splice(0));
   if (cycle % 10 === 1) hold(`cycle ${cycle}: a second process is refused`, await secondProcess(server));
 
   // Load until the kill.

@@ -131,6 +131,11 @@ export class LedgerOracle {
     return this.#roots.size;
   }
 
+  /** Leaf hashes promised so far, by index. */
+  get leaves(): ReadonlyMap<number, Uint8Array> {
+    return this.#leaves;
+  }
+
   /** Takes the 201 answer to a write: proof, checkpoint and body must fit one another and the request. */
   take({ digest }: Write, answer: Buffer): LogEntry | undefined {
     try {
