@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, type Signer, sigstoreJs, sigstorePython, type Verifier } from "./clients/index.ts";
 import { cosign26, cosign26Config, cosign26V2, cosign31V1, lacreV1, sigstoreJsV1, sigstorePython3, sigstorePython4V1 } from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
+import { witnessJourneys } from "./witness.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
 const DSSE_ENTRY = "9.3 #1: log entries of kind dsse 0.0.2 are not understood by newer clients";
@@ -120,6 +121,7 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
     },
   });
 }
+journeys.push(...present(() => witnessJourneys(work.path, home)).flat());
 for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys]) journeys.push(...present(() => more(setting, work.path, artifact)).flat());
 if (clients.some(({ name }) => name.startsWith("cosign"))) journeys.push(...firstEntryJourneys(setting, artifact, clients));
 journeys.push({
