@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The application of the argument parser: the verb that is asked for in full, the others by name. */
-import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, type CommandContext, text_en } from "@stricli/core";
-import { VERBS } from "./commands/index.ts";
+import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, type CommandContext, type RouteMap, text_en } from "@stricli/core";
+import { VERBS, type VerbEntry } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { plain } from "./terminal.ts";
 import type { Verb } from "./verb.ts";
 
-/** Builds the application with these verbs in full. */
+/** Builds the application with these verbs in full; verbs of a group by both words. */
 export function createApp(loaded: Readonly<Record<string, Verb>>): Application<Context> {
-  const routes: Record<string, Command<Context & CommandContext>> = {};
+  const commandOf = (name: string, { brief }: VerbEntry): Command<Context & CommandContext> =>
+    loaded[name]?.command ?? buildCommand({ docs: { brief }, parameters: { flags: {} }, func: () => undefined });
+  const routes: Record<string, Command<Context & CommandContext> | RouteMap<Context & CommandContext>> = {};
   for (const [name, entry] of Object.entries(VERBS)) {
-    routes[name] = loaded[name]?.command ?? buildCommand({ docs: { brief: entry.brief }, parameters: { flags: {} }, func: () => undefined });
+    if ("load" in entry) routes[name] = commandOf(name, entry);
+    else routes[name] = buildRouteMap({ routes: Object.fromEntries(Object.entries(entry.verbs).map(([second, one]) => [second, commandOf(`${name} ${second}`, one)])), docs: { brief: entry.brief } });
   }
   const root = buildRouteMap<string, Context>({
     routes,

@@ -3,7 +3,7 @@
 import { proposeCompletions, run as runApplication } from "@stricli/core";
 import { createApp } from "./app.ts";
 import { normalize } from "./arguments.ts";
-import { VERBS } from "./commands/index.ts";
+import { findEntry } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { reportOf } from "./errors.ts";
 import { formatReport } from "./report.ts";
@@ -57,18 +57,19 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
     propose: (words) => propose(words, context),
   };
   try {
-    const [name = "", ...rest] = findVerb(args);
-    const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-    const verb = entry === undefined ? undefined : (await entry.load()).verb;
-    let inputs: readonly string[] = args.length === 0 ? [] : [name, ...rest];
+    const words = findVerb(args);
+    const found = findEntry(words);
+    const verb = found === undefined ? undefined : (await found.entry.load()).verb;
+    const names = words.slice(0, found?.words);
+    let inputs = words;
     if (verb !== undefined) {
-      const line = normalize(rest, verb.shapes, verb.isCosign ? world.env : {});
+      const line = normalize(words.slice(names.length), verb.shapes, verb.isCosign ? world.env : {});
       for (const warning of line.warnings) world.terminal.warn(warning);
       if (line.operands !== undefined) verb.checkOperands(line.operands);
-      inputs = [name, ...line.inputs];
+      inputs = [...names, ...line.inputs];
     }
     const parser: StricliProcess = { ...world.process, env: { STRICLI_NO_COLOR: "1" } };
-    await runApplication(createApp(verb === undefined ? {} : { [name]: verb }), inputs, { ...context, process: parser } as never);
+    await runApplication(createApp(verb === undefined ? {} : { [names.join(" ")]: verb }), inputs, { ...context, process: parser } as never);
     if (failure !== undefined) throw failure;
     // Negative statuses are the parser's own: an unknown verb, a bad value.
     return status ?? (Number(parser.exitCode ?? 0) < 0 ? 2 : 0);
@@ -82,7 +83,7 @@ const LEADING: Readonly<Record<string, boolean>> = { "-t": true, "--timeout": tr
 
 /** The line with its verb in front: cosign's scripts have global flags before it, and people ask `help VERB`. */
 function findVerb(args: readonly string[]): readonly string[] {
-  if (args[0] === "help") return args[1] === undefined ? ["--help"] : [args[1], "--help"];
+  if (args[0] === "help") return [...args.slice(1), "--help"];
   let at = 0;
   while (at < args.length && args[at]!.startsWith("-")) {
     const takesValue = LEADING[args[at]!.split("=")[0]!];
@@ -94,9 +95,9 @@ function findVerb(args: readonly string[]): readonly string[] {
 
 /** What may follow these words: verbs, flags, values. */
 async function propose(words: readonly string[], context: Context): Promise<readonly string[]> {
-  const name = words[0] ?? "";
-  const entry = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  const app = createApp(entry === undefined || words.length < 2 ? {} : { [name]: (await entry.load()).verb });
+  // The last word is being written.
+  const found = findEntry(words.slice(0, -1));
+  const app = createApp(found === undefined ? {} : { [words.slice(0, found.words).join(" ")]: (await found.entry.load()).verb });
   const proposals = await proposeCompletions(app, words.length === 0 ? [""] : words, context as never);
   return proposals.map(({ completion }) => completion);
 }

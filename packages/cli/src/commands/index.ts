@@ -7,7 +7,22 @@ export interface VerbEntry {
   readonly load: () => Promise<{ readonly verb: Verb }>;
 }
 
-export const VERBS: Readonly<Record<string, VerbEntry>> = {
+/** Verbs that go together, named by two words. */
+export interface VerbGroup {
+  readonly brief: string;
+  readonly verbs: Readonly<Record<string, VerbEntry>>;
+}
+
+/** The verb that a line begins with, and how many words name it; undefined for a group alone, and for none. */
+export function findEntry(words: readonly string[]): { readonly entry: VerbEntry; readonly words: number } | undefined {
+  const own = (table: object, name: string | undefined): boolean => name !== undefined && Object.hasOwn(table, name);
+  const first = own(VERBS, words[0]) ? VERBS[words[0]!] : undefined;
+  if (first === undefined) return undefined;
+  if ("load" in first) return { entry: first, words: 1 };
+  return own(first.verbs, words[1]) ? { entry: first.verbs[words[1]!]!, words: 2 } : undefined;
+}
+
+export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
   up: { brief: "Run a whole installation: authority, ledger, clock, trust, identity", load: () => import("./up.ts") },
   token: { brief: "Print an identity token of a development installation", load: () => import("./token.ts") },
   sign: { brief: "Seal artifacts: certificate, signature, timestamp, ledger entry, bundle", load: () => import("./sign.ts") },
@@ -17,6 +32,15 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
   "attest-blob": { brief: "Seal a statement about a file (cosign's spelling)", load: () => import("./attest-blob.ts") },
   "verify-blob-attestation": { brief: "Verify a statement about a file (cosign's spelling)", load: () => import("./verify-blob-attestation.ts") },
   monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
+  log: {
+    brief: "Search and read a log, each answer proved",
+    verbs: {
+      search: { brief: "Find entries by digest, identity, issuer, repository, key: all of them, or a proof that there are none", load: () => import("./log/search.ts") },
+      entry: { brief: "Show an entry, proved to be in the log", load: () => import("./log/entry.ts") },
+      proof: { brief: "Print the inclusion proof of an entry, checked", load: () => import("./log/proof.ts") },
+      follow: { brief: "Print new entries as they come, each proved", load: () => import("./log/follow.ts") },
+    },
+  },
   initialize: { brief: "Remember an installation: its trust, verified by TUF", load: () => import("./initialize.ts") },
   completion: { brief: "Print a completion script for bash, zsh or fish", load: () => import("./completion.ts") },
   version: { brief: "Print the version", load: () => import("./version.ts") },

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What is particular to a CT log that is read as files (C2SP static-ct-api): its entries, and how its checkpoints are signed.
+ * Entries of a CT log that is read as files (C2SP static-ct-api).
  *
  *     TileLeaf  = u64 time ‖ u16 type ‖ (type 1: issuer key hash[32]) ‖ u24-vector certificate or TBS ‖ u16-vector extensions
  *                 ‖ (type 1: u24-vector precertificate) ‖ u16-vector of issuers' SHA-256[32]
  *     leaf      = u8 0 ‖ u8 0 ‖ the TileLeaf up to and with the extensions (RFC 6962, MerkleTreeLeaf)
- *     signature = u64 time ‖ u8 4 ‖ u8 3 ‖ u16-vector ECDSA signature over u8 0 ‖ u8 1 ‖ u64 time ‖ u64 size ‖ root[32]
- *     key id    = SHA-256(name ‖ 0x0A ‖ 0x05 ‖ SHA-256 of the key's SubjectPublicKeyInfo)
  */
-import type { Checkpoint } from "../bundle/index.ts";
-import { ByteReader, ByteWriter, concat, equalBytes, utf8 } from "../bytes/index.ts";
-import { checkSignature, defaultAlgorithm, type PublicKey, sha256 } from "../crypto/index.ts";
+import { ByteReader, concat } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import { TILE_WIDTH } from "../merkle/index.ts";
 
@@ -64,18 +60,4 @@ const LEAF_HEAD = Uint8Array.of(0, 0);
 /** What of an entry is hashed as its leaf. Throws TRUNCATED, BAD_DER. */
 export function tileLeafInput(entry: Uint8Array): Uint8Array {
   return concat(LEAF_HEAD, entry.subarray(0, decodeTileLeaf(entry).leafEnd));
-}
-
-/** Proves that a CT log signed a checkpoint. Returns the time it states. Throws CHECKPOINT_UNSIGNED, SIGNATURE_INVALID, TRUNCATED. */
-export function checkTreeHead({ note, size, root }: Checkpoint, name: string, key: PublicKey): number {
-  const hint = sha256(concat(utf8(name), Uint8Array.of(0x0a, 0x05), sha256(key.spki))).subarray(0, 4);
-  const line = note.signatures.find((one) => one.name === name && equalBytes(one.keyHint, hint));
-  if (line === undefined) throw new LacreError("CHECKPOINT_UNSIGNED", "no signature line is of the log's name and key", { expected: name });
-  const reader = new ByteReader(line.signature);
-  const timeMs = Number(reader.uint64());
-  reader.take(2);
-  const signature = reader.vector(2);
-  const message = new ByteWriter().uint(1, 0).uint(1, 1).uint64(BigInt(timeMs)).uint64(size).put(root).finish();
-  checkSignature(defaultAlgorithm(key), key, { message }, signature);
-  return timeMs;
 }

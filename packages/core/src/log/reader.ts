@@ -9,7 +9,7 @@
  * Tiles are kept, up to a number, because neighbouring proofs share nearly all of theirs. A partial tile may vanish when
  * the tree has grown past it; then the full one is read and its beginning used, as the format promises.
  */
-import { type Checkpoint, checkNoteSignature, noteKeyId, parseCheckpoint } from "../bundle/index.ts";
+import { type Checkpoint, checkNoteSignature, checkSigned, createVerifierKey, noteKeyId, parseCheckpoint } from "../bundle/index.ts";
 import { ByteReader, text } from "../bytes/index.ts";
 import { type PublicKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
@@ -17,7 +17,6 @@ import {
   checkConsistency, checkInclusion, consistencyNodes, emptyRoot, foldRight, HASH_LENGTH, hashLeaf, hashSlice, inclusionNodes, type NodeCoordinate,
   proveConsistency, proveInclusion, type ProofStep, TILE_WIDTH, tileOfNode, tilePath, tileWidth, type TileCoordinate,
 } from "../merkle/index.ts";
-import { checkTreeHead } from "./certificates.ts";
 import type { TileSource } from "./source.ts";
 
 /** Where a log's files are, and what its checkpoints must be signed with. */
@@ -160,7 +159,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
       if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log has no checkpoint");
       const checkpoint = parseCheckpoint(text(bytes));
       if (checkpoint.origin !== origin) throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", { expected: origin, found: checkpoint.origin });
-      if (signature === "treeHead") checkTreeHead(checkpoint, name, key);
+      if (signature === "treeHead") checkSigned(checkpoint, createVerifierKey(name, "rfc6962", key));
       else checkNoteSignature({ note: checkpoint.note, name, keyHint: noteKeyId(name, key).subarray(0, 4), key });
       return checkpoint;
     },

@@ -23,7 +23,7 @@ import { createLogReader, type LogReader, type ProvenEntry, type TreeState, tile
 import { text } from "../bytes/index.ts";
 import { TILE_WIDTH, tilePath } from "../merkle/index.ts";
 import { keyPrefix, keysOfCertificateEntry, keysOfEntry, parseSearchKey } from "./keys.ts";
-import { collectPlaces, type Match, type Places } from "./places.ts";
+import { anyOf, collectPlaces, type Match, type Places } from "./places.ts";
 import { entriesAt, INDEX_SHAPE, type IndexRoot, openIndexRoot, ROOT_PATH } from "./root.ts";
 import { lookUp, openPage, type Page, type SegmentInfo } from "./segment.ts";
 import type { SearchSource } from "./source.ts";
@@ -40,8 +40,8 @@ export interface SearchLog {
 }
 
 export interface SearchQuery {
-  /** Keys as `parseSearchKey` reads them; at least one. */
-  readonly keys: readonly string[];
+  /** Keys as `parseSearchKey` reads them; at least one. Several in a list of their own: any of them will do. */
+  readonly keys: readonly (string | readonly string[])[];
   /** Entries that have every key, or any. Default `all`. */
   readonly match?: Match;
   /** Only entries behind this index: where the last answer ended. */
@@ -105,7 +105,12 @@ const ATTEMPTS = 3;
 /** What a log without an index has. */
 const NO_ROOT: Pick<IndexRoot, "size" | "segments" | "shape"> = { size: 0, segments: [], shape: INDEX_SHAPE };
 
-type Settled = Required<Omit<SearchQuery, "after">> & { readonly from: number };
+/** A query as it is worked on: an entry meets every criterion by any of its keys. */
+interface Settled {
+  readonly criteria: readonly (readonly string[])[];
+  readonly from: number;
+  readonly limit: number;
+}
 
 /** A log as it is at one moment. */
 interface Moment {
@@ -186,26 +191,25 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
 
   async function searchAt({ index: signed, tree, signedBy }: Moment, query: Settled): Promise<SearchResult> {
     const index = signed ?? NO_ROOT;
-    const { keys, match, limit } = query;
-    const prefixes = keys.map(keyPrefix);
+    const { criteria, limit } = query;
+    const prefixes = criteria.map((keys) => keys.map(keyPrefix));
     const size = Math.min(Number(tree.size), index.size + maxTail);
     const hits: SearchHit[] = [];
     const result = (next?: number): SearchResult => ({ size, tree, signedBy, indexSize: index.size, hits, next });
 
     async function take(proven: ProvenEntry): Promise<boolean> {
       const own = new Set(await keysOf(proven));
-      const matched = keys.filter((key) => own.has(key));
-      if (match === "all" ? matched.length === keys.length : matched.length > 0) hits.push({ ...proven, keys: matched });
+      if (criteria.every((keys) => keys.some((key) => own.has(key)))) hits.push({ ...proven, keys: criteria.flat().filter((key) => own.has(key)) });
       return hits.length === limit;
     }
 
-    const wanted = index.segments.map((info) => ({ info, first: info.place * entriesAt(index.shape, info.level), cursors: prefixes.map((prefix) => cursor(info, prefix)) }));
+    const wanted = index.segments.map((info) => ({ info, first: info.place * entriesAt(index.shape, info.level), cursors: prefixes.map((some) => anyOf(some.map((prefix) => cursor(info, prefix)))) }));
     const behind = wanted.filter(({ info, first }) => first + entriesAt(index.shape, info.level) > query.from);
     for (const [at, { first, cursors }] of behind.entries()) {
       // The first pages of the segments that come are fetched together.
       if (at % AT_ONCE === 0) await Promise.all(behind.slice(at, at + AT_ONCE).flatMap((one) => one.cursors.map((each) => each.seek(Math.max(0, query.from - one.first)))));
       for (let least = Math.max(0, query.from - first); ; ) {
-        const places = await collectPlaces(cursors, match, least, CHUNK);
+        const places = await collectPlaces(cursors, "all", least, CHUNK);
         for (const place of places) if (await take(await reader.entry(first + place, tree))) return result(first + place);
         if (places.length < CHUNK) break;
         least = places.at(-1)! + 1;
@@ -219,7 +223,8 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
     log: reader,
     async search({ keys, match = "all", after, limit = 100 }) {
       if (keys.length === 0 || !Number.isInteger(limit) || limit < 1) throw new TypeError("a search has at least one key and one entry");
-      const query = { keys: [...new Set(keys.map(parseSearchKey))], match, limit, from: after === undefined ? 0 : after + 1 };
+      const each = keys.map((key) => (typeof key === "string" ? [key] : key).map(parseSearchKey));
+      const query: Settled = { criteria: match === "all" ? each : [each.flat()], limit, from: after === undefined ? 0 : after + 1 };
       for (let attempt = 1; ; attempt++) {
         try {
           const answer = await searchAsFar(await readMoment(), query);
