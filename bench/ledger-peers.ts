@@ -35,6 +35,7 @@ interface Struck {
   readonly sent: number;
   readonly good: number;
   readonly problems: number;
+  readonly statuses: Readonly<Record<string, number>>;
   readonly perSecond: number;
   readonly latencyMs: { readonly p50: number; readonly p99: number };
   readonly serverCpuSeconds: number;
@@ -81,7 +82,7 @@ async function strike(flags: readonly string[], rate: number, seconds: number): 
   const struck = JSON.parse(line) as Struck;
   if (struck.problems > 0) throw new Error(`answers were wrong:\n${errors}`);
   process.stderr.write(
-    `  ${rate}/s: ${struck.good} of ${struck.sent}, p50 ${struck.latencyMs.p50.toFixed(1)} p99 ${struck.latencyMs.p99.toFixed(1)} ms, ` +
+    `  ${rate}/s: ${struck.good} of ${struck.sent} (${Object.entries(struck.statuses).map(([status, count]) => `${count} × ${status}`).join(", ")}), p50 ${struck.latencyMs.p50.toFixed(1)} p99 ${struck.latencyMs.p99.toFixed(1)} ms, ` +
     `${struck.perServerCpuSecond.toFixed(0)} per CPU-second, CPU ${struck.serverCpuSeconds.toFixed(1)} + ${struck.generatorCpuSeconds.toFixed(1)} s, ` +
     `load ${readFileSync("/proc/loadavg", "utf8").split(" ", 1)[0]}\n`,
   );

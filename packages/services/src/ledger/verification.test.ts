@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { algorithmOf, importPublicKey, sha256, type SignatureClaim } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
+import type { ServiceError } from "../errors.ts";
 import { createVerification } from "./verification.ts";
 import { encodeBatch, judgeBatch } from "./worker.ts";
 
@@ -58,6 +59,18 @@ test("what a thread was at when it ends is judged here, and everything after it"
   assert.deepEqual((await settled).map(({ status }) => status), Array.from({ length: 20 }, (_, i) => (i === 9 ? "rejected" : "fulfilled")));
   await verification.check([claim("after")]);
   await assert.rejects(verification.check([wrong("after")]), isRefusal);
+});
+
+test("refuses more while the first of the queue has waited too long, and takes it when that is served", async () => {
+  let nowMs = 0;
+  const verification = createVerification({ threads: 0, monotonic: () => nowMs });
+  const waiting = Array.from({ length: 40 }, (_, i) => verification.check([claim(`${i}`)]));
+  nowMs = 1000;
+  waiting.push(verification.check([claim("in time")]));
+  nowMs = 1001;
+  await assert.rejects(verification.check([claim("late")]), (error: ServiceError) => error.code === "LOG_BUSY" && error.headers["retry-after"] === "1");
+  await Promise.all(waiting);
+  await verification.check([claim("again")]);
 });
 
 test("a batch means the same on both sides", () => {

@@ -6,12 +6,17 @@
  * which cost a third of a check on its own. There is no timer, so a request that is alone is judged alone and at once. A
  * batch is bounded, so that the loop turns in between and a burst of requests does not hold up commits and readers.
  *
+ * The queue is bounded by how long its first request waits: past that, new ones are refused with LOG_BUSY while what is
+ * waiting is served. Otherwise a load a little above what this machine can do would make every answer late, and clients
+ * that give up and ask again would make it worse.
+ *
  * Batches of some size go to threads, where there are any with nothing to do; when all are busy, this thread takes its
  * share. A thread that fails is given up, and what it was at is judged here: no request depends on it.
  */
 import { Worker } from "node:worker_threads";
 import { checkSignatures, type SignatureClaim } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
+import { ServiceError } from "../errors.ts";
 import { encodeBatch, type Judgement } from "./worker.ts";
 
 /** Signatures judged between two turns of the loop. */
@@ -20,16 +25,19 @@ const BATCH = 16;
 const WORTH_CROSSING = 4;
 /** Batches given to one thread: one to work at, one to go on with. */
 const AT_ONCE = 2;
+/** How long the first request of the queue may have waited when another one is taken. */
+const PATIENCE_MS = 1000;
 
 interface Waiting {
   readonly claims: readonly SignatureClaim[];
+  readonly sinceMs: number;
   readonly resolve: () => void;
   readonly reject: (refusal: unknown) => void;
 }
 
 /** Judges the signatures of requests. */
 export interface Verification {
-  /** Resolves when every one of the claims is good; rejects with the LacreError of the first that is not. */
+  /** Resolves when every one of the claims is good; rejects with the LacreError of the first that is not, or LOG_BUSY. */
   check(claims: readonly SignatureClaim[]): Promise<void>;
   /** Ends the threads. What they were at is judged here. */
   close(): void;
@@ -38,10 +46,12 @@ export interface Verification {
 export interface VerificationOptions {
   /** Threads beside this one; started when there is work for them. */
   readonly threads: number;
+  /** A monotonic clock, milliseconds. Default: the process'. */
+  readonly monotonic?: () => number;
 }
 
 /** A verification in this thread and in others. */
-export function createVerification({ threads }: VerificationOptions): Verification {
+export function createVerification({ threads, monotonic = () => performance.now() }: VerificationOptions): Verification {
   let queue: Waiting[] = [];
   let scheduled = false;
   const crew: Thread[] = Array.from({ length: threads }, () => new Thread());
@@ -61,8 +71,14 @@ export function createVerification({ threads }: VerificationOptions): Verificati
 
   return {
     check(claims) {
+      const sinceMs = monotonic();
+      const waitsMs = queue.length === 0 ? 0 : sinceMs - queue[0]!.sinceMs;
+      if (waitsMs > PATIENCE_MS) {
+        const detail = `${queue.length} requests wait for their signatures to be checked, the first for ${waitsMs.toFixed(0)} ms`;
+        return Promise.reject(new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" }, detail }));
+      }
       return new Promise((resolve, reject) => {
-        queue.push({ claims, resolve, reject });
+        queue.push({ claims, sinceMs, resolve, reject });
         if (!scheduled) setImmediate(turn);
         scheduled = true;
       });
