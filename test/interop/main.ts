@@ -121,7 +121,8 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
     },
   });
 }
-journeys.push(...present(() => witnessJourneys(work.path, home)).flat());
+const goWitness = (): Journey[] => witnessJourneys(work.path, home);
+journeys.push(...present(goWitness).flat());
 for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys]) journeys.push(...present(() => more(setting, work.path, artifact)).flat());
 if (clients.some(({ name }) => name.startsWith("cosign"))) journeys.push(...firstEntryJourneys(setting, artifact, clients));
 journeys.push({

@@ -77,6 +77,8 @@ test("somebody signs as you: the installation's own monitor finds it in ledger a
   const { monitor } = await healthOf(running);
   assert.deepEqual([monitor.status, monitor.matches, monitor.logs.map(({ status, size }) => `${status} ${size}`)], ["watching", 3, ["current 2", "current 1", "current 0"]]);
   assert.ok(existsSync(join(dir, "monitor", "heartbeat.json")));
+  const metrics = await (await fetch(`${running.url}/metrics`)).text();
+  for (const line of [/^log_index_verification_total [1-9]/m, /^lacre_monitor_heartbeat_timestamp_seconds 1\d{9}/m, /^lacre_monitor_alarm\{log="ledger\.[^"]+"\} 0$/m, /^lacre_monitor_matches 3$/m]) assert.match(metrics, line);
   await running.close();
   // A restart tells nothing again.
   const again = await start("watched", { settings: { monitor: { rules: "rules.json", intervalSeconds: 0.05 } } });

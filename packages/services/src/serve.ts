@@ -29,6 +29,7 @@ import { formatPolicies } from "./logkeys.ts";
 import { anchorDirectory, ctSigner, firstFailure, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
 import { createMeasures, expiriesOf, measureAll, openPackers, serveMetrics, type Measures, type Packers } from "./operations.ts";
 import { registerSearch } from "./search/index.ts";
+import { measureWatchers } from "./metrics/index.ts";
 import { openMonitoring } from "./monitoring.ts";
 import { openQuorums, type Quorums } from "./quorums.ts";
 import { createFileBlobStore, createFileSystem } from "./store/index.ts";
@@ -152,7 +153,7 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
     more: (name) => (name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
     parts: {
       ...(witness === undefined ? {} : { witness: () => ({ name: witness.name, vkeys: witness.vkeys, ...witness.health() }) }),
-      ...(monitor === undefined ? {} : { monitor: () => ({ ...monitor.status() }) }),
+      ...(monitor === undefined ? {} : { monitor: () => ({ ...monitor.status(), problems: monitor.problems() }) }),
     },
   });
   const app: FastifyInstance = createEdge({ log, health, ...settings.edge, now, observer: measures.doors });
@@ -166,6 +167,11 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   if (services.has("tuf")) registerTuf(app, trust);
   app.get("/", { config: { errors: "text" } }, (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
 
+  measureWatchers(measures.metrics, {
+    monitor: monitor && (() => monitor.status()),
+    quorums: Object.fromEntries(Object.entries(quorums).map(([name, quorum]) => [name, () => quorum.health()])),
+    contradictions: witness && (() => witness.health().contradictions),
+  });
   measureAll(measures, { installation, logs, expiries, health, app, now });
   const metrics = await serveMetrics(app, measures.metrics, installation, health, log);
   closers.push(() => metrics.close());

@@ -63,6 +63,8 @@ test("an installation's logs are witnessed by another installation; without it n
   const v1 = (await (await fetch(`${sealing.url}/api/v1/log`)).json()) as { signedTreeHead: string };
   assert.equal(parseCheckpoint(v1.signedTreeHead).note.signatures.length, 1);
 
+  const metrics = await (await fetch(`${sealing.url}/metrics`)).text();
+  for (const line of [/^lacre_witness_quorum\{log="ledger"\} 1$/m, /^lacre_witness_cosigned_timestamp_seconds\{log="ct",witness="quantum"\} 1\d{9}$/m]) assert.match(metrics, line);
   const { url } = witness;
   const shown = await (await fetch(`${sealing.url}/api/v2/checkpoint`)).text();
   await witness.close();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rules against entries as logs hold them. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { toHex, utf8 } from "@lacre/core/bytes";
 import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
@@ -56,6 +58,12 @@ test("entries of certificate logs have the same traits; what cannot be read has 
   assert.ok(rule({ extensions: { sourceRepositoryURI: { pattern: "repo$" } } }).test(traits));
   assert.equal(CERTIFICATE_ENTRIES.traits(leaf.subarray(0, -1)), undefined);
   assert.equal(LEDGER_ENTRIES.traits(utf8("{}")), undefined);
+});
+
+test("the example in the document is a file of rules, and names what there is", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/monitoring.md"), "utf8");
+  const { rules, sinks, heartbeat } = parseRules(/```json\n([\s\S]*?)```/.exec(page)![1]!, "example");
+  assert.deepEqual([rules.length, sinks.webhooks.length, sinks.email?.port, heartbeat], [5, 1, 587, "monitor/heartbeat.json"]);
 });
 
 test("a file that is not what it should be is refused with the place", () => {

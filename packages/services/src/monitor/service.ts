@@ -47,6 +47,8 @@ export interface Monitor {
   /** One round. */
   round(): Promise<readonly Look[]>;
   status(): MonitorStatus;
+  /** What an operator has to see to: a sentence for each log that stands accused. */
+  problems(): readonly string[];
   /** Ends the round under way and everything after it. */
   close(): Promise<void>;
 }
@@ -171,6 +173,10 @@ export function createMonitor(o: MonitorOptions): Monitor {
     start: () => plan(performance.now() - o.intervalMs),
     round,
     status,
+    problems: () => o.logs.flatMap(({ origin }) => {
+      const alarm = store.alarm(origin);
+      return alarm === undefined ? [] : [`accuses ${origin}: ${alarm.reason}`];
+    }),
     async close() {
       ending.aborted = true;
       clearTimeout(timer);
