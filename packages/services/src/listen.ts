@@ -23,6 +23,11 @@ export interface Place {
 
 /** After this long, connections of the second door that still answer are cut, as the edge does with its own. */
 const LONGEST_CLOSE_MS = 10_000;
+/**
+ * Connections that the kernel has accepted and we have not yet. When a burst fills it the next ones are dropped and tried
+ * again by the client's kernel after 1, 3, 7 and 15 seconds, so the default of 511 shows as answers of many seconds.
+ */
+const BACKLOG = 4096;
 
 /** `host:port`, `[v6]:port`, `:port` or `host`. Throws ServiceError ADDRESS_UNUSABLE. */
 export function parseListen(text: string): Listen {
@@ -72,7 +77,7 @@ async function tryAddress(host: string, port: number, optional: boolean): Promis
 function bind(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: true, backlog: BACKLOG }, () => {
       server.off("error", reject);
       resolve();
     });
@@ -91,7 +96,7 @@ function refusal(cause: NodeJS.ErrnoException, host: string, port: number): Serv
 export async function openDoors(app: FastifyInstance, place: Place): Promise<() => Promise<void>> {
   const [first, second] = place.addresses;
   try {
-    await app.listen({ host: first!, port: place.port });
+    await app.listen({ host: first!, port: place.port, backlog: BACKLOG });
   } catch (error) {
     throw refusal(error as NodeJS.ErrnoException, first!, place.port);
   }
