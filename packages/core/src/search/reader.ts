@@ -207,7 +207,7 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
     const behind = wanted.filter(({ info, first }) => first + entriesAt(index.shape, info.level) > query.from);
     for (const [at, { first, cursors }] of behind.entries()) {
       // The first pages of the segments that come are fetched together.
-      if (at % AT_ONCE === 0) await Promise.all(behind.slice(at, at + AT_ONCE).flatMap((one) => one.cursors.map((each) => each.seek(Math.max(0, query.from - one.first)))));
+      if (at % AT_ONCE === 0) await Promise.all(behind.slice(at, at + AT_ONCE).flatMap((one) => one.cursors.map(async (each) => each.seek(Math.max(0, query.from - one.first)))));
       for (let least = Math.max(0, query.from - first); ; ) {
         const places = await collectPlaces(cursors, "all", least, CHUNK);
         for (const place of places) if (await take(await reader.entry(first + place, tree))) return result(first + place);

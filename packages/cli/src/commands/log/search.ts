@@ -46,7 +46,7 @@ async function prefetched(opened: OpenLog, criteria: readonly (readonly string[]
   if (limit > PROVED_AT_ONCE || criteria.length > 8 || criteria.some((keys) => keys.length > 1)) return opened.reader;
   const query = new URLSearchParams(criteria.map(([key]): [string, string] => ["key", key!]));
   for (const [name, value] of Object.entries({ match, limit, after, proof: true })) if (value !== undefined) query.set(name, `${value}`);
-  const source = await opened.ask(`${query}`);
+  const source = await opened.ask(query.toString());
   return source === undefined ? opened.reader : createSearchReader({ source, log: opened.log });
 }
 
