@@ -3,7 +3,7 @@
  * Writing to a log. From below: the tree, the index, the engine (durable, with proof, no HTTP), and the whole ledger: a
  * server in a process of its own, HTTP, every check on, durable, proof in the answer, its CPU time counted apart from the
  * generator's. The bound of the last two is V, P-256 verifications a second on one thread: what every entry needs once.
- * Peers (rekor-tiles, TesseraCT) are Go programs and are not at hand here.
+ * Beside a peer, from outside and in both dialects: ledger-peers.ts.
  */
 import { spawn } from "node:child_process";
 import * as crypto from "node:crypto";
