@@ -17,14 +17,15 @@
  * Closing: new connections are refused, requests under way end, and after `closeTimeoutMs` the rest is cut.
  */
 import { randomBytes } from "node:crypto";
-import { STATUS_CODES, type IncomingMessage } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { ServiceError, type ServiceCode } from "../errors.ts";
 import { collectBody } from "./body.ts";
 import { Budget } from "./budget.ts";
 import { checkProxies } from "./config.ts";
-import { limitConnections } from "./connections.ts";
+import { createLimitedServer, type LimitedServer } from "./connections.ts";
+import { createGate, type Gate } from "./gate.ts";
 import { Limiter } from "./limiter.ts";
 import { normalTarget, pathOf, RouteTable } from "./path.ts";
 import { renderRefusal, type ErrorShape } from "./shape.ts";
@@ -37,6 +38,8 @@ declare module "fastify" {
   interface FastifyInstance {
     /** Connections that are open. */
     openConnections(): number;
+    /** For handlers that read files: a few at a time, so that commits find a thread. */
+    readonly fileGate: Gate;
   }
   interface FastifyRequest {
     /** Why it was refused, for the log line. */
@@ -89,7 +92,12 @@ export interface EdgeOptions {
 const ALLOWED_HEADERS = "authorization, content-type, accept, range";
 const EXPOSED_HEADERS = "location, etag, retry-after, x-request-id, x-log-index, accept-ranges, content-range";
 const HELD_OCTETS = 128 * 1024 * 1024;
-const MAX_PIPELINED = 32;
+const MAX_PIPELINED = 16;
+const MANY_REQUESTS = 2048;
+/** Of the four threads that file operations have. */
+const FILES_AT_ONCE = 2;
+const IDLE_MS = 65_000;
+const HTTP_OPTIONS: ServerOptions = { maxHeaderSize: 32 * 1024, headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: IDLE_MS, connectionsCheckingInterval: 5_000 };
 /** Parts of a streamed file that may wait together; longer than any answer that is not streamed. */
 const STREAM_OCTETS = 32 * 1024 * 1024;
 
@@ -100,6 +108,8 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   const limiter = options.writesPerMinute ? new Limiter(options.writesPerMinute) : undefined;
   const held = new Budget(options.heldOctets ?? HELD_OCTETS, () => observer?.broken("held too much"));
   const prefix = randomBytes(6).toString("hex");
+  const limits = { maxConnections: options.maxConnections ?? 16_384, maxPipelined: MAX_PIPELINED, manyRequests: MANY_REQUESTS };
+  let limited!: LimitedServer;
   let requests = 0;
   let closing = false;
 
@@ -108,11 +118,12 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: options.proxies === undefined || options.proxies.length === 0 ? false : checkProxies(options.proxies),
     bodyLimit: BODY_LIMIT,
-    connectionTimeout: 65_000,
-    keepAliveTimeout: 65_000,
-    requestTimeout: 60_000,
     forceCloseConnections: "idle",
-    http: { maxHeaderSize: 32 * 1024, headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
+    serverFactory: (handle) => {
+      limited = createLimitedServer(handle, HTTP_OPTIONS, limits, (reason) => observer?.broken(reason));
+      limited.server.setTimeout(IDLE_MS);
+      return limited.server;
+    },
     requestIdHeader: false,
     genReqId: () => `${prefix}-${(requests++).toString(36)}`,
     rewriteUrl: (request) => normalTarget(request.url ?? "/"),
@@ -125,10 +136,10 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     },
     clientErrorHandler: (error, socket) => answerBrokenClient(error, socket, observer),
   }) as unknown as FastifyInstance;
-  const connections = limitConnections(app.server, { maxConnections: options.maxConnections ?? 16_384, maxPipelined: MAX_PIPELINED }, (reason) => observer?.broken(reason));
   app.server.on("connection", (socket: Socket) => socket.once("close", () => held.drop(socket)));
 
-  app.decorate("openConnections", () => connections.open);
+  app.decorate("openConnections", () => limited.open());
+  app.decorate("fileGate", createGate(FILES_AT_ONCE));
   app.decorateRequest("refusal", undefined);
   app.decorateRequest("bodyOctets", 0);
   app.decorateRequest("answerOctets", 0);

@@ -36,13 +36,23 @@ const TEXT = "text/plain; charset=utf-8";
 /** Mounts `<prefix>/checkpoint` and `<prefix>/tile/`. */
 export function registerReading(app: FastifyInstance, prefix: string, log: ReadableLog, { bundles, errors = "gateway", packed }: ReadingOptions): void {
   const config = { errors };
+  const underWay = new Map<string, Promise<Uint8Array | undefined>>();
+  /** Reads behind the gate; whoever wants the same meanwhile gets the same. */
+  function read(path: string, work: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
+    const first = underWay.get(path);
+    if (first !== undefined) return first;
+    const reading = app.fileGate(work).finally(() => underWay.delete(path));
+    underWay.set(path, reading);
+    return reading;
+  }
   app.get(`${prefix}/checkpoint`, { config }, (_request, reply) => reply.headers({ "content-type": TEXT, "cache-control": ANEW }).send(log.checkpoint()));
   app.get(`${prefix}/tile/*`, { config }, async (request, reply) => {
-    const tile = coordinate((request.params as { "*": string })["*"], bundles);
-    const bytes = await log.readTile(tile);
+    const path = (request.params as { "*": string })["*"];
+    const tile = coordinate(path, bundles);
+    const bytes = await read(path, () => log.readTile(tile));
     if (bytes === undefined) throw new ServiceError("NOT_FOUND", "no such tile", { headers: { "cache-control": ANEW } });
     reply.headers({ "content-type": OCTETS, "cache-control": FOREVER });
-    return tile.level === bundles ? sendBundle(request, reply, tile, bytes, packed) : sendBytes(request, reply, bytes);
+    return tile.level === bundles ? sendBundle(request, reply, tile, bytes, packed && ((index) => read(`${path}.gz`, () => packed(index)))) : sendBytes(request, reply, bytes);
   });
 }
 

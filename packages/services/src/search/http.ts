@@ -12,7 +12,7 @@ import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, TILE_WIDTH } from "@lacre/core/merkle";
 import { ROOT_PATH } from "@lacre/core/search";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { readRange, sendBytes } from "../edge/index.ts";
+import { type Gate, readRange, sendBytes } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
 import { registerReading } from "../reading/index.ts";
 import { type Answer, formatRange, type Found, type ProvedAnswer, type Query, type SearchService } from "./service.ts";
@@ -47,7 +47,7 @@ function registerFiles(app: FastifyInstance, prefix: string, service: SearchServ
   app.get(`${prefix}/attestation/:head/:tail`, { config: { errors: "text" } }, async (request, reply) => {
     const { head, tail } = request.params as { head: string; tail: string };
     const isName = /^[0-9a-f]{2}$/.test(head) && /^[0-9a-f]{62}$/.test(tail);
-    const bytes = isName ? await service.files.file(`attestation/${head}/${tail}`) : undefined;
+    const bytes = isName ? await app.fileGate(() => service.files.file(`attestation/${head}/${tail}`)) : undefined;
     if (bytes === undefined) throw missing();
     return sendBytes(request, reply.headers({ "content-type": OCTETS, "cache-control": FOREVER }), bytes);
   });
@@ -131,8 +131,8 @@ async function sendIndexFile(service: SearchService, name: string, request: Fast
   if (range === "unsatisfiable") return reply.code(416).headers({ "content-range": `bytes */${length}`, "cache-control": ANEW }).send("");
   if (range !== undefined) reply.code(206).header("content-range", `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`);
   const { offset, length: wanted } = range ?? { offset: 0, length };
-  if (wanted > MAX_WHOLE) return reply.header("content-length", wanted).send(Readable.from(inParts(service, path, offset, wanted)));
-  const bytes = await service.files.range(path, offset, wanted);
+  if (wanted > MAX_WHOLE) return reply.header("content-length", wanted).send(Readable.from(inParts(service, path, offset, wanted, request.server.fileGate)));
+  const bytes = await request.server.fileGate(() => service.files.range(path, offset, wanted));
   if (bytes?.length !== wanted) throw missing();
   return reply.send(bytes);
 }
@@ -148,10 +148,10 @@ function segmentLengthOf({ index }: SearchService, name: string): number | undef
   }
 }
 
-async function* inParts({ files }: SearchService, path: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
+async function* inParts({ files }: SearchService, path: string, offset: number, length: number, gate: Gate): AsyncGenerator<Uint8Array> {
   for (let at = offset; at < offset + length; at += MAX_WHOLE) {
     const part = Math.min(MAX_WHOLE, offset + length - at);
-    const bytes = await files.range(path, at, part);
+    const bytes = await gate(() => files.range(path, at, part));
     if (bytes?.length !== part) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${path} is shorter than it was` });
     yield bytes;
   }

@@ -10,7 +10,7 @@ import type { TrustService } from "./service.ts";
 /** Mounts the repository's files below `/tuf/`. */
 export function registerTuf(app: FastifyInstance, service: TrustService): void {
   app.get("/tuf/*", { config: { errors: "text" } }, async (request, reply) => {
-    const file = await service.read((request.params as { "*": string })["*"]);
+    const file = await app.fileGate(() => service.read((request.params as { "*": string })["*"]));
     if (file === undefined) throw new ServiceError("NOT_FOUND", undefined, { headers: { "cache-control": "no-cache" } });
     return reply
       .headers({
