@@ -355,10 +355,12 @@ function packedProblems(dir: string, personality: Personality): string[] {
     const plain = join(folder, file.slice(0, -".gz".length));
     try {
       const bytes = readFileSync(plain);
-      return equalBytes(gunzipSync(readFileSync(join(folder, file)), { maxOutputLength: bytes.length + 1 }), bytes) ? [] : [`${file} is not the bundle beside it; remove it, and it is made again`];
-    } catch {
-      return [`${file} cannot be unpacked, or has no bundle beside it; remove it`];
+      if (equalBytes(gunzipSync(readFileSync(join(folder, file)), { maxOutputLength: bytes.length + 1 }), bytes)) return [];
+    } catch (error) {
+      const longer = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+      if (!longer) return [`${file} cannot be unpacked, or has no bundle beside it; remove it`];
     }
+    return [`${file} is not the bundle beside it; remove it, and it is made again`];
   });
 }
 
