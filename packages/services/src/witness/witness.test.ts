@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { checkSigned, createVerifierKey, formatVerifierKey, formatWitnessRequest, logVerifierKey, parseCheckpoint, parseVerifierKey, signCheckpoint } from "@lacre/core/bundle";
+import { checkSigned, createVerifierKey, formatCheckpointText, formatVerifierKey, formatWitnessRequest, logVerifierKey, parseCheckpoint, parseVerifierKey, signCheckpoint, signNote } from "@lacre/core/bundle";
 import { utf8 } from "@lacre/core/bytes";
 import { formatNote } from "@lacre/core/codec";
 import { generateKey, sha256 } from "@lacre/core/crypto";
@@ -105,7 +105,7 @@ test("each refusal has its status", async () => {
   for (const [status, payload, what] of cases) assert.equal((await post(payload)).status, status, what);
   assert.equal((await post("x".repeat(200_000))).status, 413);
   // What the log had signed is kept; what strangers sent is not.
-  assert.equal(store.evidence().length, 5);
+  assert.deepEqual(store.evidence().map(({ reason }) => /at this size/.test(reason)), [false, false, false, true, false]);
   assert.equal(said.length, 5);
   assert.equal(store.latest(ORIGIN)!.size, 5n);
   assert.equal((await post(body(5, 7))).status, 200);
@@ -116,6 +116,15 @@ test("an empty tree has the empty root", async () => {
   const lie = signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: 0n, root: sha256(utf8("lie")), key: log });
   assert.equal((await post(formatWitnessRequest({ oldSize: 0n, proof: [], note: lie }))).status, 422);
   assert.equal((await post(formatWitnessRequest({ oldSize: 0n, proof: [], note: signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: 0n, root: emptyRoot(sha256), key: log }) }))).status, 200);
+});
+
+test("what one of its keys cannot cover is not cosigned with the other, and not remembered", async () => {
+  const { post, store } = open();
+  const { origin, size, root } = parseCheckpoint(checkpointOf(4));
+  const note = signNote(`${formatCheckpointText(origin, size, root)}an extension\n`, ORIGIN, log);
+  assert.equal((await post(formatWitnessRequest({ oldSize: 0n, proof: [], note }))).status, 400);
+  assert.equal(store.latest(ORIGIN), undefined);
+  assert.throws(() => createWitnessService({ name: "w", keys: [generateKey("P-256")], logs: [], store, now: Date.now }), TypeError);
 });
 
 test("a first checkpoint needs no proof and takes none", async () => {

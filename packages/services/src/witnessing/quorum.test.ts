@@ -186,6 +186,45 @@ test("a witness that never saw the log, or forgot it, is brought up to date by i
   await third.log.close();
 });
 
+test("a witness that answers late is not waited for, and what it cosigned is known all the same", async () => {
+  const world = await open("group g any a b\nquorum g\n", { boxes: [box("a"), box("b")], timeoutMs: 2000 });
+  let answered = 0;
+  world.boxes[1]!.fault = async (_url, honest) => {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    return honest().finally(() => answered++);
+  };
+  const before = performance.now();
+  const { note } = parseCheckpoint(await append(world.log));
+  assert.ok(performance.now() - before < 150, "the slow one was waited for");
+  assert.deepEqual(note.signatures.map(({ name }) => name), [ORIGIN, "a.example"]);
+  const sizeOfB = (): number | undefined => world.memory.entries().find(([name]) => name.startsWith("b.example"))?.[1].size;
+  const known = sizeOfB();
+  while (answered === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let tries = 0; sizeOfB() === known && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(sizeOfB(), 1);
+  assert.equal(world.log.checkpoint().includes("b.example"), false);
+  // Late for a tree that is the past by now: nothing goes back.
+  const late = append(world.log);
+  world.boxes[1]!.fault = undefined;
+  await late;
+  await append(world.log);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  assert.equal(sizeOfB(), 3);
+  await world.log.close();
+});
+
+test("a memory of another life of the log is not taken for this one's", async () => {
+  const world = await open("quorum a\n");
+  await append(world.log);
+  const [[name]] = world.memory.entries() as [[string, unknown]];
+  world.memory.set(new Map([[name, { size: 99, root: sha256(utf8("other")) }]]));
+  await append(world.log);
+  assert.equal(world.memory.get(name)!.size, 2);
+  assert.ok(Math.abs(world.quorum.cosignedMs(world.log.checkpoint())! - Date.now()) < 5000);
+  for (const other of ["nonsense", sign({ origin: ORIGIN, size: 2, root: sha256(utf8("x")) }), world.log.checkpoint().replace(ORIGIN, "other.example")]) assert.equal(world.quorum.cosignedMs(other), undefined);
+  await world.log.close();
+});
+
 test("a witness that forgot starts from nothing; that is said", async () => {
   const world = await open("quorum a\n");
   await append(world.log);
