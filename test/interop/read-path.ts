@@ -104,7 +104,7 @@ const journeys: Journey[] = [
       const lane = async (count: number): Promise<void> => {
         for (let at = 0; at < count; at++) {
           const { status, body } = await poster.post("/api/v2/log/entries", next().body);
-          if (status !== 201) fail(`status ${status}: ${body}`);
+          if (status !== 201) fail(`status ${status}: ${body.toString()}`);
         }
       };
       await Promise.all(Array.from({ length: 16 }, () => lane(ENTRIES / 16)));
@@ -145,7 +145,7 @@ const journeys: Journey[] = [
       const outside = ["/api/v2/journal/0000000001.journal", "/api/v2/times/000", "/api/v2/lock", "/keys/ledger.pem", "/api/v2/tile/entries/000.gz", "/api/v2/index/identity/0/000", "/api/v2/tile/../../../keys/ledger.pem", "/api/v2/tile/%2e%2e/%2e%2e/%2e%2e/keys/ledger.pem", "/api/v2/tile/0/..%2f..%2f..%2f..%2fkeys%2fledger.pem"];
       for (const path of outside) {
         const { status, body } = await ask(front.port, path);
-        if (status === 200 || body.includes("PRIVATE KEY")) fail(`${path} is ${status}: ${body.subarray(0, 80)}`);
+        if (status === 200 || body.includes("PRIVATE KEY")) fail(`${path} is ${status}: ${body.subarray(0, 80).toString()}`);
       }
     },
   },
