@@ -91,7 +91,7 @@ export interface EdgeOptions {
 
 const ALLOWED_HEADERS = "authorization, content-type, accept, range";
 const EXPOSED_HEADERS = "location, etag, retry-after, x-request-id, x-log-index, accept-ranges, content-range";
-const HELD_OCTETS = 128 * 1024 * 1024;
+const HELD_OCTETS = 64 * 1024 * 1024;
 const MAX_PIPELINED = 16;
 const MANY_REQUESTS = 2048;
 /** Of the four threads that file operations have. */
