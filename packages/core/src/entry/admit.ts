@@ -10,6 +10,7 @@ import { ALGORITHMS, findAlgorithm, fits, importPublicKey, type Algorithm, type 
 import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "../x509/index.ts";
 import { toBase64 } from "../bytes/index.ts";
+import type { EntryFacts, EntryVerifier } from "./facts.ts";
 
 /** A signature that must verify before the entry may be logged: the arguments of `checkSignature`. */
 export interface SignatureCheck {
@@ -29,6 +30,8 @@ export interface Admitted {
   readonly checks: readonly SignatureCheck[];
   /** A payload that the entry holds the hash of; a ledger of the v1 dialect keeps it beside the entry. */
   readonly attestation?: Uint8Array;
+  /** What the entry says, as `describeEntry` reads it from the body, where it was all read on the way in. */
+  readonly facts?: EntryFacts;
 }
 
 /** How requests of one type are taken in. */
@@ -66,6 +69,7 @@ export interface RequestVerifier {
   readonly key: PublicKey;
   /** Its canonical JSON, as entries hold it. */
   readonly canonical: string;
+  readonly verifier: EntryVerifier;
 }
 
 /**
@@ -84,13 +88,15 @@ export function readVerifier(verifier: JsonObject, permitted: readonly string[])
   }
   holder.refuseUnknown(["rawBytes", "raw_bytes"]);
   const bytes = requiredBytes(holder, "rawBytes", "raw_bytes");
-  const key = certificate === undefined ? importPublicKey(bytes) : decodeCertificate(bytes).publicKey;
+  const decoded = certificate === undefined ? undefined : decodeCertificate(bytes);
+  const key = decoded?.publicKey ?? importPublicKey(bytes);
   if (!fits(algorithm, key)) {
     throw new LacreError("KEY_INVALID", "key is not of the type that keyDetails says", { expected: algorithm.keyDetails, found: `${key.type} ${key.rsaBits || ""}`.trim() });
   }
   // Members in the order of RFC 8785; names of algorithms and base64 need no escapes.
   const canonical = `{"keyDetails":"${algorithm.keyDetails}","${certificate === undefined ? "publicKey" : "x509Certificate"}":{"rawBytes":"${toBase64(bytes)}"}}`;
-  return { algorithm, key, canonical };
+  const read: EntryVerifier = decoded === undefined ? { kind: "publicKey", der: bytes } : { kind: "certificate", der: bytes, certificate: decoded };
+  return { algorithm, key, canonical, verifier: read };
 }
 
 function readAlgorithm(verifier: JsonObject, permitted: readonly string[]): Algorithm {

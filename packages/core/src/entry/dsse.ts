@@ -71,11 +71,17 @@ export const dsse1Request: ProposedForm = {
       others.length === 0
         ? envelope.signatures.map((signature) => ({ signature, verifier: only }))
         : assignSignatures(envelope.signatures, verifiers, ({ signature }, { key }) => signedMessage(key, envelope.encoded, signature));
+    const [envelopeHash, payloadHash] = [sha256(utf8(text)), sha256(envelope.payload)];
+    const sorted = pairs.toSorted((a, b) => compareBytes(utf8(a.signature.spelled), utf8(b.signature.spelled)));
     return {
+      facts: {
+        digest: undefined, payloadHash: { algorithm: "sha256", value: payloadHash }, envelopeHash: { algorithm: "sha256", value: envelopeHash }, payloadType: undefined,
+        signatures: sorted.map(({ signature, verifier }) => ({ signature: signature.signature, verifier: verifier.verifier, keyDetails: undefined })),
+      },
       spec: {
-        envelopeHash: hexDigest(sha256(utf8(text))),
-        payloadHash: hexDigest(sha256(envelope.payload)),
-        signatures: pairs.map(({ signature, verifier }) => ({ signature: signature.spelled, verifier: verifier.canonical })).toSorted(bySignature),
+        envelopeHash: hexDigest(envelopeHash),
+        payloadHash: hexDigest(payloadHash),
+        signatures: sorted.map(({ signature, verifier }) => ({ signature: signature.spelled, verifier: verifier.canonical })),
       },
       checks: others.length === 0 ? pairs.map((pair) => checkText(pair, envelope.encoded)) : [],
     };
@@ -84,10 +90,6 @@ export const dsse1Request: ProposedForm = {
 
 function checkText({ signature, verifier }: Pair<EnvelopeSignature, PemVerifier>, message: Uint8Array): SignatureCheck {
   return messageCheck(verifier.key, message, signature.signature);
-}
-
-function bySignature(a: { readonly signature: string }, b: { readonly signature: string }): number {
-  return compareBytes(utf8(a.signature), utf8(b.signature));
 }
 
 /** The encoding that is signed is at hand, so pure Ed25519 can be checked too; the prehashed one is not used for envelopes. */
@@ -116,10 +118,16 @@ export const dsseRequest: RequestForm = {
       others.length === 0
         ? signatures.map((signature) => ({ signature, verifier: only }))
         : assignSignatures(signatures, verifiers, (signature, verifier) => verifies(check({ signature, verifier }, message)));
+    const payloadHash = sha256(payload);
+    const sorted = pairs.toSorted((a, b) => compareBytes(a.signature, b.signature));
     return {
       kind: dsse2.kind,
       version: dsse2.version,
-      body: boundedBody(dsseBody(sha256(payload), pairs)),
+      body: boundedBody(dsseBody(payloadHash, sorted)),
+      facts: {
+        kind: dsse2.kind, version: dsse2.version, digest: undefined, payloadHash: { algorithm: "sha256", value: payloadHash }, payloadType: undefined,
+        signatures: sorted.map(({ signature, verifier }) => ({ signature, verifier: verifier.verifier, keyDetails: verifier.algorithm.keyDetails })),
+      },
       // With one verifier it is plain who should verify what; with several it took the checks themselves to find out.
       checks: others.length === 0 ? pairs.map((pair) => check(pair, message)) : [],
     };
@@ -138,9 +146,7 @@ function readSignature(signature: JsonObject): Uint8Array {
 
 // The canonical JSON (RFC 8785) by a template; see hashedrekord.ts.
 function dsseBody(payloadHash: Uint8Array, pairs: readonly Pair<Uint8Array, RequestVerifier>[]): Uint8Array {
-  const items = pairs
-    .toSorted((a, b) => compareBytes(a.signature, b.signature))
-    .map(({ signature, verifier }) => `{"content":"${toBase64(signature)}","verifier":${verifier.canonical}}`);
+  const items = pairs.map(({ signature, verifier }) => `{"content":"${toBase64(signature)}","verifier":${verifier.canonical}}`);
   const hash = `{"algorithm":"SHA2_256","digest":"${toBase64(payloadHash)}"}`;
   return utf8(`{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":${hash},"signatures":[${items.join(",")}]}}}`);
 }

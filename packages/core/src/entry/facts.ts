@@ -10,6 +10,7 @@ import { JsonObject, parsePemAll } from "../codec/index.ts";
 import { DIGEST_LENGTH, type HashName } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { findProtoHash } from "../bundle/index.ts";
+import type { Certificate } from "../x509/index.ts";
 
 /** A digest with its algorithm. */
 export interface Digest {
@@ -22,6 +23,8 @@ export interface EntryVerifier {
   readonly kind: "certificate" | "publicKey";
   /** Certificate, or SubjectPublicKeyInfo. */
   readonly der: Uint8Array;
+  /** The certificate read, where that was done on the way. */
+  readonly certificate?: Certificate;
 }
 
 /** One signature of an entry. */

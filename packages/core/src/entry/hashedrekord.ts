@@ -58,8 +58,9 @@ export const hashedrekord1Request: ProposedForm = {
     const digest = readRequestDigest(spec.object("data").object("hash"));
     const holder = spec.object("signature");
     const signature = requiredBytes(holder, "content");
-    const { key, canonical } = readRequestPem(requiredBytes(holder.object("publicKey"), "content"));
+    const { key, canonical, verifier } = readRequestPem(requiredBytes(holder.object("publicKey"), "content"));
     return {
+      facts: { digest: { algorithm: digest.algorithm, value: digest.value }, payloadHash: undefined, payloadType: undefined, signatures: [{ signature, verifier, keyDetails: undefined }] },
       spec: { data: { hash: digest.canonical }, signature: { content: toBase64(signature), publicKey: { content: canonical } } },
       checks: [{ algorithm: digestAlgorithm(key, digest.algorithm), key, signed: { digest: digest.value }, signature }],
     };
@@ -81,8 +82,8 @@ export const hashedrekordRequest: RequestForm = {
     const holder = request.object("signature");
     holder.refuseUnknown(["content", "verifier"]);
     const signature = requiredBytes(holder, "content");
-    const verifier = readVerifier(holder.object("verifier"), PERMITTED);
-    const { algorithm, key } = verifier;
+    const by = readVerifier(holder.object("verifier"), PERMITTED);
+    const { algorithm, key, verifier } = by;
     const expected = DIGEST_LENGTH[algorithm.hash];
     if (digest.length !== expected) {
       throw refused("digest has the wrong length for the algorithm", { expected: `${expected} octets (${algorithm.hash})`, found: `${digest.length}` });
@@ -90,8 +91,12 @@ export const hashedrekordRequest: RequestForm = {
     return {
       kind: hashedrekord2.kind,
       version: hashedrekord2.version,
-      body: boundedBody(hashedrekordBody(digest, signature, verifier)),
+      body: boundedBody(hashedrekordBody(digest, signature, by)),
       checks: [{ algorithm, key, signed: { digest }, signature }],
+      facts: {
+        kind: hashedrekord2.kind, version: hashedrekord2.version, digest: { algorithm: algorithm.hash, value: digest }, payloadHash: undefined, payloadType: undefined,
+        signatures: [{ signature, verifier, keyDetails: algorithm.keyDetails }],
+      },
     };
   },
 };

@@ -16,6 +16,7 @@ import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "../x509/index.ts";
 import { type Admitted, boundedBody, refused, type SignatureCheck } from "./admit.ts";
 import { verifies } from "./envelope.ts";
+import type { EntryFacts, EntryVerifier } from "./facts.ts";
 
 /** How requests of one kind and version are taken in. */
 export interface ProposedForm {
@@ -32,12 +33,14 @@ export interface Proposed {
   readonly checks: readonly SignatureCheck[];
   /** A payload that is not in the entry and that the ledger keeps beside it. */
   readonly attestation?: Uint8Array;
+  /** What the entry says, where it was all read on the way in. */
+  readonly facts?: Omit<EntryFacts, "kind" | "version">;
 }
 
 /** The leaf of a request. Throws TOO_LARGE for one that no bundle can hold. */
-export function admitted({ kind, version }: ProposedForm, { spec, checks, attestation }: Proposed): Admitted {
+export function admitted({ kind, version }: ProposedForm, { spec, checks, attestation, facts }: Proposed): Admitted {
   const body = boundedBody(utf8(canonicalJson({ apiVersion: version, kind, spec })));
-  return { kind, version, body, checks, ...(attestation === undefined ? {} : { attestation }) };
+  return { kind, version, body, checks, ...(attestation === undefined ? {} : { attestation }), ...(facts === undefined ? {} : { facts: { kind, version, ...facts } }) };
 }
 
 /** Who signed, as requests say it. */
@@ -47,6 +50,7 @@ export interface PemVerifier {
   readonly canonical: string;
   /** The same as text. */
   readonly pem: string;
+  readonly verifier: EntryVerifier;
 }
 
 /** Certificates of one verifier, as upstream allows. */
@@ -61,17 +65,17 @@ export function readRequestPem(bytes: Uint8Array): PemVerifier {
   const [first, ...more] = blocks;
   if (first !== undefined && more.length === 0 && first.label !== "CERTIFICATE") {
     const key = keyOf(first.label, first.der);
-    return verifierOf(key, formatPem("PUBLIC KEY", key.spki));
+    return verifierOf(key, formatPem("PUBLIC KEY", key.spki), { kind: "publicKey", der: key.spki });
   }
   if (first === undefined || blocks.length > MAX_CHAIN || blocks.some(({ label }) => label !== "CERTIFICATE")) {
     throw refused("verifier is neither one public key nor certificates", { found: blocks.map(({ label }) => label).join(", ").slice(0, 80) });
   }
   const [leaf] = blocks.map(({ der }) => decodeCertificate(der));
-  return verifierOf(leaf!.publicKey, blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""));
+  return verifierOf(leaf!.publicKey, blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""), { kind: "certificate", der: leaf!.der, certificate: leaf! });
 }
 
-function verifierOf(key: PublicKey, pem: string): PemVerifier {
-  return { key, pem, canonical: toBase64(utf8(pem)) };
+function verifierOf(key: PublicKey, pem: string, verifier: EntryVerifier): PemVerifier {
+  return { key, pem, canonical: toBase64(utf8(pem)), verifier };
 }
 
 /** The PEM of a verifier as entries hold it, written anew. Throws as `readRequestPem`. */

@@ -4,7 +4,7 @@
  * The format is in docs/formats/search.md.
  */
 export { answerSource } from "./answer.ts";
-export { KEY_KINDS, keyPrefix, keysOfCertificateEntry, keysOfEntry, MAX_KEYS, parseSearchKey } from "./keys.ts";
+export { KEY_KINDS, type KeyMemory, keyPrefix, keysOfCertificateEntry, keysOfEntry, MAX_KEYS, parseSearchKey } from "./keys.ts";
 export { anyOf, collectPlaces, type Match, type Places } from "./places.ts";
 export {
   createSearchReader, mayHavePayload, payloadPath, type SearchHit, type SearchLog, type SearchQuery, type SearchReader, type SearchReaderOptions, type SearchResult,

@@ -26,7 +26,7 @@ import { sha256 } from "../crypto/index.ts";
 import { describeEntry, type EntryFacts, type EntryVerifier } from "../entry/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeTileLeaf } from "../log/index.ts";
-import { type Certificate, decodeCertificate, readIdentity } from "../x509/index.ts";
+import { type Certificate, decodeCertificate, type GeneralName, readIssuer, readNamedClaim } from "../x509/index.ts";
 
 /** How the value of each kind is brought into its one spelling; undefined for what no entry can have. */
 const KINDS: Readonly<Record<string, (value: string) => string | undefined>> = {
@@ -93,6 +93,12 @@ function spellDigest(value: string): string | undefined {
 /** Keys of one entry; an entry with more is found by the first of them, in the order in which they are derived. */
 export const MAX_KEYS = 1024;
 
+/**
+ * Keys that follow from a signer's names, remembered by whoever derives keys of many entries: most signers come again. It
+ * may be emptied at any time.
+ */
+export type KeyMemory = Map<string, readonly string[]>;
+
 /** The first 40 bits of a key's hash, as a number. */
 export function keyPrefix(key: string): number {
   const hash = sha256(utf8(key));
@@ -101,27 +107,28 @@ export function keyPrefix(key: string): number {
 
 /**
  * The keys of an entry of an artifact log, its leaf's first. `payload` is what the ledger keeps beside an entry that holds
- * only its hash; anything with another hash is not looked at. Never throws: an entry that cannot be read has its leaf's.
+ * only its hash; anything with another hash is not looked at. `known` is what the entry says, where that was read before.
+ * Never throws: an entry that cannot be read has its leaf's.
  */
-export function keysOfEntry(body: Uint8Array, leafHash: Uint8Array, payload?: Uint8Array): readonly string[] {
+export function keysOfEntry(body: Uint8Array, leafHash: Uint8Array, payload?: Uint8Array, known?: EntryFacts, memory?: KeyMemory): readonly string[] {
   const keys = new Set([`leaf:${toHex(leafHash)}`]);
-  const facts = tolerant(() => describeEntry(body));
+  const facts = known ?? tolerant(() => describeEntry(body));
   if (facts === undefined) return [...keys];
   for (const digest of [facts.digest, facts.payloadHash, facts.envelopeHash]) if (digest !== undefined) keys.add(`digest:${digest.algorithm}:${toHex(digest.value)}`);
-  for (const { verifier, keyDetails } of facts.signatures) addVerifier(keys, verifier, keyDetails === undefined);
+  for (const { verifier, keyDetails } of facts.signatures) addVerifier(keys, verifier, keyDetails === undefined, memory);
   if (payload !== undefined) addSubjects(keys, facts, payload);
   return keys.size > MAX_KEYS ? [...keys].slice(0, MAX_KEYS) : [...keys];
 }
 
 /** The keys of an entry of a CT log, its leaf's first. Never throws. */
-export function keysOfCertificateEntry(entry: Uint8Array, leafHash: Uint8Array): readonly string[] {
+export function keysOfCertificateEntry(entry: Uint8Array, leafHash: Uint8Array, memory?: KeyMemory): readonly string[] {
   const keys = new Set([`leaf:${toHex(leafHash)}`]);
   const der = tolerant(() => decodeTileLeaf(entry))?.certificate;
   if (der === undefined) return [...keys];
   keys.add(`certificate:${toHex(sha256(der))}`);
   const certificate = tolerant(() => decodeCertificate(der));
   if (certificate !== undefined) keys.add(`serial:${toHex(certificate.serial)}`);
-  addCertificate(keys, certificate);
+  addCertificate(keys, certificate, memory);
   return keys.size > MAX_KEYS ? [...keys].slice(0, MAX_KEYS) : [...keys];
 }
 
@@ -134,17 +141,30 @@ function tolerant<T>(read: () => T): T | undefined {
   }
 }
 
-function addVerifier(keys: Set<string>, { kind, der }: EntryVerifier, isPem: boolean): void {
+function addVerifier(keys: Set<string>, { kind, der, certificate }: EntryVerifier, isPem: boolean, memory: KeyMemory | undefined): void {
   const hash = toHex(sha256(der));
   keys.add(`${kind === "certificate" ? "certificate" : "key"}:${hash}`);
   if (isPem) keys.add(`pem:${toHex(sha256(utf8(formatPem(kind === "certificate" ? "CERTIFICATE" : "PUBLIC KEY", der))))}`);
-  if (kind === "certificate") addCertificate(keys, tolerant(() => decodeCertificate(der)));
+  if (kind === "certificate") addCertificate(keys, certificate ?? tolerant(() => decodeCertificate(der)), memory);
 }
 
-function addCertificate(keys: Set<string>, certificate: Certificate | undefined): void {
+function addCertificate(keys: Set<string>, certificate: Certificate | undefined, memory: KeyMemory | undefined): void {
   if (certificate === undefined) return;
   keys.add(`key:${toHex(sha256(certificate.spki))}`);
-  for (const { kind, value } of certificate.subjectAltNames) {
+  const issuer = tolerant(() => readIssuer(certificate));
+  // A reusable workflow signs under its own name; what was built is named by this claim.
+  const source = tolerant(() => readNamedClaim(certificate, "sourceRepositoryURI"));
+  const names = certificate.subjectAltNames;
+  const whole = JSON.stringify([names, issuer, source]);
+  let found = memory?.get(whole);
+  if (found === undefined) memory?.set(whole, (found = keysOfNames(names, issuer, source)));
+  for (const key of found ?? keysOfNames(names, issuer, source)) keys.add(key);
+}
+
+/** What a certificate's names are found by: the same for every certificate of one signer. */
+function keysOfNames(names: readonly GeneralName[], issuer: string | undefined, source: string | undefined): readonly string[] {
+  const keys = new Set<string>();
+  for (const { kind, value } of names) {
     if (kind === "unsupported" || value === "") continue;
     const name = value.toLowerCase();
     keys.add(`identity:${name}`);
@@ -152,11 +172,9 @@ function addCertificate(keys: Set<string>, certificate: Certificate | undefined)
     else if (kind === "dns") addDomains(keys, name);
     else if (kind === "uri") addPrefixes(keys, name);
   }
-  const identity = tolerant(() => readIdentity(certificate));
-  if (identity?.issuer !== undefined) keys.add(`issuer:${identity.issuer.toLowerCase()}`);
-  // A reusable workflow signs under its own name; what was built is named by this claim.
-  const source = identity?.claims.get("sourceRepositoryURI");
+  if (issuer !== undefined && issuer !== "") keys.add(`issuer:${issuer.toLowerCase()}`);
   if (source !== undefined) addPrefixes(keys, source.toLowerCase());
+  return [...keys];
 }
 
 const MAX_DOMAINS = 8;

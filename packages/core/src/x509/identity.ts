@@ -61,17 +61,30 @@ export interface Identity {
  */
 export function readIdentity(certificate: Certificate): Identity {
   const san = onlyName(certificate.subjectAltNames);
-  const legacy = readClaim(certificate, LEGACY_ISSUER);
-  const current = readClaim(certificate, ISSUER);
-  if (legacy !== undefined && current !== undefined && legacy !== current) {
-    throw new LacreError("IDENTITY_INVALID", "certificate names two issuers", { rule: "I1", expected: current, found: legacy });
-  }
+  const issuer = readIssuer(certificate);
   const claims = new Map<string, string>();
   for (const claim of ALL) {
     const value = readClaim(certificate, claim);
     if (value !== undefined) claims.set(claim.name, value);
   }
-  return { san, issuer: current ?? legacy, claims };
+  return { san, issuer, claims };
+}
+
+/** Issuer of the identity token alone; undefined when the certificate names none. Throws IDENTITY_INVALID. */
+export function readIssuer(certificate: Certificate): string | undefined {
+  const legacy = readClaim(certificate, LEGACY_ISSUER);
+  const current = readClaim(certificate, ISSUER);
+  if (legacy !== undefined && current !== undefined && legacy !== current) {
+    throw new LacreError("IDENTITY_INVALID", "certificate names two issuers", { rule: "I1", expected: current, found: legacy });
+  }
+  return current ?? legacy;
+}
+
+/** One claim by its name ({@link CLAIMS}); undefined where the certificate does not carry it. Throws IDENTITY_INVALID. */
+export function readNamedClaim(certificate: Certificate, name: string): string | undefined {
+  const claim = CLAIMS.get(name);
+  if (claim === undefined) throw new TypeError(`unknown claim: ${name}`);
+  return readClaim(certificate, claim);
 }
 
 function onlyName(names: readonly GeneralName[]): IdentityName {

@@ -3,7 +3,7 @@
 export { Certificate, decodeCertificate } from "./certificate.ts";
 export { checkChain, checkCodeSigningLeaf, checkIssuedBy, checkValidAt, MAX_PATH, type ChainOptions, type Purpose } from "./chain.ts";
 export { EXTENSION, KEY_USAGE, PURPOSE, USER_NAME_TYPE, type Extension, type GeneralName, type KeyUsage } from "./extensions.ts";
-export { CLAIMS, identityExtensions, readIdentity, type Claim, type Identity, type IdentityName } from "./identity.ts";
+export { CLAIMS, identityExtensions, readIdentity, readIssuer, readNamedClaim, type Claim, type Identity, type IdentityName } from "./identity.ts";
 export {
   authorityFields, EMPTY_NAME, keyIdOf, prepareCertificate, prepareLoggedCertificate, preparePrecertificate, randomSerial, rootFields, signerFields,
   signUnsigned, timestampLeafFields, type CertificateFields, type Unsigned,

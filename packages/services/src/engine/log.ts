@@ -86,8 +86,11 @@ export interface Log {
   readonly origin: string;
   /** Size of the published tree. */
   readonly size: number;
-  /** Stores a record, or finds the entry of the same identity. Resolves when it is durable (I1). */
-  append(record: Uint8Array): Promise<Sequenced>;
+  /**
+   * Stores a record, or finds the entry of the same identity. Resolves when it is durable (I1). `known` is what the caller
+   * has read of the record anyway: handed to followers, and otherwise not looked at.
+   */
+  append(record: Uint8Array, known?: unknown): Promise<Sequenced>;
   /** The receipt of an entry, once a published checkpoint covers it (I6). */
   receipt(entry: Sequenced): Promise<Receipt>;
   /** The published checkpoint. Throws LOG_UNWITNESSED while there is none, for want of witnesses. */
@@ -272,8 +275,8 @@ class EngineLog implements Log {
     return this.#publisher.published.view.size;
   }
 
-  append(record: Uint8Array): Promise<Sequenced> {
-    return this.#sequencer.append(record);
+  append(record: Uint8Array, known?: unknown): Promise<Sequenced> {
+    return this.#sequencer.append(record, known);
   }
 
   async receipt(entry: Sequenced): Promise<Receipt> {

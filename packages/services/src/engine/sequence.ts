@@ -167,12 +167,12 @@ export class Sequencer {
     this.stop(refusal);
   }
 
-  async append(record: Uint8Array): Promise<Sequenced> {
+  async append(record: Uint8Array, known?: unknown): Promise<Sequenced> {
     this.#check(record);
     const identity = key(this.#parts.personality.identity(record));
     const first = this.#inFlight.get(identity);
     if (first !== undefined) return { ...(await first), duplicate: true };
-    const entry = this.#place(record, identity);
+    const entry = this.#place(record, identity, known);
     this.#inFlight.set(identity, entry);
     this.#heldBytes += record.length;
     try {
@@ -192,7 +192,7 @@ export class Sequencer {
     }
   }
 
-  async #place(record: Uint8Array, identity: string): Promise<Sequenced> {
+  async #place(record: Uint8Array, identity: string, known: unknown): Promise<Sequenced> {
     const index = await this.#parts.identities.find(identity);
     if (index !== undefined) {
       const stored = await this.#parts.tiles.record(index);
@@ -205,7 +205,7 @@ export class Sequencer {
     // Prepared now, while another group is on its way to the disk.
     const prepared: unknown[] = [];
     for (const follower of this.followers) {
-      const one = follower.prepare(record, leafHash);
+      const one = follower.prepare(record, leafHash, known);
       prepared.push(one instanceof Promise ? await one : one);
     }
     return new Promise((resolve, reject) => {

@@ -69,7 +69,7 @@ export function createLedgerService({ log, logId, verification, onLogged }: Ledg
     async add(body) {
       const entry = admit(body);
       await verify(entry, verification);
-      const receipt = await log.receipt(await log.append(entry.body));
+      const receipt = await log.receipt(await log.append(entry.body, entry.facts));
       if (!receipt.duplicate) onLogged?.(entry.kind);
       return { index: receipt.index, duplicate: receipt.duplicate, answer: write(entry.kind, entry.version, receipt) };
     },

@@ -122,7 +122,7 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
     }
   }
 
-  async function logEntry({ body: record, checks, attestation }: Admitted, leafHash: Uint8Array): Promise<EntryV1> {
+  async function logEntry({ body: record, checks, attestation, facts }: Admitted, leafHash: Uint8Array): Promise<EntryV1> {
     const payload = attestation !== undefined && attestation.length > 0 && attestation.length <= MAX_ATTESTATION ? attestation : undefined;
     if ((await log.find(leafHash)) === undefined) {
       await verify(checks, verification);
@@ -131,7 +131,7 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
         await blobs.flush([payloadPath(leafHash)]);
       }
     }
-    const sequenced = await log.append(record);
+    const sequenced = await log.append(record, facts);
     const entry = await describe(sequenced, payload);
     if (sequenced.duplicate) {
       throw new ServiceError("ENTRY_EXISTS", `an equivalent entry already exists in the transparency log with UUID ${entry.uuid}`, {

@@ -35,8 +35,8 @@ export interface SearchIndexOptions {
   readonly log: IndexedLog;
   /** Where the log's files are; the index's stand beside them. */
   readonly blobs: BlobStore;
-  /** Prefixes of the keys of an entry. */
-  readonly keys: (record: Uint8Array, leafHash: Uint8Array) => ArrayLike<number> | Promise<ArrayLike<number>>;
+  /** Prefixes of the keys of an entry; `known` is what its writer had read of it. */
+  readonly keys: (record: Uint8Array, leafHash: Uint8Array, known?: unknown) => ArrayLike<number> | Promise<ArrayLike<number>>;
   /** Name in the log's signatures. */
   readonly name: string;
   readonly key: PrivateKey;
@@ -166,7 +166,7 @@ export class SearchIndex {
   }
 
   readonly #follower: Follower<ArrayLike<number>> = {
-    prepare: (record, leafHash) => this.#o.keys(record, leafHash),
+    prepare: (record, leafHash, known) => this.#o.keys(record, leafHash, known),
     committed: (at, prefixes) => {
       this.#add(at, prefixes);
       if (this.#covered === at) this.#covered = at + 1;

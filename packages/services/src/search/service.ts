@@ -8,10 +8,11 @@
  */
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
+import type { EntryFacts } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, type TileCoordinate } from "@lacre/core/merkle";
 import {
-  anyOf, collectPlaces, createSearchReader, type IndexShape, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
+  anyOf, collectPlaces, createSearchReader, type IndexShape, type KeyMemory, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
   type Match, type SearchResult, type SearchSource,
 } from "@lacre/core/search";
 import type { Log, Logger } from "../engine/index.ts";
@@ -100,45 +101,56 @@ const CHUNK = 64;
 /** Entries of an answer that has no pages. */
 const MOST = 10_000;
 
-/** Prefixes of keys that return all the time: issuers, domains, repositories. */
-class PrefixMemory {
-  readonly #known = new Map<string, number>();
+/** Prefixes of keys that return all the time (issuers, domains, repositories), and the names that they follow from. */
+class Memory {
+  readonly names: KeyMemory = new Map();
+  readonly #prefixes = new Map<string, number>();
 
-  of(key: string): number {
-    const known = this.#known.get(key);
+  prefixOf(key: string): number {
+    const known = this.#prefixes.get(key);
     if (known !== undefined) return known;
     const prefix = keyPrefix(key);
     // Hashes are hardly ever asked for twice.
     if (/^(?:issuer|domain|under|identity):/.test(key)) {
-      if (this.#known.size >= 8192) this.#known.clear();
-      this.#known.set(key, prefix);
+      if (this.#prefixes.size >= REMEMBERED) this.#prefixes.clear();
+      this.#prefixes.set(key, prefix);
     }
     return prefix;
   }
+
+  /** Makes room before more is remembered. */
+  trim(): void {
+    if (this.names.size >= REMEMBERED) this.names.clear();
+  }
 }
+
+const REMEMBERED = 8192;
 
 /** Opens search on a log, before its first `append`. */
 export async function openSearch(o: SearchOptions): Promise<SearchService> {
   const { log, blobs, kind, name } = o;
-  const memory = new PrefixMemory();
+  const memory = new Memory();
 
-  function keysOf(record: Uint8Array, leafHash: Uint8Array): readonly string[] | Promise<readonly string[]> {
-    if (kind === "certificates") return keysOfCertificateEntry(record, leafHash);
-    return mayHavePayload(record) ? blobs.get(payloadPath(leafHash)).then((payload) => keysOfEntry(record, leafHash, payload)) : keysOfEntry(record, leafHash);
+  function keysOf(record: Uint8Array, leafHash: Uint8Array, facts?: EntryFacts): readonly string[] | Promise<readonly string[]> {
+    memory.trim();
+    if (kind === "certificates") return keysOfCertificateEntry(record, leafHash, memory.names);
+    if (facts === undefined && mayHavePayload(record)) return blobs.get(payloadPath(leafHash)).then((payload) => keysOfEntry(record, leafHash, payload, undefined, memory.names));
+    return keysOfEntry(record, leafHash, undefined, facts, memory.names);
   }
 
-  const prefixes = (keys: readonly string[]): number[] => keys.map((key) => memory.of(key));
+  const prefixes = (keys: readonly string[]): number[] => keys.map((key) => memory.prefixOf(key));
   const index = await SearchIndex.open({
     ...o,
-    keys: (record, leafHash) => {
-      const keys = keysOf(record, leafHash);
+    // The ledger tells what it has read on the way in, of kinds that have no payload beside them.
+    keys: (record, leafHash, known) => {
+      const keys = keysOf(record, leafHash, kind === "artifacts" ? (known as EntryFacts | undefined) : undefined);
       return Array.isArray(keys) ? prefixes(keys) : (keys as Promise<readonly string[]>).then(prefixes);
     },
   });
 
   /** Entries that meet every criterion, from `from` to `end` (exclusive), with those of their keys that were asked for. */
   async function* matching(criteria: readonly (readonly string[])[], from: number, end: number, chunk: number): AsyncGenerator<Found> {
-    const places = criteria.map((keys) => anyOf(keys.map((key) => index.places(memory.of(key)))));
+    const places = criteria.map((keys) => anyOf(keys.map((key) => index.places(memory.prefixOf(key)))));
     for (let least = from; ; ) {
       const candidates = await collectPlaces(places, "all", least, chunk);
       for (const at of candidates) {
