@@ -9,7 +9,7 @@ import { formatNote, formatSignatureLine, parseSignatureLines } from "../codec/i
 import { generateKey, sha256 } from "../crypto/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import {
-  checkLine, checkSigned, cosign, createVerifierKey, formatCheckpointText, formatVerifierKey, formatWitnessRequest, logVerifierKey, parseCheckpoint,
+  checkLine, checkSigned, cosign, createVerifierKey, formatCheckpointText, formatVerifierKey, formatWitnessRequest, isCosigner, logVerifierKey, parseCheckpoint,
   parseVerifierKey, parseWitnessRequest, signCheckpoint, type VerifierKey,
 } from "./index.ts";
 
@@ -39,6 +39,7 @@ test("verifier keys of every type are read and written as Go writes them", () =>
 
 test("a verifier key of another form, type or id is refused", () => {
   const [, name, id, key] = /^([^+]+)\+([^+]+)\+(.+)$/.exec(go.ed25519) as unknown as [string, string, string, string];
+  refuses("KEY_INVALID", () => parseVerifierKey(`${"x".repeat(5000)}+${id}+${key}`), /too long/);
   for (const bad of ["", "a", `${name}+${id}`, `+${id}+${key}`, `${name}+${id.toUpperCase()}+${key}`, `${name} x+${id}+${key}`, `${name}+${id}+${key}+`, `${name}+${id}+AAAA`, `${name}+${id}+${key.slice(0, -4)}`, "x".repeat(5000)]) {
     refuses("KEY_INVALID", () => parseVerifierKey(bad));
   }
@@ -76,6 +77,20 @@ test("another text, another name, another time: no cosignature", () => {
   refuses("SIGNATURE_INVALID", () => checkLine(checkpoint, createVerifierKey("witness.example/w3", mlDsa.kind, mlDsa.key), checkSigned(checkpoint, mlDsa).line));
 });
 
+test("a log's own signature is checked, Ed25519 and ECDSA, under its name and key alone", () => {
+  for (const type of ["Ed25519", "P-256", "P-384", "P-521"] as const) {
+    const key = generateKey(type);
+    const vkey = logVerifierKey("log.example", key.publicKey);
+    const note = signCheckpoint({ origin: "log.example", name: "log.example", size: 7n, root: sha256(utf8("r")), key });
+    assert.equal(checkSigned(parseCheckpoint(note), vkey).timeMs, undefined);
+    refuses("SIGNATURE_INVALID", () => checkSigned(parseCheckpoint(note.replace("\n7\n", "\n8\n")), vkey));
+    // The same name with another key, and the same key under another name, are strangers.
+    refuses("CHECKPOINT_UNSIGNED", () => checkSigned(parseCheckpoint(note), logVerifierKey("log.example", generateKey(type).publicKey)));
+    refuses("CHECKPOINT_UNSIGNED", () => checkSigned(parseCheckpoint(note), logVerifierKey("other.example", key.publicKey)));
+  }
+  assert.deepEqual(all.map((line) => isCosigner(parseVerifierKey(line).kind)), [false, true, true, false]);
+});
+
 test("a tree head's line is held to its form", () => {
   const head = parseCheckpoint(go.rfc6962);
   const key = parseVerifierKey(go.rfc6962Key);
@@ -109,6 +124,7 @@ test("what we cosign verifies, and of several lines the latest counts", () => {
   }
   const key = generateKey("ML-DSA-44");
   refuses("CHECKPOINT_INVALID", () => cosign("ml-dsa-44-cosignature", { checkpoint: extended, name: "w", keyId: new Uint8Array(4), key, timeMs: 5000 }), /extension/);
+  assert.equal(cosign("ml-dsa-44-cosignature", { checkpoint: signed, name: "w".repeat(255), keyId: new Uint8Array(4), key, timeMs: 5000 }).signature.length, 2428);
   refuses("CHECKPOINT_INVALID", () => cosign("ml-dsa-44-cosignature", { checkpoint: signed, name: "w".repeat(256), keyId: new Uint8Array(4), key, timeMs: 5000 }), /255/);
 });
 
@@ -126,6 +142,9 @@ test("a request to a witness is read as it was written", () => {
   assert.deepEqual([read.oldSize, read.note, read.checkpoint.size], [20_852_014n, go.checkpoint, 20_852_163n]);
   assert.deepEqual(read.proof, proof);
   assert.equal(parseWitnessRequest(formatWitnessRequest({ oldSize: 0n, proof: [], note: go.checkpoint })).proof.length, 0);
+  const long = Array.from({ length: 63 }, () => new Uint8Array(32));
+  assert.equal(parseWitnessRequest(formatWitnessRequest({ oldSize: (1n << 63n) - 1n, proof: long, note: go.checkpoint })).proof.length, 63);
+  assert.throws(() => formatWitnessRequest({ oldSize: 0n, proof: [...long, new Uint8Array(32)], note: go.checkpoint }), TypeError);
 });
 
 test("a request of another form is refused", () => {

@@ -71,6 +71,13 @@ test("every rule of the format is kept, and the line is named", () => {
     ["frobnicate\nquorum none", /line 1.*frobnicate|line 1/], ["quorum none\r\n", /control/], ["quorum\u0000none", /control/],
   ] as const) refuses("WITNESS_POLICY_INVALID", () => parse(policy), saying);
   refuses("TOO_LARGE", () => parseWitnessPolicy(new Uint8Array((1 << 20) + 1)));
+  const groups = (count: number): string => `${w}group g0 any a\n${Array.from({ length: count - 1 }, (_, at) => `group g${at + 1} any g${at}\n`).join("")}quorum g${count - 1}`;
+  assert.equal(describeQuorum(parse(groups(2)).quorum!), "1 of (1 of (a))");
+  parse(groups(256));
+  refuses("TOO_LARGE", () => parse(groups(257)), /groups/);
+  const logs = (count: number): string => `${Array.from({ length: count }, (_, at) => `log ${formatVerifierKey(logVerifierKey(`l${at}.example`, generateKey("Ed25519").publicKey))}\n`).join("")}quorum none`;
+  assert.equal(parse(logs(256)).logs.length, 256);
+  refuses("TOO_LARGE", () => parse(logs(257)), /logs/);
 });
 
 test("a quorum is what the groups say, for every set of witnesses", () => {

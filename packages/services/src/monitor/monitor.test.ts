@@ -243,14 +243,43 @@ test("rounds go on by themselves, leave a heartbeat, and end when they are told"
   assert.ok(formatVerifierKey(log.verifier).startsWith(ORIGIN));
 });
 
+test("what changes is said once: a log that cannot be read, that is back, that is accused", async () => {
+  const log = new FakeLog().add(...numbered(0, 5));
+  const said: string[] = [];
+  const tell = (level: string) => (fields: object, message: string): void => void said.push(`${level} ${message} ${(fields as { reason?: string }).reason ?? ""}`.trim());
+  const { source } = log;
+  let isDown = false;
+  const monitor = createMonitor({
+    logs: [watched(log, { source: async (at) => { if (isDown) throw new LacreError("SERVICE_UNREACHABLE", "gone"); return source(at); } })],
+    rules: [], sinks: [], store: open(), intervalMs: 1e6, now: Date.now, log: { info: tell("info"), warn: tell("warn"), error: tell("error") },
+  });
+  const figures = (): unknown[] => [monitor.status().status, monitor.status().looks, monitor.status().failures, monitor.problems().length];
+  await monitor.round();
+  assert.deepEqual([figures(), said], [["watching", 1, 0, 0], []]);
+  isDown = true;
+  await monitor.round();
+  await monitor.round();
+  assert.deepEqual([figures(), said.splice(0)], [["behind", 1, 2, 0], ["warn a log cannot be read gone"]]);
+  isDown = false;
+  await monitor.round();
+  assert.deepEqual([figures(), said.splice(0)], [["watching", 2, 2, 0], ["info a log is current again"]]);
+  log.note = log.checkpoint(4);
+  await monitor.round();
+  await monitor.round();
+  assert.deepEqual([figures(), said.splice(0)], [["alarm", 2, 4, 1], ["error ALARM: a log contradicts itself it had 5 entries, and now signs 4"]]);
+  assert.match(monitor.problems()[0]!, /accuses log\.example: it had 5/);
+  await monitor.close();
+});
+
 test("a delivery that fails is tried again, later each time, and given up in the end; all of that shows", async () => {
   let time = 1_000_000;
   let isUp = false;
+  let tried = 0;
   const got: string[] = [];
   const log = new FakeLog().add("wanted 0");
   const monitor = createMonitor({
     logs: [watched(log)], rules: [RULE], store: open(), intervalMs: 1e6, now: () => time,
-    sinks: [{ name: "flaky", send: async ({ id }) => { if (!isUp) throw new Error("not now"); got.push(id); } }],
+    sinks: [{ name: "flaky", send: async ({ id }) => { tried++; if (!isUp) throw new Error("not now"); got.push(id); } }],
   });
   await monitor.round();
   assert.deepEqual([monitor.status().undelivered, monitor.status().lastDeliveryFailure], [1, "flaky: not now"]);
@@ -268,6 +297,6 @@ test("a delivery that fails is tried again, later each time, and given up in the
     await monitor.round();
     time += 3_600_000;
   }
-  assert.deepEqual([monitor.status().undelivered, monitor.status().givenUp, got.length], [0, 1, 1]);
+  assert.deepEqual([monitor.status().undelivered, monitor.status().givenUp, got.length, tried], [0, 1, 1, 2 + 20]);
   await monitor.close();
 });

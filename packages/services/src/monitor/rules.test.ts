@@ -63,6 +63,8 @@ test("entries of certificate logs have the same traits; what cannot be read has 
 test("the example in the document is a file of rules, and names what there is", () => {
   const page = readFileSync(join(import.meta.dirname, "../../../../docs/monitoring.md"), "utf8");
   const { rules, sinks, heartbeat } = parseRules(/```json\n([\s\S]*?)```/.exec(page)![1]!, "example");
+  const email = (more: object) => parseRules(JSON.stringify({ sinks: { email: { host: "h", from: "a@b", to: ["c@d"], ...more } } }), "x").sinks.email!;
+  assert.deepEqual([email({}).secure, email({ secure: true }).secure, email({}).port], [false, true, 25]);
   assert.deepEqual([rules.length, sinks.webhooks.length, sinks.email?.port, heartbeat], [5, 1, 587, "monitor/heartbeat.json"]);
 });
 
