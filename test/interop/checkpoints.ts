@@ -63,7 +63,7 @@ const journeys: Journey[] = [
       const poster = createPoster(server.url, 24);
       const write = async (): Promise<void> => {
         const { status, body } = await poster.post("/api/v2/log/entries", next().body);
-        if (status !== 201) fail(`status ${status}: ${body}`);
+        if (status !== 201) fail(`status ${status}: ${String(body)}`);
         const { inclusionProof: proof, canonicalizedBody: entry, logIndex } = JSON.parse(String(body)) as { inclusionProof: { treeSize: string; checkpoint: { envelope: string } }; canonicalizedBody: string; logIndex: string };
         seen.set(Number(proof.treeSize), { checkpoint: proof.checkpoint.envelope, index: Number(logIndex), entry });
         written += 1;
