@@ -103,6 +103,8 @@ test("the metrics that documents and rules name exist", async (t) => {
   const named = new Set(documents.flatMap((text) => text.match(/\b(?:lacre|rekor|fulcio|timestamp_authority|process|nodejs)_[a-z0-9_]+|\bhttp_requests_total/g) ?? []));
   const missing = [...named].filter((name) => !names.has(name.replace(/_(?:bucket|sum|count)$/, "")) && !names.has(name));
   assert.deepEqual(missing, []);
+  const alerts = [...documents[1]!.matchAll(/- alert: (\w+)/g)].map(([, name]) => name!);
+  assert.deepEqual(alerts.filter((name) => !documents[0]!.includes(`\`${name}\``)), [], "every alert says what to do");
   // And the other way: every metric of ours is explained.
   assert.deepEqual([...names].filter((name) => !documents[0]!.includes(name)), []);
 });

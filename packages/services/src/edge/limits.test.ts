@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { ServiceError } from "../errors.ts";
 import { Budget } from "./budget.ts";
+import { createLimitedServer } from "./connections.ts";
 import { createGate } from "./gate.ts";
 import { bodyOf, BODY_LIMIT, createEdge, type BrokenReason, type EdgeObserver, type EdgeOptions } from "./edge.ts";
 
@@ -177,6 +178,29 @@ test("a connection that asks hundreds of things before it reads an answer is cut
   await until(() => got.split("HTTP/1.1 200 OK").length === 9);
   few.destroy();
   assert.equal((await fetch(`${url}/ping`)).status, 200);
+});
+
+test("while very much is under way, a connection has one request at a time", async (t) => {
+  const cut: string[] = [];
+  let taken = 0;
+  const { server } = createLimitedServer(() => taken++, {}, { maxConnections: 100, maxPipelined: 4, manyRequests: 3 }, (reason) => cut.push(reason));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => (server.closeAllConnections(), server.close()));
+  const open = (requests: number): Socket => connect((server.address() as AddressInfo).port, "127.0.0.1", function (this: Socket) {
+    this.write(GET("/").repeat(requests));
+  }).on("error", () => {});
+  open(3);
+  await until(() => taken === 3);
+  const greedy = open(2);
+  await once(greedy, "close");
+  const modest = open(1);
+  await until(() => taken === 5);
+  assert.deepEqual([cut, modest.destroyed], [["pipelining"], false]);
+  // What the connection that was cut had under way counts no longer.
+  modest.destroy();
+  await sleep(50);
+  open(1);
+  await until(() => taken === 6);
 });
 
 test("at the limit of connections the longest idle one makes room; where all are at work, the newcomer goes", async (t) => {
