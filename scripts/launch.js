@@ -51,8 +51,11 @@ function npmCi(folder, env) {
   // npm passes its command-line configuration to children as npm_config_*; `--prefix` and friends must not reach ours.
   const done = spawnSync(command, full, { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
   if (done.status !== 0) {
-    fail(3, `lacre: installing in ${folder} failed (${done.error?.message ?? `npm ci ended with ${done.status}`}).`,
-      "Check that npm reaches its registry (npm ping), then run the same command again.");
+    fail(
+      3,
+      `lacre: installing in ${folder} failed (${done.error?.message ?? `npm ci ended with ${done.status}`}).`,
+      "Check that npm reaches its registry (npm ping), then run the same command again.",
+    );
   }
 }
 
@@ -63,8 +66,11 @@ function install() {
   npmCi(join(ROOT, "tools", "node"), process.env);
   const node = findNode();
   if (node === undefined) {
-    fail(3, `lacre: no pinned Node for ${process.platform}-${process.arch}, and this is ${process.version}.`,
-      `Install Node ${FLOOR.join(".")} or later and run the same command again.`);
+    fail(
+      3,
+      `lacre: no pinned Node for ${process.platform}-${process.arch}, and this is ${process.version}.`,
+      `Install Node ${FLOOR.join(".")} or later and run the same command again.`,
+    );
   }
   say("installing dependencies (once)");
   npmCi(ROOT, { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` });

@@ -3,14 +3,20 @@
 
 export interface Browser {
   /** Goes to an address and on, until a page is shown. */
-  go(url: string, form?: Readonly<Record<string, string>>): Promise<{ readonly url: string; readonly status: number; readonly body: string }>;
+  go(
+    url: string,
+    form?: Readonly<Record<string, string>>,
+  ): Promise<{ readonly url: string; readonly status: number; readonly body: string }>;
   /** Signs in: opens the page and sends its form with this address. Resolves with the page at the end. */
   signIn(url: string, email: string): Promise<string>;
 }
 
 export function openBrowser(): Browser {
   const cookies = new Map<string, string>();
-  async function go(url: string, form?: Readonly<Record<string, string>>): Promise<{ url: string; status: number; body: string }> {
+  async function go(
+    url: string,
+    form?: Readonly<Record<string, string>>,
+  ): Promise<{ url: string; status: number; body: string }> {
     let at = url;
     let body = form === undefined ? undefined : new URLSearchParams(form).toString();
     for (let hop = 0; hop < 10; hop++) {
@@ -43,7 +49,9 @@ export function openBrowser(): Browser {
       const page = await go(url);
       const action = /<form[^>]*action="([^"]+)"/.exec(page.body)?.[1]?.replaceAll("&amp;", "&");
       if (action === undefined) throw new Error(`no form on ${page.url}: ${page.status}\n${page.body}`);
-      const hidden = [...page.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(([, name, value]) => [name!, value!]);
+      const hidden = [...page.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(
+        ([, name, value]) => [name!, value!],
+      );
       return (await go(new URL(action, page.url).href, { ...Object.fromEntries(hidden), email })).body;
     },
   };

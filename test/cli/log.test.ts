@@ -26,7 +26,11 @@ interface Told {
   readonly stderr: string;
 }
 
-async function lacre(status: number, args: readonly string[], given: Partial<Pick<Context, "fetch" | "env">> = {}): Promise<Told> {
+async function lacre(
+  status: number,
+  args: readonly string[],
+  given: Partial<Pick<Context, "fetch" | "env">> = {},
+): Promise<Told> {
   const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init), env: { LACRE_DIR: dir }, ...given });
   const told = { status: await runLine(args, world.context), stdout: world.stdout(), stderr: world.stderr() };
   assert.equal(told.status, status, `${args.join(" ")}\n${told.stdout}${told.stderr}`);
@@ -36,7 +40,13 @@ async function lacre(status: number, args: readonly string[], given: Partial<Pic
 interface Found {
   readonly size: number;
   readonly next: number | null;
-  readonly entries: readonly { readonly index: number; readonly names: readonly string[]; readonly digests: readonly string[]; readonly kind: string; readonly body: string }[];
+  readonly entries: readonly {
+    readonly index: number;
+    readonly names: readonly string[];
+    readonly digests: readonly string[];
+    readonly kind: string;
+    readonly body: string;
+  }[];
 }
 async function find(args: readonly string[], given: Parameters<typeof lacre>[2] = {}): Promise<Found> {
   return JSON.parse((await lacre(0, ["log", "search", ...args, "--output", "json"], given)).stdout) as Found;
@@ -64,19 +74,49 @@ after(async () => {
 
 test("entries are found by everything they have, and by several things at once", async () => {
   for (const [args, wanted] of [
-    [["--email", "ann@Example.com"], [0, 1]], [["--identity", "bob@mail.example.org"], [2]], [["--domain", "example.org"], [2]], [["--domain", "example.com"], [0, 1]], [["--issuer", issuer], [0, 1, 2]],
-    [["--file", "two"], [1]], [["--digest", createHash("sha256").update("the artifact one\n").digest("hex")], [0]], [["--digest", `sha256:${createHash("sha256").update("the artifact one\n").digest("hex")}`], [0]],
-    [["--email", "ann@example.com", "--file", "two"], [1]], [["--email", "ann@example.com", "--file", "three"], []], [["--email", "ann@example.com", "--file", "three", "--any"], [0, 1, 2]],
-    [["--issuer", issuer, "--limit", "2"], [0, 1]], [["--issuer", issuer, "--after", "1"], [2]], [["--repository", "https://github.com/org"], []],
+    [
+      ["--email", "ann@Example.com"],
+      [0, 1],
+    ],
+    [["--identity", "bob@mail.example.org"], [2]],
+    [["--domain", "example.org"], [2]],
+    [
+      ["--domain", "example.com"],
+      [0, 1],
+    ],
+    [
+      ["--issuer", issuer],
+      [0, 1, 2],
+    ],
+    [["--file", "two"], [1]],
+    [["--digest", createHash("sha256").update("the artifact one\n").digest("hex")], [0]],
+    [["--digest", `sha256:${createHash("sha256").update("the artifact one\n").digest("hex")}`], [0]],
+    [["--email", "ann@example.com", "--file", "two"], [1]],
+    [["--email", "ann@example.com", "--file", "three"], []],
+    [
+      ["--email", "ann@example.com", "--file", "three", "--any"],
+      [0, 1, 2],
+    ],
+    [
+      ["--issuer", issuer, "--limit", "2"],
+      [0, 1],
+    ],
+    [["--issuer", issuer, "--after", "1"], [2]],
+    [["--repository", "https://github.com/org"], []],
   ] as const) {
     const found = await find(args);
     assert.deepEqual([indices(found), found.size], [wanted, 3], args.join(" "));
   }
   assert.deepEqual((await find(["--issuer", issuer, "--limit", "2"])).next, 1);
-  const bundle = JSON.parse(readFileSync(join(folder, "two.json"), "utf8")) as { verificationMaterial: { certificate: { rawBytes: string }; tlogEntries: { canonicalizedBody: string }[] } };
+  const bundle = JSON.parse(readFileSync(join(folder, "two.json"), "utf8")) as {
+    verificationMaterial: { certificate: { rawBytes: string }; tlogEntries: { canonicalizedBody: string }[] };
+  };
   writeFileSync(join(folder, "two.der"), Buffer.from(bundle.verificationMaterial.certificate.rawBytes, "base64"));
   const [entry] = (await find(["--certificate", "two.der"])).entries;
-  assert.deepEqual([entry!.index, entry!.kind, entry!.names, entry!.body], [1, "hashedrekord 0.0.2", ["Ann@example.com"], bundle.verificationMaterial.tlogEntries[0]!.canonicalizedBody]);
+  assert.deepEqual(
+    [entry!.index, entry!.kind, entry!.names, entry!.body],
+    [1, "hashedrekord 0.0.2", ["Ann@example.com"], bundle.verificationMaterial.tlogEntries[0]!.canonicalizedBody],
+  );
 });
 
 test("for people: a line for each, and how far the answer reaches", async () => {
@@ -97,7 +137,12 @@ test("the certificate log is searched too", async () => {
 test("an entry and its proof, now and at an earlier size", async () => {
   const { stdout } = await lacre(0, ["log", "entry", "1"]);
   assert.match(stdout, /entry {3}1 of 3 in ledger[^]*signer {2}Ann@example.com[^]*body {4}\{"apiVersion"/);
-  const now = JSON.parse((await lacre(0, ["log", "proof", "1", "--output", "json"])).stdout) as { size: number; inclusion: string[]; consistency: string[]; checkpoint: string };
+  const now = JSON.parse((await lacre(0, ["log", "proof", "1", "--output", "json"])).stdout) as {
+    size: number;
+    inclusion: string[];
+    consistency: string[];
+    checkpoint: string;
+  };
   assert.deepEqual([now.size, now.inclusion.length], [3, 2]);
   assert.match(now.checkpoint, /^ledger\.\S+\n3\n/);
   const then = JSON.parse((await lacre(0, ["log", "proof", "1", "--size", "2", "--output", "json"])).stdout) as typeof now;
@@ -107,29 +152,63 @@ test("an entry and its proof, now and at an earlier size", async () => {
 });
 
 test("a log that lies is refused, whatever it lies about", async () => {
-  const changing = (which: RegExp, change: (body: Buffer) => Buffer): Context["fetch"] => async (url, init) => {
-    const answer = await fetch(url, init);
-    if (!which.test(url)) return answer;
-    return new Response(new Uint8Array(change(Buffer.from(await answer.arrayBuffer()))), { status: answer.status });
-  };
+  const changing =
+    (which: RegExp, change: (body: Buffer) => Buffer): Context["fetch"] =>
+    async (url, init) => {
+      const answer = await fetch(url, init);
+      if (!which.test(url)) return answer;
+      return new Response(new Uint8Array(change(Buffer.from(await answer.arrayBuffer()))), { status: answer.status });
+    };
   const flip = (body: Buffer): Buffer => body.map((octet, at) => (at === body.length - 3 ? octet ^ 1 : octet)) as Buffer;
   const search = ["log", "search", "--email", "ann@example.com"];
-  const refuses = async (which: RegExp, change: (body: Buffer) => Buffer, args: readonly string[], code: RegExp): Promise<void> => {
+  const refuses = async (
+    which: RegExp,
+    change: (body: Buffer) => Buffer,
+    args: readonly string[],
+    code: RegExp,
+  ): Promise<void> => {
     const { stderr, stdout } = await lacre(1, args, { fetch: changing(which, change) });
     assert.match(stderr, code);
     assert.equal(stdout, "");
   };
   await refuses(/\/tile\/entries\//, flip, search, /PROOF_MISMATCH/);
-  await refuses(/\/checkpoint$/, (body) => Buffer.from(body.toString().replace("\n3\n", "\n2\n")), ["log", "entry", "0"], /SIGNATURE_INVALID/);
+  await refuses(
+    /\/checkpoint$/,
+    (body) => Buffer.from(body.toString().replace("\n3\n", "\n2\n")),
+    ["log", "entry", "0"],
+    /SIGNATURE_INVALID/,
+  );
   // What its search service sends is believed no more: without entries, with another root.
-  assert.equal((await find(["--email", "ann@example.com"], { fetch: changing(/\/search\?/, (body) => Buffer.from(JSON.stringify({ ...(JSON.parse(body.toString()) as object), entries: [] }))) })).entries.length, 2);
-  await refuses(/\/search\?/, (body) => Buffer.from(body.toString().replaceAll(/\\n3\\n/g, "\\n2\\n")), search, /SIGNATURE_INVALID/);
+  assert.equal(
+    (
+      await find(["--email", "ann@example.com"], {
+        fetch: changing(/\/search\?/, (body) =>
+          Buffer.from(JSON.stringify({ ...(JSON.parse(body.toString()) as object), entries: [] })),
+        ),
+      })
+    ).entries.length,
+    2,
+  );
+  await refuses(
+    /\/search\?/,
+    (body) => Buffer.from(body.toString().replaceAll(/\\n3\\n/g, "\\n2\\n")),
+    search,
+    /SIGNATURE_INVALID/,
+  );
   // Without a search service at all, and from another installation's root.
-  assert.equal((await find(["--email", "ann@example.com"], { fetch: async (url, init) => (url.includes("/search?") ? new Response("", { status: 404 }) : fetch(url, init)) })).entries.length, 2);
+  assert.equal(
+    (
+      await find(["--email", "ann@example.com"], {
+        fetch: async (url, init) => (url.includes("/search?") ? new Response("", { status: 404 }) : fetch(url, init)),
+      })
+    ).entries.length,
+    2,
+  );
 });
 
 test("what was not meant is told", async () => {
-  const usage = async (args: readonly string[], words: RegExp): Promise<void> => assert.match((await lacre(2, ["log", ...args])).stderr, words);
+  const usage = async (args: readonly string[], words: RegExp): Promise<void> =>
+    assert.match((await lacre(2, ["log", ...args])).stderr, words);
   await usage(["search"], /nothing to look for/);
   await usage(["search", "--digest", "abc"], /"abc" is no digest/);
   await usage(["search", "--email", "x", "--limit", "0"], /--limit/);
@@ -151,9 +230,28 @@ test("files in a folder are searched like a server's", async () => {
 });
 
 test("new entries are followed until the person has enough", async () => {
-  const child = spawn(process.execPath, ["--conditions=source", join(ROOT, "packages/cli/src/main.ts"), "log", "follow", "--from", "1", "--email", "ann@example.com", "--interval", "0.1", "--output", "json"], {
-    cwd: folder, env: { ...process.env, LACRE_DIR: dir }, stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      "--conditions=source",
+      join(ROOT, "packages/cli/src/main.ts"),
+      "log",
+      "follow",
+      "--from",
+      "1",
+      "--email",
+      "ann@example.com",
+      "--interval",
+      "0.1",
+      "--output",
+      "json",
+    ],
+    {
+      cwd: folder,
+      env: { ...process.env, LACRE_DIR: dir },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));

@@ -20,11 +20,16 @@ let server: Running;
 let tiles: string;
 const key = generateKey("P-256");
 const algorithm = defaultAlgorithm(key.publicKey);
-const digestOf = (text: string): string => sha256(Buffer.from(text)).reduce((hex, octet) => hex + octet.toString(16).padStart(2, "0"), "sha256:");
+const digestOf = (text: string): string =>
+  sha256(Buffer.from(text)).reduce((hex, octet) => hex + octet.toString(16).padStart(2, "0"), "sha256:");
 
 async function add(text: string): Promise<void> {
   const content = Buffer.from(text);
-  const request = hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), { kind: "publicKey", der: key.publicKey.spki, keyDetails: algorithm.keyDetails });
+  const request = hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), {
+    kind: "publicKey",
+    der: key.publicKey.spki,
+    keyDetails: algorithm.keyDetails,
+  });
   await createLedgerClient({ url: server.url, fetch: globalThis.fetch as unknown as Fetch }).addEntry(request);
 }
 
@@ -36,11 +41,19 @@ async function monitor(...args: readonly string[]): Promise<{ status: number; st
 
 before(async () => {
   Object.assign(process.env, homeEnv(join(work.path, "home")));
-  server = await up({ dir: join(work.path, "one"), listen: { host: "127.0.0.1", port: 0 }, stateDir: join(work.path, "state"), only: new Set(["ledger", "ct"]) });
+  server = await up({
+    dir: join(work.path, "one"),
+    listen: { host: "127.0.0.1", port: 0 },
+    stateDir: join(work.path, "state"),
+    only: new Set(["ledger", "ct"]),
+  });
   tiles = `${server.url}/api/v2`;
   await add("first");
   await add("mine");
-  writeFileSync(join(work.path, "rules.json"), JSON.stringify({ rules: [{ name: "mine", digest: digestOf("mine") }], sinks: { file: "told.jsonl" } }));
+  writeFileSync(
+    join(work.path, "rules.json"),
+    JSON.stringify({ rules: [{ name: "mine", digest: digestOf("mine") }], sinks: { file: "told.jsonl" } }),
+  );
 });
 after(async () => {
   await server?.close();
@@ -62,7 +75,10 @@ test("the key may be given as a verifier key or a PEM file; the certificate log 
   const vkey = readFileSync(join(work.path, "one", "trust", "ledger.policy"), "utf8").split(" ")[1]!;
   assert.equal((await monitor(tiles, "--key", vkey, "--store", "s2", "--once")).status, 0);
   const { origin } = server.installation.facts.ledger;
-  writeFileSync(join(work.path, "wrong.pem"), `-----BEGIN PUBLIC KEY-----\n${Buffer.from(key.publicKey.spki).toString("base64")}\n-----END PUBLIC KEY-----\n`);
+  writeFileSync(
+    join(work.path, "wrong.pem"),
+    `-----BEGIN PUBLIC KEY-----\n${Buffer.from(key.publicKey.spki).toString("base64")}\n-----END PUBLIC KEY-----\n`,
+  );
   const wrong = await monitor(tiles, "--key", "wrong.pem", "--origin", origin, "--store", "s3", "--once");
   assert.deepEqual([wrong.status, /no signature line/.test(wrong.stderr)], [3, true], wrong.stderr);
   const json = await monitor(`${server.url}/ct`, "--dir", "one", "--store", "s2", "--once", "-o", "json");
@@ -78,7 +94,9 @@ test("a log that goes back is an alarm with status 1, until the operator accepts
   const shrunk = signCheckpoint({ origin, name: origin, size: 1n, root, key: log });
   const proxy = createServer((request, response) => {
     if (request.url === "/checkpoint") return void response.end(shrunk);
-    void fetch(tiles + request.url!).then(async (answer) => response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer())));
+    void fetch(tiles + request.url!).then(async (answer) =>
+      response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer())),
+    );
   });
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -94,7 +112,15 @@ test("a log that goes back is an alarm with status 1, until the operator accepts
 });
 
 test("what cannot be meant is refused as usage, what cannot be read is status 3", async () => {
-  for (const args of [[], ["nonsense"], ["ftp://x/y"], [tiles, "--dir", "one", "--interval", "soon"], [tiles, "--dir", "one", "--accept", "1:x"], [tiles, "--key", "wrong.pem"], [tiles, "extra"]]) {
+  for (const args of [
+    [],
+    ["nonsense"],
+    ["ftp://x/y"],
+    [tiles, "--dir", "one", "--interval", "soon"],
+    [tiles, "--dir", "one", "--accept", "1:x"],
+    [tiles, "--key", "wrong.pem"],
+    [tiles, "extra"],
+  ]) {
     assert.equal((await monitor(...args, "--store", "s4", "--once")).status, 2, args.join(" "));
   }
   assert.equal((await monitor(`${server.url}/nothing`, "--dir", "one", "--store", "s4", "--once")).status, 3);

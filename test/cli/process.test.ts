@@ -9,13 +9,17 @@ import { homeEnv, type Outcome, ROOT, run, scratch } from "../harness.ts";
 
 const work = scratch("cli-process");
 const home = join(work.path, "home");
-const MAIN = [...process.execArgv.filter((flag) => flag.startsWith("--conditions")), join(ROOT, "packages", "cli", "src", "main.ts")];
+const MAIN = [
+  ...process.execArgv.filter((flag) => flag.startsWith("--conditions")),
+  join(ROOT, "packages", "cli", "src", "main.ts"),
+];
 const ENV = { ...homeEnv(home), NODE_COMPILE_CACHE: join(ROOT, "node_modules", ".cache", "compile") };
 
 before(() => mkdirSync(home));
 after(() => work.remove());
 
-const lacre = (args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> => run(process.execPath, [...MAIN, ...args], { cwd: work.path, env: { ...ENV, ...env } });
+const lacre = (args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> =>
+  run(process.execPath, [...MAIN, ...args], { cwd: work.path, env: { ...ENV, ...env } });
 
 interface Server {
   readonly child: ChildProcess;
@@ -26,9 +30,16 @@ interface Server {
   readonly ended: Promise<number | string>;
 }
 
-function start(dir: string, { args = [], env = {}, command }: { args?: readonly string[]; env?: Record<string, string>; command?: readonly string[] } = {}): Promise<Server> {
+function start(
+  dir: string,
+  { args = [], env = {}, command }: { args?: readonly string[]; env?: Record<string, string>; command?: readonly string[] } = {},
+): Promise<Server> {
   const line = [...(command ?? [process.execPath, ...MAIN]), "up", "--dir", dir, "--listen", "localhost:0", ...args];
-  const child = spawn(line[0]!, line.slice(1), { cwd: work.path, env: { ...process.env, ...ENV, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(line[0]!, line.slice(1), {
+    cwd: work.path,
+    env: { ...process.env, ...ENV, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let stdout = "";
   let stderr = "";
   const ended = new Promise<number | string>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "")));
@@ -50,7 +61,11 @@ test("up says one line on stdout when requests succeed, and the rest on stderr",
     assert.equal(server.stdout(), `lacre ready ${server.url}\n`);
     assert.match(server.stderr(), /DEVELOPMENT INSTALLATION/);
     assert.match(server.stderr(), /trust {3}\S+one\/trust\//);
-    const commands = server.stderr().split("\n").map((line) => line.trim()).filter((line) => line.startsWith("npx lacre "));
+    const commands = server
+      .stderr()
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => line.startsWith("npx lacre "));
     assert.equal(commands.length, 3);
     // As printed, each in a shell of its own, with the launcher replaced by this Node.
     const node = [process.execPath, ...MAIN].join(" ");
@@ -71,9 +86,20 @@ test("--offline opens no connection, and nothing needs a running installation to
     const no = () => { process.stderr.write("SOCKET\\n"); process.exit(99); };
     net.Socket.prototype.connect = no; net.connect = no; net.createConnection = no; tls.connect = no; dgram.createSocket = no; dns.lookup = no; globalThis.fetch = no;`;
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(forbid)}` };
-  const config = JSON.parse(readFileSync(join(work.path, "one", "trust", "signing_config.v0.2.json"), "utf8")) as { oidcUrls: { url: string }[] };
+  const config = JSON.parse(readFileSync(join(work.path, "one", "trust", "signing_config.v0.2.json"), "utf8")) as {
+    oidcUrls: { url: string }[];
+  };
   const issuer = config.oidcUrls[0]!.url;
-  const verify = ["verify", join(work.path, "one", "trust", "root.json"), "--bundle", "root.json.sigstore.json", "--certificate-identity", "you@example.com", "--certificate-oidc-issuer", issuer];
+  const verify = [
+    "verify",
+    join(work.path, "one", "trust", "root.json"),
+    "--bundle",
+    "root.json.sigstore.json",
+    "--certificate-identity",
+    "you@example.com",
+    "--certificate-oidc-issuer",
+    issuer,
+  ];
   const told = await lacre([...verify, "--offline"], env);
   assert.equal(told.status, 0, told.stderr);
   const signing = await lacre(["sign", "./token", "--bundle", "x.json", "--identity-token", "token"], env);
@@ -95,7 +121,11 @@ test("it ends when the launcher that started it is gone", async () => {
   const script = `import { spawn } from "node:child_process";
     spawn(process.execPath, ${JSON.stringify([...MAIN, "up", "--dir", "one", "--listen", "localhost:0"])}, { env: { ...process.env, LACRE_LAUNCHER: String(process.pid) }, stdio: ["ignore", "inherit", "ignore"] });
     setInterval(() => {}, 1000);`;
-  const launcher = spawn(process.execPath, ["--input-type=module", "-e", script], { cwd: work.path, env: { ...process.env, ...ENV }, stdio: ["ignore", "pipe", "inherit"] });
+  const launcher = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: work.path,
+    env: { ...process.env, ...ENV },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const line = await new Promise<string>((resolve) => launcher.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString())));
   const closed = new Promise<void>((resolve) => launcher.stdout.once("close", () => resolve()));
   const url = /^lacre ready (\S+)\n$/.exec(line)![1]!;
@@ -123,7 +153,13 @@ test("what stands in the way of a start is said, with status 3", async () => {
     await server.ended;
   }
   writeFileSync(join(work.path, "file"), "");
-  for (const args of [["--dir", "file"], ["--listen", "nonsense:99999"], ["--only", "nothing"], ["--accept", "x"], ["--config", "missing.json"]]) {
+  for (const args of [
+    ["--dir", "file"],
+    ["--listen", "nonsense:99999"],
+    ["--only", "nothing"],
+    ["--accept", "x"],
+    ["--config", "missing.json"],
+  ]) {
     const told = await lacre(["up", "--dir", "three", ...args]);
     assert.ok(told.status === 2 || told.status === 3, `${args.join(" ")}: ${told.status}`);
     assert.equal(told.stdout, "");

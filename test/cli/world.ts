@@ -10,7 +10,11 @@ export interface World {
 }
 
 /** A context whose output is kept. Its fetch refuses: a test that needs one hands it in. */
-export function createWorld(given: Partial<Pick<Context, "env" | "cwd" | "now" | "fetch" | "stdin" | "openBrowser">> & { readonly isTerminal?: boolean } = {}): World {
+export function createWorld(
+  given: Partial<Pick<Context, "env" | "cwd" | "now" | "fetch" | "stdin" | "openBrowser">> & {
+    readonly isTerminal?: boolean;
+  } = {},
+): World {
   let out = "";
   let err = "";
   const { isTerminal = false, ...more } = given;

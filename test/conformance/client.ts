@@ -26,7 +26,15 @@ class Exit extends Error {
   }
 }
 
-const VALUES = new Set(["--bundle", "--certificate-identity", "--certificate-oidc-issuer", "--key", "--trusted-root", "--identity-token", "--signing-config"]);
+const VALUES = new Set([
+  "--bundle",
+  "--certificate-identity",
+  "--certificate-oidc-issuer",
+  "--key",
+  "--trusted-root",
+  "--identity-token",
+  "--signing-config",
+]);
 const SWITCHES = new Set(["--staging", "--in-toto"]);
 
 interface Arguments {
@@ -41,7 +49,10 @@ function parseArguments(args: readonly string[]): Arguments {
   const inputs: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const argument = args[at]!;
-    const [name, inline] = argument.startsWith("--") && argument.includes("=") ? [argument.slice(0, argument.indexOf("=")), argument.slice(argument.indexOf("=") + 1)] : [argument, undefined];
+    const [name, inline] =
+      argument.startsWith("--") && argument.includes("=")
+        ? [argument.slice(0, argument.indexOf("=")), argument.slice(argument.indexOf("=") + 1)]
+        : [argument, undefined];
     if (SWITCHES.has(name) && inline === undefined) switches.add(name);
     else if (VALUES.has(name)) {
       const value = inline ?? args[++at];
@@ -79,7 +90,8 @@ function findDocument({ values }: Arguments, option: string, name: string): stri
 }
 
 async function signBundle(given: Arguments): Promise<string> {
-  const { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } = await import("@lacre/core/client");
+  const { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } =
+    await import("@lacre/core/client");
   const { createCredentialSource, createSealer, requestCredential } = await import("@lacre/core/sign");
   const { decodeSigningConfig, decodeTrustedRoot, selectServices } = await import("@lacre/core/trust");
   const { IN_TOTO } = await import("@lacre/core/verify");
@@ -90,13 +102,19 @@ async function signBundle(given: Arguments): Promise<string> {
   const nowMs = Date.now();
   const [authority] = selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
   const ledgers = selectServices(config.rekorTlogUrls, config.rekorTlogConfig, { supported: [1, 2], nowMs });
-  if (authority === undefined || ledgers.length === 0) throw new Exit(3, "the signing config names no certificate authority or no ledger in use");
+  if (authority === undefined || ledgers.length === 0)
+    throw new Exit(3, "the signing config names no certificate authority or no ledger in use");
   const clocks = config.tsaUrls.length === 0 ? [] : selectServices(config.tsaUrls, config.tsaConfig, { supported: [1], nowMs });
   const client = createAuthorityClient({ url: authority.url, fetch });
   const sealer = createSealer({
-    credential: createCredentialSource(() => requestCredential({ authority: client, token, now: Date.now, trustedRoot }), Date.now),
+    credential: createCredentialSource(
+      () => requestCredential({ authority: client, token, now: Date.now, trustedRoot }),
+      Date.now,
+    ),
     clocks: clocks.map(({ url }) => createClockClient({ url, fetch })),
-    ledgers: ledgers.map(({ url, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, fetch })),
+    ledgers: ledgers.map(({ url, majorApiVersion }) =>
+      (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, fetch }),
+    ),
     trustedRoot,
     now: Date.now,
   });
@@ -117,17 +135,35 @@ async function verifyBundle(given: Arguments): Promise<string> {
   const keyFile = given.values.get("--key");
   const trustedRoot = decodeTrustedRoot(read(findDocument(given, "--trusted-root", "trusted_root.json")));
   const policy =
-    keyFile !== undefined ? {} : {
-      identities: [{ identity: { exact: need(given, "--certificate-identity") }, issuer: { exact: need(given, "--certificate-oidc-issuer") } }],
-    };
+    keyFile !== undefined
+      ? {}
+      : {
+          identities: [
+            {
+              identity: { exact: need(given, "--certificate-identity") },
+              issuer: { exact: need(given, "--certificate-oidc-issuer") },
+            },
+          ],
+        };
   const key = keyFile === undefined ? undefined : importPublicKey(parsePem(text(read(keyFile)), "PUBLIC KEY"));
   const digest = /^sha256:([0-9a-f]{64})$/.exec(given.input)?.[1];
   const artifact =
-    digest !== undefined && !existsSync(given.input) ? { digests: new Map([["sha256" as const, fromHex(digest)]]) } : { digests: new Map(), message: read(given.input) };
-  const verdict = createVerifier({ trustedRoot }).verify({ bundle, artifact, policy, nowMs: Date.now(), ...(key === undefined ? {} : { key }) });
+    digest !== undefined && !existsSync(given.input)
+      ? { digests: new Map([["sha256" as const, fromHex(digest)]]) }
+      : { digests: new Map(), message: read(given.input) };
+  const verdict = createVerifier({ trustedRoot }).verify({
+    bundle,
+    artifact,
+    policy,
+    nowMs: Date.now(),
+    ...(key === undefined ? {} : { key }),
+  });
   if (verdict.outcome === "verified") return "verified";
   const check = decidingCheck(verdict);
-  throw new Exit(1, `refused: ${check?.id}: ${check?.code}: ${check?.message}${check?.found === undefined ? "" : ` (found ${check.found})`}`);
+  throw new Exit(
+    1,
+    `refused: ${check?.id}: ${check?.code}: ${check?.message}${check?.found === undefined ? "" : ` (found ${check.found})`}`,
+  );
 }
 
 async function main(): Promise<void> {
@@ -144,7 +180,9 @@ try {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = error.status;
   } else if (error instanceof LacreError) {
-    process.stderr.write(`refused: ${error.code}: ${error.message}${error.found === undefined ? "" : ` (found ${error.found})`}\n`);
+    process.stderr.write(
+      `refused: ${error.code}: ${error.message}${error.found === undefined ? "" : ` (found ${error.found})`}\n`,
+    );
     process.exitCode = error.code === "SERVICE_UNREACHABLE" ? 3 : 1;
   } else throw error;
 }

@@ -92,9 +92,12 @@ async function main(): Promise<void> {
 
   const poster = createPoster(url, 16);
   const next = createWrites(8);
-  await Promise.all(Array.from({ length: 16 }, async () => {
-    for (let at = 0; at < 40; at++) if ((await poster.post("/api/v2/log/entries", next().body)).status !== 201) fail("the log takes no entries");
-  }));
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (let at = 0; at < 40; at++)
+        if ((await poster.post("/api/v2/log/entries", next().body)).status !== 201) fail("the log takes no entries");
+    }),
+  );
   poster.close();
 
   const honest = new Worker(new URL(import.meta.url), { workerData: url, execArgv: process.execArgv });
@@ -111,7 +114,10 @@ async function main(): Promise<void> {
 
   const sockets = new Set<Socket>();
   /** A connection, open; what comes back is kept unless nobody reads. */
-  async function open(first: string | Buffer = "", reads = true): Promise<{ readonly socket: Socket; said(): string; readonly closed: Promise<void> }> {
+  async function open(
+    first: string | Buffer = "",
+    reads = true,
+  ): Promise<{ readonly socket: Socket; said(): string; readonly closed: Promise<void> }> {
     const socket = connect(port, "127.0.0.1").on("error", () => {});
     sockets.add(socket);
     const closed = new Promise<void>((resolve) => socket.once("close", () => (sockets.delete(socket), resolve())));
@@ -127,7 +133,11 @@ async function main(): Promise<void> {
   /** A body in one piece, with an announced length or without. */
   function post(path: string, body: Buffer, chunked = false): Promise<number> {
     return new Promise((resolve, reject) => {
-      const headers = { "content-type": "application/json", connection: "close", ...(chunked ? { "transfer-encoding": "chunked" } : { "content-length": body.length }) };
+      const headers = {
+        "content-type": "application/json",
+        connection: "close",
+        ...(chunked ? { "transfer-encoding": "chunked" } : { "content-length": body.length }),
+      };
       const request = httpRequest({ host: "127.0.0.1", port, path, method: "POST", headers, timeout: 60_000 }, (response) => {
         response.resume().once("end", () => resolve(response.statusCode ?? 0));
       });
@@ -150,7 +160,9 @@ async function main(): Promise<void> {
         const began = Date.now();
         await go();
         const { done, failures, slowestMs } = await report();
-        console.log(`       peak ${peak.toFixed(0)} MiB (${(peak - base).toFixed(0)} above rest); honest: ${done} requests in ${((Date.now() - began) / 1000).toFixed(1)} s, ${failures.length} failed, slowest pair ${slowestMs.toFixed(0)} ms`);
+        console.log(
+          `       peak ${peak.toFixed(0)} MiB (${(peak - base).toFixed(0)} above rest); honest: ${done} requests in ${((Date.now() - began) / 1000).toFixed(1)} s, ${failures.length} failed, slowest pair ${slowestMs.toFixed(0)} ms`,
+        );
         for (const socket of sockets) socket.destroy();
         if (failures.length > 0) fail(`the honest client was harmed: ${[...new Set(failures)].join("; ")}`);
         if (done === 0) fail("the honest client did not get through at all");
@@ -163,12 +175,17 @@ async function main(): Promise<void> {
   /** Connections cut so far to protect the others. */
   async function cut(): Promise<number> {
     const metrics = await (await fetch(`${url}/metrics`)).text();
-    return [...metrics.matchAll(/^lacre_http_broken_total\{reason="(?:held too much|pipelining)"\} (\d+)/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+    return [...metrics.matchAll(/^lacre_http_broken_total\{reason="(?:held too much|pipelining)"\} (\d+)/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
   }
 
   const journeys: Journey[] = [
     kind("400 clients dribble their headers: 408, all gone after 15 s and a round of looking", async () => {
-      const slow = await Promise.all(Array.from({ length: 400 }, () => open("POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nX-Slow: ")));
+      const slow = await Promise.all(
+        Array.from({ length: 400 }, () => open("POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nX-Slow: ")),
+      );
       const dribble = setInterval(() => slow.forEach(({ socket }) => socket.destroyed || socket.write("a")), 1000);
       await Promise.race([Promise.all(slow.map(({ closed }) => closed)), sleep(40_000)]);
       clearInterval(dribble);
@@ -177,7 +194,8 @@ async function main(): Promise<void> {
       if (slow.some(({ socket }) => !socket.destroyed)) fail("not all are gone");
     }),
     kind("400 clients dribble their bodies of 4 MiB: 408 after a minute", async () => {
-      const head = "POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4194304\r\n\r\n";
+      const head =
+        "POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4194304\r\n\r\n";
       const slow = await Promise.all(Array.from({ length: 400 }, () => open(head)));
       // A quarter of the budget each hundred: most are cut for what they hold, the youngest are told the time.
       for (const { socket } of slow) socket.write(Buffer.alloc(1 << 20, " "));
@@ -195,24 +213,38 @@ async function main(): Promise<void> {
         await expectStatus(`${path} 100 KiB`, post(path, Buffer.alloc(100 << 10, "x")), 400);
         await expectStatus(`${path} 4 MiB`, post(path, Buffer.alloc(4 << 20, "x")), 400);
         for (const chunked of [false, true]) {
-          await expectStatus(`${path} 4 MiB and an octet, chunked ${chunked}`, post(path, Buffer.alloc((4 << 20) + 1, "x"), chunked), 413);
+          await expectStatus(
+            `${path} 4 MiB and an octet, chunked ${chunked}`,
+            post(path, Buffer.alloc((4 << 20) + 1, "x"), chunked),
+            413,
+          );
         }
         await expectStatus(`${path} nested deeply`, post(path, Buffer.alloc(4 << 20, "[")), 400);
-        await expectStatus(`${path} one long string`, post(path, Buffer.from(`{"hashedRekordRequestV002":"${"x".repeat(4_000_000)}"}`)), 400);
+        await expectStatus(
+          `${path} one long string`,
+          post(path, Buffer.from(`{"hashedRekordRequestV002":"${"x".repeat(4_000_000)}"}`)),
+          400,
+        );
       }
       await expectStatus("a timestamp of 100 KiB", post("/api/v1/timestamp", Buffer.alloc(100 << 10, "x")), 400);
       await expectStatus("a chain of 600 KiB", post("/ct/v1/add-pre-chain", Buffer.alloc(600 << 10, "x")), 413);
       const huge = await open("POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
       await huge.closed;
       if (statusOf(huge.said()) !== 413) fail(`100 GB announced: ${huge.said().slice(0, 60)}`);
-      const many = await Promise.all(Array.from({ length: 100 }, () => post("/api/v2/log/entries", Buffer.alloc(4 << 20, "{")).catch(() => 0)));
+      const many = await Promise.all(
+        Array.from({ length: 100 }, () => post("/api/v2/log/entries", Buffer.alloc(4 << 20, "{")).catch(() => 0)),
+      );
       console.log(`       100 bodies of 4 MiB at once: ${tally(many)} (0: cut for what all held together)`);
       if (!many.includes(400) || many.some((status) => status !== 400 && status !== 0)) fail("large bodies got strange answers");
     }),
     kind(`${CROWD} idle connections, half of them after a request`, async () => {
       const crowd: Awaited<ReturnType<typeof open>>[] = [];
       for (let at = 0; at < CROWD; at += 500) {
-        crowd.push(...(await Promise.all(Array.from({ length: 500 }, (_, i) => open(i % 2 === 0 ? "" : "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")))));
+        crowd.push(
+          ...(await Promise.all(
+            Array.from({ length: 500 }, (_, i) => open(i % 2 === 0 ? "" : "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")),
+          )),
+        );
       }
       await sleep(2000);
       const open_ = crowd.filter(({ socket }) => !socket.destroyed).length;
@@ -221,7 +253,9 @@ async function main(): Promise<void> {
       if (open_ !== CROWD || served !== CROWD / 2) fail("connections were lost");
       await sleep(20_000);
       const mute = crowd.filter((_, at) => at % 2 === 0);
-      console.log(`       after 20 s: ${mute.filter(({ socket }) => !socket.destroyed).length} of those that said nothing are left, told ${statusesOf(mute)}`);
+      console.log(
+        `       after 20 s: ${mute.filter(({ socket }) => !socket.destroyed).length} of those that said nothing are left, told ${statusesOf(mute)}`,
+      );
       if (mute.some(({ socket }) => !socket.destroyed)) fail("connections that say nothing stay");
     }),
     kind("300 clients ask for 16 bundles each and read none", async () => {
@@ -248,34 +282,56 @@ async function main(): Promise<void> {
       };
       const tls = Buffer.from("16030100f8010000f40303", "hex");
       for (let round = 0; round < 10; round++) {
-        await Promise.all(Array.from({ length: 100 }, (_, at) => {
-          switch (at % 6) {
-            case 0: return send("pipelined", "GET /api/v2/tile/entries/000 HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3000));
-            case 1: return send("octets", randomBytes(5000));
-            case 2: return send("tls", Buffer.concat([tls, randomBytes(240)]));
-            case 3: return send("long header", `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"a".repeat(100_000)}`);
-            case 4: return send("many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"X: y\r\n".repeat(200_000)}`);
-            default: return send("smuggled", "POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
-          }
-        }));
+        await Promise.all(
+          Array.from({ length: 100 }, (_, at) => {
+            switch (at % 6) {
+              case 0:
+                return send("pipelined", "GET /api/v2/tile/entries/000 HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3000));
+              case 1:
+                return send("octets", randomBytes(5000));
+              case 2:
+                return send("tls", Buffer.concat([tls, randomBytes(240)]));
+              case 3:
+                return send("long header", `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"a".repeat(100_000)}`);
+              case 4:
+                return send("many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"X: y\r\n".repeat(200_000)}`);
+              default:
+                return send(
+                  "smuggled",
+                  "POST /api/v2/log/entries HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+                );
+            }
+          }),
+        );
       }
       console.log(`       told ${JSON.stringify(Object.fromEntries(told))}`);
-      for (const [key, wanted] of [["octets", [400]], ["tls", [400]], ["long header", [431]], ["many headers", [431]], ["smuggled", [400]]] as const) {
-        for (const told_ of told.keys()) if (told_.startsWith(`${key} `) && ![0, ...wanted].includes(Number(told_.slice(key.length + 1)))) fail(`${key}: ${told_}`);
+      for (const [key, wanted] of [
+        ["octets", [400]],
+        ["tls", [400]],
+        ["long header", [431]],
+        ["many headers", [431]],
+        ["smuggled", [400]],
+      ] as const) {
+        for (const told_ of told.keys())
+          if (told_.startsWith(`${key} `) && ![0, ...wanted].includes(Number(told_.slice(key.length + 1))))
+            fail(`${key}: ${told_}`);
       }
     }),
     kind("20,000 requests that are refused begin no new series and hold no memory", async () => {
-      const series = async (): Promise<number> => (await (await fetch(`${url}/metrics`)).text()).split("\n").filter((line) => line !== "" && !line.startsWith("#")).length;
+      const series = async (): Promise<number> =>
+        (await (await fetch(`${url}/metrics`)).text()).split("\n").filter((line) => line !== "" && !line.startsWith("#")).length;
       const crowd = createPoster(url, 64);
       const refused = async (count: number): Promise<void> => {
-        await Promise.all(Array.from({ length: 64 }, async (_, lane) => {
-          for (let at = 0; at < count / 64; at++) {
-            const word = `${lane}-${at}-${randomBytes(4).toString("hex")}`;
-            if (at % 3 === 0) await crowd.get(`/${word}?${word}`);
-            else if (at % 3 === 1) await crowd.post("/api/v2/log/entries", Buffer.from(JSON.stringify({ [word]: word })));
-            else await crowd.get(`/api/v1/log/entries/${word}`);
-          }
-        }));
+        await Promise.all(
+          Array.from({ length: 64 }, async (_, lane) => {
+            for (let at = 0; at < count / 64; at++) {
+              const word = `${lane}-${at}-${randomBytes(4).toString("hex")}`;
+              if (at % 3 === 0) await crowd.get(`/${word}?${word}`);
+              else if (at % 3 === 1) await crowd.post("/api/v2/log/entries", Buffer.from(JSON.stringify({ [word]: word })));
+              else await crowd.get(`/api/v1/log/entries/${word}`);
+            }
+          }),
+        );
       };
       await refused(640);
       const before = await series();

@@ -14,13 +14,18 @@ const CHECKPOINTS = 1000;
 /** Writers at a time, round by round: alone each entry has a checkpoint of its own, in a crowd many share one. */
 const CROWDS = [1, 1, 1, 8, 1, 24];
 
-const bin = (await succeed(join(ROOT, "scripts", "parts", "go"), [join(ROOT, "test", "interop", "clients", "go", "tilecheck")], { timeoutMs: 600_000 })).stdout.trim();
+const bin = (
+  await succeed(join(ROOT, "scripts", "parts", "go"), [join(ROOT, "test", "interop", "clients", "go", "tilecheck")], {
+    timeoutMs: 600_000,
+  })
+).stdout.trim();
 const work = scratch("checkpoints");
 const home = join(work.path, "home");
 mkdirSync(home);
 const server = await startInstance({ dir: join(work.path, "installation"), port: await freePort(), home });
 const base = `${server.url}/api/v2`;
-const [, vkey] = /^log (\S+)/m.exec(readFileSync(join(server.dir, "trust", "ledger.policy"), "utf8")) ?? fail("the policy file names no log");
+const [, vkey] =
+  /^log (\S+)/m.exec(readFileSync(join(server.dir, "trust", "ledger.policy"), "utf8")) ?? fail("the policy file names no log");
 
 function fail(message: string): never {
   throw new Error(message);
@@ -64,7 +69,15 @@ const journeys: Journey[] = [
       const write = async (): Promise<void> => {
         const { status, body } = await poster.post("/api/v2/log/entries", next().body);
         if (status !== 201) fail(`status ${status}: ${String(body)}`);
-        const { inclusionProof: proof, canonicalizedBody: entry, logIndex } = JSON.parse(String(body)) as { inclusionProof: { treeSize: string; checkpoint: { envelope: string } }; canonicalizedBody: string; logIndex: string };
+        const {
+          inclusionProof: proof,
+          canonicalizedBody: entry,
+          logIndex,
+        } = JSON.parse(String(body)) as {
+          inclusionProof: { treeSize: string; checkpoint: { envelope: string } };
+          canonicalizedBody: string;
+          logIndex: string;
+        };
         seen.set(Number(proof.treeSize), { checkpoint: proof.checkpoint.envelope, index: Number(logIndex), entry });
         written += 1;
       };
@@ -92,7 +105,11 @@ const journeys: Journey[] = [
       const [first, second] = [all[300]!, all[600]!];
       await expectFailure(base, [{ ...first, entry: second.entry }], /another one in the tile/);
       const lines = first.checkpoint.split("\n");
-      await expectFailure(base, [{ ...first, checkpoint: [lines[0], lines[1], second.checkpoint.split("\n")[2], ...lines.slice(3)].join("\n") }], /invalid signature/);
+      await expectFailure(
+        base,
+        [{ ...first, checkpoint: [lines[0], lines[1], second.checkpoint.split("\n")[2], ...lines.slice(3)].join("\n") }],
+        /invalid signature/,
+      );
       await expectFailure(base, [second, first], /size went back/);
       const forger = createServer((request, response) => {
         void fetch(`${server.url}${request.url}`).then(async (answer) => {
@@ -102,7 +119,11 @@ const journeys: Journey[] = [
         });
       });
       await new Promise<void>((resolve) => forger.listen(0, "127.0.0.1", resolve));
-      await expectFailure(`http://127.0.0.1:${(forger.address() as AddressInfo).port}/api/v2`, [first], /inconsistent tile|downloaded/);
+      await expectFailure(
+        `http://127.0.0.1:${(forger.address() as AddressInfo).port}/api/v2`,
+        [first],
+        /inconsistent tile|downloaded/,
+      );
       forger.close();
     },
   },

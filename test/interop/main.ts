@@ -4,8 +4,28 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Client, cosign, cosignPath, type Kind, lacre, type Setting, type Signer, sigstoreJs, sigstorePython, type Verifier } from "./clients/index.ts";
-import { cosign26, cosign26Config, cosign26V2, cosign31V1, lacreV1, sigstoreJsV1, sigstorePython3, sigstorePython4V1 } from "./clients/v1.ts";
+import {
+  type Client,
+  cosign,
+  cosignPath,
+  type Kind,
+  lacre,
+  type Setting,
+  type Signer,
+  sigstoreJs,
+  sigstorePython,
+  type Verifier,
+} from "./clients/index.ts";
+import {
+  cosign26,
+  cosign26Config,
+  cosign26V2,
+  cosign31V1,
+  lacreV1,
+  sigstoreJsV1,
+  sigstorePython3,
+  sigstorePython4V1,
+} from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
 import { witnessJourneys } from "./witness.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
@@ -29,7 +49,9 @@ const KNOWN: Readonly<Record<string, string>> = {
   "cosign 2.6 by signing config (v1) attestation sigstore-python 4": STATEMENT_V01,
   "cosign 2.6 by signing config (v1) attestation sigstore-python 3.6": STATEMENT_V01,
   ...Object.fromEntries(
-    ["lacre", "cosign 3.1", "cosign 2.6 by signing config", "sigstore-js 5", "sigstore-python 4"].flatMap((name) => ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2])),
+    ["lacre", "cosign 3.1", "cosign 2.6 by signing config", "sigstore-js 5", "sigstore-python 4"].flatMap((name) =>
+      ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2]),
+    ),
   ),
 };
 
@@ -39,7 +61,13 @@ const home = join(work.path, "home");
 mkdirSync(home);
 const server = await startInstance({ dir: join(work.path, "installation"), port: await freePort(), home });
 const predicate = join(work.path, "predicate.json");
-writeFileSync(predicate, JSON.stringify({ buildDefinition: { buildType: "https://example.com/build", externalParameters: {} }, runDetails: { builder: { id: "https://example.com/builder" } } }));
+writeFileSync(
+  predicate,
+  JSON.stringify({
+    buildDefinition: { buildType: "https://example.com/build", externalParameters: {} },
+    runDetails: { builder: { id: "https://example.com/builder" } },
+  }),
+);
 
 const identity = "release@example.com";
 const setting: Setting = {
@@ -49,7 +77,10 @@ const setting: Setting = {
   identity,
   issuer: `${server.url}/oidc`,
   predicate,
-  token: async () => (await succeed(process.execPath, [LACRE, "token", "--email", identity], { env: { ...homeEnv(home), LACRE_DIR: server.dir } })).stdout.trim(),
+  token: async () =>
+    (
+      await succeed(process.execPath, [LACRE, "token", "--email", identity], { env: { ...homeEnv(home), LACRE_DIR: server.dir } })
+    ).stdout.trim(),
 };
 
 let absent = 0;
@@ -65,7 +96,9 @@ function present<T>(make: () => T): T[] {
 const clients: Client[] = [lacre, cosign, sigstoreJs, sigstorePython].flatMap((make) => present(make));
 // Those that know log v1 alone sign and verify there; the others sign there when they are told to.
 const older: Client[] = [cosign26, sigstorePython3].flatMap((make) => present(make));
-const told: Signer[] = [lacreV1, cosign26V2, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) => present<Signer>(make));
+const told: Signer[] = [lacreV1, cosign26V2, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) =>
+  present<Signer>(make),
+);
 const signers: Signer[] = [...clients, ...told, ...older];
 const verifiers: Verifier[] = [...clients, ...older];
 
@@ -94,13 +127,34 @@ if (clients.some((client) => client.name.startsWith("cosign"))) {
     name: "cosign initializes from our TUF mirror, then verifies and signs without --trusted-root",
     async go() {
       const command = cosignPath();
-      await succeed(command, ["initialize", "--mirror", `${server.url}/tuf/`, "--root", join(setting.trust, "root.json")], { env: fresh });
+      await succeed(command, ["initialize", "--mirror", `${server.url}/tuf/`, "--root", join(setting.trust, "root.json")], {
+        env: fresh,
+      });
       const policy = ["--certificate-identity", identity, "--certificate-oidc-issuer", setting.issuer];
       await succeed(command, ["verify-blob", "--bundle", ours, ...policy, artifact], { env: fresh });
       const own = join(work.path, "cosign-tuf.sigstore.json");
-      await succeed(command, ["sign-blob", "--yes", "--identity-token", await setting.token(), "--bundle", own, artifact], { env: fresh });
-      await succeed(process.execPath, [LACRE, "verify", artifact, "--bundle", own, ...policy, "--trusted-root", join(setting.trust, "trusted_root.json")], { env: fresh });
-      const wrong = await run(command, ["verify-blob", "--bundle", ours, "--certificate-identity", "other@example.com", "--certificate-oidc-issuer", setting.issuer, artifact], { env: fresh });
+      await succeed(command, ["sign-blob", "--yes", "--identity-token", await setting.token(), "--bundle", own, artifact], {
+        env: fresh,
+      });
+      await succeed(
+        process.execPath,
+        [LACRE, "verify", artifact, "--bundle", own, ...policy, "--trusted-root", join(setting.trust, "trusted_root.json")],
+        { env: fresh },
+      );
+      const wrong = await run(
+        command,
+        [
+          "verify-blob",
+          "--bundle",
+          ours,
+          "--certificate-identity",
+          "other@example.com",
+          "--certificate-oidc-issuer",
+          setting.issuer,
+          artifact,
+        ],
+        { env: fresh },
+      );
       if (wrong.status === 0) throw new Error("cosign accepted another identity: the check proves nothing");
     },
   });
@@ -110,20 +164,37 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
   journeys.push({
     name: "sigstore-python trusts our instance from TUF, then verifies and signs with --instance",
     async go() {
-      const { sigstore } = { sigstore: join(process.env.LACRE_PARTS ?? join(process.env.HOME ?? "", ".cache", "lacre-parts"), "python", "sigstore4", "bin", "sigstore") };
-      await succeed(sigstore, ["--instance", `${server.url}/tuf`, "trust-instance", join(setting.trust, "root.json")], { env: fresh });
+      const { sigstore } = {
+        sigstore: join(
+          process.env.LACRE_PARTS ?? join(process.env.HOME ?? "", ".cache", "lacre-parts"),
+          "python",
+          "sigstore4",
+          "bin",
+          "sigstore",
+        ),
+      };
+      await succeed(sigstore, ["--instance", `${server.url}/tuf`, "trust-instance", join(setting.trust, "root.json")], {
+        env: fresh,
+      });
       const instance = ["--instance", `${server.url}/tuf`];
       const policy = ["--cert-identity", identity, "--cert-oidc-issuer", setting.issuer];
-      await succeed(sigstore, [...instance, "verify", "identity", "--bundle", join(work.path, "lacre-blob.sigstore.json"), ...policy, artifact], { env: fresh });
+      await succeed(
+        sigstore,
+        [...instance, "verify", "identity", "--bundle", join(work.path, "lacre-blob.sigstore.json"), ...policy, artifact],
+        { env: fresh },
+      );
       const own = join(work.path, "python-tuf.sigstore.json");
-      await succeed(sigstore, [...instance, "sign", "--identity-token", await setting.token(), "--bundle", own, artifact], { env: fresh });
+      await succeed(sigstore, [...instance, "sign", "--identity-token", await setting.token(), "--bundle", own, artifact], {
+        env: fresh,
+      });
       await succeed(sigstore, [...instance, "verify", "identity", "--bundle", own, ...policy, artifact], { env: fresh });
     },
   });
 }
 const goWitness = (): Journey[] => witnessJourneys(work.path, home);
 journeys.push(...present(goWitness).flat());
-for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys]) journeys.push(...present(() => more(setting, work.path, artifact)).flat());
+for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys])
+  journeys.push(...present(() => more(setting, work.path, artifact)).flat());
 if (clients.some(({ name }) => name.startsWith("cosign"))) journeys.push(...firstEntryJourneys(setting, artifact, clients));
 journeys.push({
   name: "a flipped byte is refused by every client",

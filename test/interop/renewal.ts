@@ -11,12 +11,23 @@ const work = scratch("renewal");
 const home = join(work.path, "home");
 mkdirSync(home);
 
-const python = join(execFileSync(join(ROOT, "scripts", "parts", "python"), ["tuf6", "tuf==6.0.0", "securesystemslib[crypto]"], { encoding: "utf8" }).trim(), "python");
+const python = join(
+  execFileSync(join(ROOT, "scripts", "parts", "python"), ["tuf6", "tuf==6.0.0", "securesystemslib[crypto]"], {
+    encoding: "utf8",
+  }).trim(),
+  "python",
+);
 
 /** Prefix of a command whose wall clock (not its timers) reads the offset in `file`. */
 function clockOf(file: string): string[] {
   const library = execFileSync("sh", ["-c", "ls /usr/lib/*/faketime/libfaketime.so.1"], { encoding: "utf8" }).trim();
-  return ["env", `LD_PRELOAD=${library}`, `FAKETIME_TIMESTAMP_FILE=${file}`, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
+  return [
+    "env",
+    `LD_PRELOAD=${library}`,
+    `FAKETIME_TIMESTAMP_FILE=${file}`,
+    "FAKETIME_NO_CACHE=1",
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+  ];
 }
 
 interface Reader {
@@ -46,7 +57,12 @@ const journeys: Journey[] = [
     async go() {
       const config = join(work.path, "config.json");
       writeFileSync(config, JSON.stringify({ tuf: { timestampLifeSeconds: LIFE_SECONDS } }));
-      const instance = await startInstance({ dir: join(work.path, "short"), port: await freePort(), home, args: ["--config", config] });
+      const instance = await startInstance({
+        dir: join(work.path, "short"),
+        port: await freePort(),
+        home,
+        args: ["--config", config],
+      });
       try {
         const expiries = new Set<string>();
         const end = Date.now() + (2 * LIFE_SECONDS + 5) * 1000;
@@ -77,7 +93,8 @@ const journeys: Journey[] = [
         copyFileSync(later, clock);
         for (const reader of readers()) await reader.refresh(instance, wrapper);
         const timestamp = (await (await fetch(`${instance.url}/tuf/timestamp.json`)).json()) as { signed: { expires: string } };
-        if (Date.parse(timestamp.signed.expires) <= Date.now() + 8 * 86_400_000) throw new Error(`timestamp.json expires ${timestamp.signed.expires}, before the server's own clock`);
+        if (Date.parse(timestamp.signed.expires) <= Date.now() + 8 * 86_400_000)
+          throw new Error(`timestamp.json expires ${timestamp.signed.expires}, before the server's own clock`);
       } finally {
         await instance.stop();
       }

@@ -12,7 +12,8 @@ import { cosign26Path, lacreV1, v1Config } from "./clients/v1.ts";
 
 const L2 = "L2: Go clients leave zeros out of bundles, sigstore-python wants them: the first entry of a log";
 
-const pem = (label: string, base64: string): string => `-----BEGIN ${label}-----\n${(base64.match(/.{1,64}/g) ?? []).join("\n")}\n-----END ${label}-----\n`;
+const pem = (label: string, base64: string): string =>
+  `-----BEGIN ${label}-----\n${(base64.match(/.{1,64}/g) ?? []).join("\n")}\n-----END ${label}-----\n`;
 
 /** Keys and certificates one by one, in environment variables, as clients without a trusted root take them. */
 function separateKeys(setting: Setting, work: string): Record<string, string> {
@@ -21,7 +22,8 @@ function separateKeys(setting: Setting, work: string): Record<string, string> {
     writeFileSync(join(work, name), content);
     return join(work, name);
   };
-  const chain = (authority: { certChain: { certificates: { rawBytes: string }[] } }): string => authority.certChain.certificates.map(({ rawBytes }) => pem("CERTIFICATE", rawBytes)).join("");
+  const chain = (authority: { certChain: { certificates: { rawBytes: string }[] } }): string =>
+    authority.certChain.certificates.map(({ rawBytes }) => pem("CERTIFICATE", rawBytes)).join("");
   return {
     SIGSTORE_REKOR_PUBLIC_KEY: write("rekor.pub", pem("PUBLIC KEY", root.tlogs.at(-1).publicKey.rawBytes)),
     SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: write("ctfe.pub", pem("PUBLIC KEY", root.ctlogs[0].publicKey.rawBytes)),
@@ -48,24 +50,68 @@ export function cosign26Journeys(setting: Setting, work: string, artifact: strin
   const attest = (type: string): Journey => ({
     name: `cosign 2.6 attests with entry type ${type}, and verifies offline and online`,
     async go() {
-      const [bundle, signature, certificate] = ["bundle", "sig", "pem"].map((name) => path(`${type}.${name}`)) as [string, string, string];
+      const [bundle, signature, certificate] = ["bundle", "sig", "pem"].map((name) => path(`${type}.${name}`)) as [
+        string,
+        string,
+        string,
+      ];
       const statement = ["--predicate", setting.predicate, "--type", "slsaprovenance1"];
       const outputs = ["--bundle", bundle, "--output-signature", signature, "--output-certificate", certificate];
-      await succeed(command, ["attest-blob", "--yes", ...services, "--rekor-entry-type", type, ...statement, "--identity-token", await setting.token(), ...outputs, artifact], { env: env() });
+      await succeed(
+        command,
+        [
+          "attest-blob",
+          "--yes",
+          ...services,
+          "--rekor-entry-type",
+          type,
+          ...statement,
+          "--identity-token",
+          await setting.token(),
+          ...outputs,
+          artifact,
+        ],
+        { env: env() },
+      );
       const verify = ["verify-blob-attestation", "--type", "slsaprovenance1", ...policy, "--signature", signature];
       await succeed(command, [...verify, "--offline", "--bundle", bundle, artifact], { env: env() });
       await succeed(command, [...verify, "--rekor-url", setting.url, "--certificate", certificate, artifact], { env: env() });
-      await refuses(command, [...verify, "--rekor-url", setting.url, "--certificate", certificate, changed], env(), "cosign accepted another artifact");
+      await refuses(
+        command,
+        [...verify, "--rekor-url", setting.url, "--certificate", certificate, changed],
+        env(),
+        "cosign accepted another artifact",
+      );
     },
   });
   return [
     {
       name: "cosign 2.6 signs with the old bundle and detached files, and verifies offline and online",
       async go() {
-        const outputs = ["--bundle", path("old.json"), "--output-signature", path("old.sig"), "--output-certificate", path("old.pem")];
-        await succeed(command, ["sign-blob", "--yes", ...services, "--identity-token", await setting.token(), ...outputs, artifact], { env: env() });
+        const outputs = [
+          "--bundle",
+          path("old.json"),
+          "--output-signature",
+          path("old.sig"),
+          "--output-certificate",
+          path("old.pem"),
+        ];
+        await succeed(
+          command,
+          ["sign-blob", "--yes", ...services, "--identity-token", await setting.token(), ...outputs, artifact],
+          { env: env() },
+        );
         await succeed(command, ["verify-blob", "--offline", "--bundle", path("old.json"), ...policy, artifact], { env: env() });
-        const online = ["verify-blob", "--rekor-url", setting.url, "--signature", path("old.sig"), "--certificate", path("old.pem"), ...policy];
+        const online = [
+          "verify-blob",
+          "--rekor-url",
+          setting.url,
+          "--signature",
+          path("old.sig"),
+          "--certificate",
+          path("old.pem"),
+          ...policy,
+        ];
         await succeed(command, [...online, artifact], { env: env() });
         await refuses(command, [...online, changed], env(), "cosign accepted another artifact");
       },
@@ -78,22 +124,50 @@ export function cosign26Journeys(setting: Setting, work: string, artifact: strin
         await succeed("openssl", ["genrsa", "-out", path("rsa.pem"), "2048"]);
         await succeed(command, ["import-key-pair", "--key", path("rsa.pem"), "--output-key-prefix", path("own")], { env: env() });
         const sign = async (name: string): Promise<string> => {
-          const outcome = await succeed(command, ["sign-blob", "--yes", "--key", path("own.key"), "--rekor-url", setting.url, "--bundle", path(name), artifact], { env: env() });
+          const outcome = await succeed(
+            command,
+            ["sign-blob", "--yes", "--key", path("own.key"), "--rekor-url", setting.url, "--bundle", path(name), artifact],
+            { env: env() },
+          );
           return /index: (\d+)/.exec(outcome.stdout + outcome.stderr)?.[1] ?? "none";
         };
         const [first, second] = [await sign("key1.json"), await sign("key2.json")];
         if (first !== second || first === "none") throw new Error(`indices ${first} and ${second}`);
-        await succeed(command, ["verify-blob", "--key", path("own.pub"), "--rekor-url", setting.url, "--bundle", path("key2.json"), artifact], { env: env() });
+        await succeed(
+          command,
+          ["verify-blob", "--key", path("own.pub"), "--rekor-url", setting.url, "--bundle", path("key2.json"), artifact],
+          { env: env() },
+        );
       },
     },
     {
       name: "cosign 2.6 initializes from our TUF mirror, then signs and verifies with its keys",
       async go() {
         const fresh = homeEnv(path("home"));
-        await succeed(command, ["initialize", "--mirror", `${setting.url}/tuf/`, "--root", join(setting.trust, "root.json")], { env: fresh });
-        await succeed(command, ["sign-blob", "--yes", ...services, "--identity-token", await setting.token(), "--bundle", path("tuf.json"), artifact], { env: fresh });
+        await succeed(command, ["initialize", "--mirror", `${setting.url}/tuf/`, "--root", join(setting.trust, "root.json")], {
+          env: fresh,
+        });
+        await succeed(
+          command,
+          ["sign-blob", "--yes", ...services, "--identity-token", await setting.token(), "--bundle", path("tuf.json"), artifact],
+          { env: fresh },
+        );
         await succeed(command, ["verify-blob", "--bundle", path("tuf.json"), ...policy, artifact], { env: fresh });
-        await refuses(command, ["verify-blob", "--bundle", path("tuf.json"), "--certificate-identity", "other@example.com", "--certificate-oidc-issuer", setting.issuer, artifact], fresh, "cosign accepted another identity");
+        await refuses(
+          command,
+          [
+            "verify-blob",
+            "--bundle",
+            path("tuf.json"),
+            "--certificate-identity",
+            "other@example.com",
+            "--certificate-oidc-issuer",
+            setting.issuer,
+            artifact,
+          ],
+          fresh,
+          "cosign accepted another identity",
+        );
       },
     },
   ];
@@ -180,10 +254,15 @@ export function gitsignJourneys(setting: Setting, work: string): Journey[] {
   const repository = join(work, "gitsign");
   const home = join(work, "gitsign-home");
   const env = (more: Record<string, string> = {}): Record<string, string> => ({
-    ...homeEnv(home), ...separateKeys(setting, work),
-    GITSIGN_FULCIO_URL: setting.url, GITSIGN_REKOR_URL: setting.url, GITSIGN_OIDC_ISSUER: setting.issuer, ...more,
+    ...homeEnv(home),
+    ...separateKeys(setting, work),
+    GITSIGN_FULCIO_URL: setting.url,
+    GITSIGN_REKOR_URL: setting.url,
+    GITSIGN_OIDC_ISSUER: setting.issuer,
+    ...more,
   });
-  const git = (args: readonly string[], more: Record<string, string> = {}) => succeed("git", ["-C", repository, ...args], { env: env(more) });
+  const git = (args: readonly string[], more: Record<string, string> = {}) =>
+    succeed("git", ["-C", repository, ...args], { env: env(more) });
   const verify = ["verify", "--certificate-oidc-issuer", setting.issuer, "--certificate-identity"];
   const commitAndVerify = async (more: Record<string, string>): Promise<void> => {
     await git(["commit", "--allow-empty", "--quiet", "-m", "a change"], { ...more, SIGSTORE_ID_TOKEN: await setting.token() });
@@ -199,14 +278,25 @@ export function gitsignJourneys(setting: Setting, work: string): Journey[] {
         mkdirSync(home, { recursive: true });
         mkdirSync(repository, { recursive: true });
         await git(["init", "--quiet"]);
-        const settings = [["user.name", "A"], ["user.email", setting.identity], ["gpg.format", "x509"], ["gpg.x509.program", command], ["commit.gpgsign", "true"]];
+        const settings = [
+          ["user.name", "A"],
+          ["user.email", setting.identity],
+          ["gpg.format", "x509"],
+          ["gpg.x509.program", command],
+          ["commit.gpgsign", "true"],
+        ];
         for (const [name, value] of settings) await git(["config", name!, value!]);
-        await succeed(command, ["initialize", "--mirror", `${setting.url}/tuf`, "--root", join(setting.trust, "root.json")], { env: homeEnv(home) });
+        await succeed(command, ["initialize", "--mirror", `${setting.url}/tuf`, "--root", join(setting.trust, "root.json")], {
+          env: homeEnv(home),
+        });
         await commitAndVerify({});
         await git(["verify-commit", "HEAD"]);
       },
     },
-    { name: "gitsign signs a commit that carries its entry, and verifies it offline", go: () => commitAndVerify({ GITSIGN_REKOR_MODE: "offline" }) },
+    {
+      name: "gitsign signs a commit that carries its entry, and verifies it offline",
+      go: () => commitAndVerify({ GITSIGN_REKOR_MODE: "offline" }),
+    },
     {
       // L3: within the same second it refuses its own commit, so the clock is made to wait.
       name: "gitsign signs a commit with a timestamp that is two seconds younger than the certificate",
@@ -230,9 +320,15 @@ async function startSlowClock(target: string): Promise<{ readonly url: string; s
     request.on("end", () => {
       void (async () => {
         await new Promise((resolve) => setTimeout(resolve, 2100));
-        const answer = await fetch(target, { method: "POST", headers: { "content-type": request.headers["content-type"] ?? "" }, body: Buffer.concat(chunks) });
+        const answer = await fetch(target, {
+          method: "POST",
+          headers: { "content-type": request.headers["content-type"] ?? "" },
+          body: Buffer.concat(chunks),
+        });
         const body = Buffer.from(await answer.arrayBuffer());
-        response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "", "content-length": body.length }).end(body);
+        response
+          .writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "", "content-length": body.length })
+          .end(body);
       })();
     });
   });
@@ -243,28 +339,43 @@ async function startSlowClock(target: string): Promise<{ readonly url: string; s
 
 /** A log whose very first entry is a Go client's, and what the others say of it. */
 export function firstEntryJourneys(setting: Setting, artifact: string, verifiers: readonly Verifier[]): Journey[] {
-  return verifiers.filter(({ name }) => name.startsWith("sigstore-python 4") || name === "lacre" || name.startsWith("sigstore-js")).map((verifier) => ({
-    name: `${verifier.name} verifies the first entry of a log, signed by cosign 3.1`,
-    ...(verifier.name.startsWith("sigstore-python") ? { expectedFailure: L2 } : {}),
-    async go() {
-      const work = scratch("first");
-      const home = join(work.path, "home");
-      mkdirSync(home);
-      copyFileSync(setting.predicate, join(work.path, "predicate.json"));
-      const server = await startInstance({ dir: join(work.path, "installation"), port: await freePort(), home });
-      try {
-        const own: Setting = {
-          ...setting, url: server.url, trust: join(server.dir, "trust"), home, issuer: `${server.url}/oidc`,
-          token: async () => (await succeed(process.execPath, [LACRE, "token", "--email", setting.identity], { env: { ...homeEnv(home), LACRE_DIR: server.dir } })).stdout.trim(),
-        };
-        const bundle = join(work.path, "first.sigstore.json");
-        const trust = ["--trusted-root", join(own.trust, "trusted_root.json"), "--signing-config", v1Config(own)];
-        await succeed(cosignPath(), ["sign-blob", "--yes", ...trust, "--identity-token", await own.token(), "--bundle", bundle, artifact], { env: homeEnv(home) });
-        await verifier.verify(own, "blob", artifact, bundle);
-      } finally {
-        await server.stop();
-        work.remove();
-      }
-    },
-  }));
+  return verifiers
+    .filter(({ name }) => name.startsWith("sigstore-python 4") || name === "lacre" || name.startsWith("sigstore-js"))
+    .map((verifier) => ({
+      name: `${verifier.name} verifies the first entry of a log, signed by cosign 3.1`,
+      ...(verifier.name.startsWith("sigstore-python") ? { expectedFailure: L2 } : {}),
+      async go() {
+        const work = scratch("first");
+        const home = join(work.path, "home");
+        mkdirSync(home);
+        copyFileSync(setting.predicate, join(work.path, "predicate.json"));
+        const server = await startInstance({ dir: join(work.path, "installation"), port: await freePort(), home });
+        try {
+          const own: Setting = {
+            ...setting,
+            url: server.url,
+            trust: join(server.dir, "trust"),
+            home,
+            issuer: `${server.url}/oidc`,
+            token: async () =>
+              (
+                await succeed(process.execPath, [LACRE, "token", "--email", setting.identity], {
+                  env: { ...homeEnv(home), LACRE_DIR: server.dir },
+                })
+              ).stdout.trim(),
+          };
+          const bundle = join(work.path, "first.sigstore.json");
+          const trust = ["--trusted-root", join(own.trust, "trusted_root.json"), "--signing-config", v1Config(own)];
+          await succeed(
+            cosignPath(),
+            ["sign-blob", "--yes", ...trust, "--identity-token", await own.token(), "--bundle", bundle, artifact],
+            { env: homeEnv(home) },
+          );
+          await verifier.verify(own, "blob", artifact, bundle);
+        } finally {
+          await server.stop();
+          work.remove();
+        }
+      },
+    }));
 }

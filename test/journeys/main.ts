@@ -5,7 +5,20 @@ import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { freePort, homeEnv, type Instance, type Journey, LACRE, type Outcome, ROOT, run, scratch, startInstance, succeed, travel } from "../harness.ts";
+import {
+  freePort,
+  homeEnv,
+  type Instance,
+  type Journey,
+  LACRE,
+  type Outcome,
+  ROOT,
+  run,
+  scratch,
+  startInstance,
+  succeed,
+  travel,
+} from "../harness.ts";
 
 const only = process.argv.slice(2);
 const work = scratch("journey");
@@ -52,7 +65,11 @@ journeys.push({
       console.log(`       clone to ready: ${((Date.now() - began) / 1000).toFixed(1)} s`);
       const lines = stdout.split("\n").filter((line) => line !== "" && !line.startsWith(">"));
       if (lines.length !== 1) fail(`stdout is more than the ready line:\n${stdout}`);
-      const commands = stderr.replaceAll(/\\\n\s*/g, "").split("\n").map((line) => line.trim()).filter((line) => line.startsWith("npx lacre "));
+      const commands = stderr
+        .replaceAll(/\\\n\s*/g, "")
+        .split("\n")
+        .map((line) => line.trim())
+        .filter((line) => line.startsWith("npx lacre "));
       if (commands.length !== 3) fail(`expected three commands to copy, found ${commands.length}:\n${stderr}`);
       if (!stderr.includes("trust")) fail(`stderr does not say where the trust files are:\n${stderr}`);
       for (const command of commands) await succeed("sh", ["-c", command], { cwd: clone, env: homeEnv(home) });
@@ -88,14 +105,25 @@ async function token(): Promise<string> {
 }
 
 function policy(instance: Instance): string[] {
-  return ["--certificate-identity", identity, "--certificate-oidc-issuer", `${instance.url}/oidc`, "--trusted-root", join(instance.dir, "trust", "trusted_root.json")];
+  return [
+    "--certificate-identity",
+    identity,
+    "--certificate-oidc-issuer",
+    `${instance.url}/oidc`,
+    "--trusted-root",
+    join(instance.dir, "trust", "trusted_root.json"),
+  ];
 }
 
 async function realFiles(): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
-  const unpacked = (await succeed(join(ROOT, "scripts", "parts", "unpack"), ["bookworm", "kubernetes-client"], { timeoutMs: 300_000 })).stdout.trim();
+  const unpacked = (
+    await succeed(join(ROOT, "scripts", "parts", "unpack"), ["bookworm", "kubernetes-client"], { timeoutMs: 300_000 })
+  ).stdout.trim();
   files.kubectl = join(unpacked, "usr", "bin", "kubectl");
-  const packed = (await succeed("npm", ["pack", "--silent", "--pack-destination", work.path, "fast-check@4.10.2"], { timeoutMs: 120_000 })).stdout.trim();
+  const packed = (
+    await succeed("npm", ["pack", "--silent", "--pack-destination", work.path, "fast-check@4.10.2"], { timeoutMs: 120_000 })
+  ).stdout.trim();
   files["npm tarball"] = join(work.path, packed.split("\n").at(-1)!);
   files["source tarball"] = join(work.path, "source.tar.gz");
   execFileSync("git", ["archive", "--format=tar.gz", "-o", files["source tarball"], "HEAD"], { cwd: ROOT });
@@ -138,11 +166,16 @@ journeys.push({
   async go() {
     const instance = await small();
     const base = ["verify", artifact, "--bundle", bundlePath];
-    const swap = (flag: string, value: string): string[] => policy(instance).map((word, at, all) => (all[at - 1] === flag ? value : word));
+    const swap = (flag: string, value: string): string[] =>
+      policy(instance).map((word, at, all) => (all[at - 1] === flag ? value : word));
     expectRefusal(await lacre([...base, ...swap("--certificate-identity", "other@example.com")]), 1, /other@example\.com/);
     expectRefusal(await lacre([...base, ...swap("--certificate-oidc-issuer", "http://localhost:1/oidc")]), 1, /issuer/i);
     other ??= await startInstance({ dir: join(work.path, "other"), port: await freePort(), home: join(work.path, "other-home") });
-    expectRefusal(await lacre([...base, ...swap("--trusted-root", join(other.dir, "trust", "trusted_root.json"))]), 1, /certificate|chain|authority|log/i);
+    expectRefusal(
+      await lacre([...base, ...swap("--trusted-root", join(other.dir, "trust", "trusted_root.json"))]),
+      1,
+      /certificate|chain|authority|log/i,
+    );
     expectRefusal(await lacre(base), 2, /identity/i);
   },
 });
@@ -199,11 +232,19 @@ journeys.push({
     const instance = await small();
     expectRefusal(await lacre(["verify", artifact, "--bundel", bundlePath]), 2, /bundel/);
     expectRefusal(await lacre(["verify", join(work.path, "absent"), "--bundle", bundlePath, ...policy(instance)]), 3, /absent/);
-    expectRefusal(await lacre(["verify", artifact, "--bundle", join(work.path, "absent.json"), ...policy(instance)]), 3, /absent\.json/);
+    expectRefusal(
+      await lacre(["verify", artifact, "--bundle", join(work.path, "absent.json"), ...policy(instance)]),
+      3,
+      /absent\.json/,
+    );
     const corrupt = join(work.path, "corrupt.sigstore.json");
     writeFileSync(corrupt, readFileSync(bundlePath).subarray(0, 700));
     expectRefusal(await lacre(["verify", artifact, "--bundle", corrupt, ...policy(instance)]), 1, /JSON/);
-    expectRefusal(await lacre(["sign", artifact, "--identity-token", "not.a.token", "--bundle", corrupt], { LACRE_DIR: dir }), 1, /token/i);
+    expectRefusal(
+      await lacre(["sign", artifact, "--identity-token", "not.a.token", "--bundle", corrupt], { LACRE_DIR: dir }),
+      1,
+      /token/i,
+    );
   },
 });
 
@@ -225,7 +266,11 @@ journeys.push({
     mkdirSync(locked);
     execFileSync("mount", ["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", locked]);
     try {
-      expectRefusal(await lacre(["up", "--dir", join(locked, "installation"), "--listen", `localhost:${await freePort()}`]), 3, /read-only|writ/i);
+      expectRefusal(
+        await lacre(["up", "--dir", join(locked, "installation"), "--listen", `localhost:${await freePort()}`]),
+        3,
+        /read-only|writ/i,
+      );
     } finally {
       execFileSync("umount", [locked]);
     }
@@ -253,11 +298,28 @@ journeys.push({
       await succeed(process.execPath, [LACRE, "sign", artifact, "--identity-token", file, "--bundle", bundle], { env });
       await run("dd", ["if=/dev/zero", `of=${join(disk, "filler")}`, "bs=64k"]);
       await full.stop();
-      const outcome = await run(process.execPath, [LACRE, "up", "--dir", where, "--listen", `localhost:${port}`], { env, timeoutMs: 20_000 });
+      const outcome = await run(process.execPath, [LACRE, "up", "--dir", where, "--listen", `localhost:${port}`], {
+        env,
+        timeoutMs: 20_000,
+      });
       if (/^\s+at /m.test(outcome.stderr)) fail(`a stack trace:\n${outcome.stderr}`);
       rmSync(join(disk, "filler"));
       full = await startInstance({ dir: where, port, home: fullHome });
-      const verified = await run(process.execPath, [LACRE, "verify", artifact, "--bundle", bundle, "--certificate-identity", identity, "--certificate-oidc-issuer", `${full.url}/oidc`], { env });
+      const verified = await run(
+        process.execPath,
+        [
+          LACRE,
+          "verify",
+          artifact,
+          "--bundle",
+          bundle,
+          "--certificate-identity",
+          identity,
+          "--certificate-oidc-issuer",
+          `${full.url}/oidc`,
+        ],
+        { env },
+      );
       if (verified.status !== 0) fail(verified.stdout + verified.stderr);
       await succeed(process.execPath, [...process.execArgv, join(ROOT, "scripts", "fsck.ts"), where], { env });
     } finally {
@@ -279,7 +341,11 @@ journeys.push({
       const file = join(work.path, `${name}.token`);
       writeFileSync(file, (await succeed(process.execPath, [LACRE, "token", "--email", identity], { env })).stdout);
       writeFileSync(join(work.path, name), name);
-      await succeed(process.execPath, [LACRE, "sign", join(work.path, name), "--identity-token", file, "--bundle", join(work.path, `${name}.sigstore.json`)], { env });
+      await succeed(
+        process.execPath,
+        [LACRE, "sign", join(work.path, name), "--identity-token", file, "--bundle", join(work.path, `${name}.sigstore.json`)],
+        { env },
+      );
     };
     const first = await startInstance({ dir: where, port, home: restoredHome });
     await sign("one");
@@ -291,7 +357,11 @@ journeys.push({
     rmSync(where, { recursive: true });
     cpSync(copy, where, { recursive: true });
     const before = readdirSync(where, { recursive: true }).length;
-    expectRefusal(await run(process.execPath, [LACRE, "up", "--dir", where, "--listen", `localhost:${port}`], { env, timeoutMs: 30_000 }), 3, /anchor|backup|older|behind/i);
+    expectRefusal(
+      await run(process.execPath, [LACRE, "up", "--dir", where, "--listen", `localhost:${port}`], { env, timeoutMs: 30_000 }),
+      3,
+      /anchor|backup|older|behind/i,
+    );
     if (readdirSync(where, { recursive: true }).length !== before) fail("the refused start wrote into the directory");
   },
 });
@@ -300,10 +370,32 @@ journeys.push({
   name: "with no network, signing says so and verifying works",
   async go() {
     const instance = await small();
-    const sealed = await run("unshare", ["-rn", process.execPath, LACRE, "verify", artifact, "--bundle", bundlePath, ...policy(instance), "--offline"], { env: homeEnv(home) });
+    const sealed = await run(
+      "unshare",
+      ["-rn", process.execPath, LACRE, "verify", artifact, "--bundle", bundlePath, ...policy(instance), "--offline"],
+      { env: homeEnv(home) },
+    );
     if (sealed.status !== 0) fail(sealed.stdout + sealed.stderr);
     const tokenFile = await token();
-    expectRefusal(await run("unshare", ["-rn", process.execPath, LACRE, "sign", artifact, "--identity-token", tokenFile, "--bundle", join(work.path, "never.json")], { env: { ...homeEnv(home), LACRE_DIR: dir } }), 3, /reach|connect/i);
+    expectRefusal(
+      await run(
+        "unshare",
+        [
+          "-rn",
+          process.execPath,
+          LACRE,
+          "sign",
+          artifact,
+          "--identity-token",
+          tokenFile,
+          "--bundle",
+          join(work.path, "never.json"),
+        ],
+        { env: { ...homeEnv(home), LACRE_DIR: dir } },
+      ),
+      3,
+      /reach|connect/i,
+    );
     if (existsSync(join(work.path, "never.json"))) fail("a bundle was left half-made");
   },
 });
@@ -313,8 +405,29 @@ journeys.push({
   async go() {
     const instance = await small();
     const trace = join(work.path, "trace");
-    await succeed("strace", ["-f", "-qq", "-e", "trace=socket,connect", "-o", trace, process.execPath, LACRE, "verify", artifact, "--bundle", bundlePath, ...policy(instance), "--offline"], { env: homeEnv(home) });
-    const calls = readFileSync(trace, "utf8").split("\n").filter((line) => /\b(socket|connect)\(/.test(line));
+    await succeed(
+      "strace",
+      [
+        "-f",
+        "-qq",
+        "-e",
+        "trace=socket,connect",
+        "-o",
+        trace,
+        process.execPath,
+        LACRE,
+        "verify",
+        artifact,
+        "--bundle",
+        bundlePath,
+        ...policy(instance),
+        "--offline",
+      ],
+      { env: homeEnv(home) },
+    );
+    const calls = readFileSync(trace, "utf8")
+      .split("\n")
+      .filter((line) => /\b(socket|connect)\(/.test(line));
     if (calls.length > 0) fail(`sockets were opened:\n${calls.slice(0, 5).join("\n")}`);
     copyFileSync(trace, join(work.path, "trace.kept"));
   },

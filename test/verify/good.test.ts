@@ -11,7 +11,19 @@ import { createVerifier } from "@lacre/core/verify";
 import { bundleFromJSON } from "@sigstore/bundle";
 import { TrustedRoot } from "@sigstore/protobuf-specs";
 import { toSignedEntity, toTrustMaterial, Verifier } from "@sigstore/verify";
-import { ARTIFACT, bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, PREDICATE_TYPE, seal, SIGNED_MS, type Recipe, type Sealed } from "../workshop/workshop.ts";
+import {
+  ARTIFACT,
+  bytesOf,
+  createWorkshop,
+  IDENTITY,
+  ISSUER,
+  NOW_MS,
+  PREDICATE_TYPE,
+  seal,
+  SIGNED_MS,
+  type Recipe,
+  type Sealed,
+} from "../workshop/workshop.ts";
 import { accepts, ask, assertVerified, judge, POLICY, workshop } from "./trial.ts";
 
 const V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1";
@@ -39,8 +51,14 @@ function verifyWithSigstore(sealed: Sealed): void {
   const key = createPublicKey({ key: Buffer.from(sealed.key.publicKey.spki), format: "der", type: "spki" });
   const material = toTrustMaterial(TrustedRoot.fromJSON(sealed.root), () => ({ publicKey: key, validFor: () => true }));
   // An artifact belongs to a message only: the peer does not compare it with statements.
-  const entity = toSignedEntity(bundleFromJSON(sealed.bundle), sealed.bundle["messageSignature"] === undefined ? undefined : Buffer.from(sealed.artifact));
-  new Verifier(material).verify(entity, sealed.leaf === undefined ? undefined : { subjectAlternativeName: IDENTITY, extensions: { issuer: ISSUER } });
+  const entity = toSignedEntity(
+    bundleFromJSON(sealed.bundle),
+    sealed.bundle["messageSignature"] === undefined ? undefined : Buffer.from(sealed.artifact),
+  );
+  new Verifier(material).verify(
+    entity,
+    sealed.leaf === undefined ? undefined : { subjectAlternativeName: IDENTITY, extensions: { issuer: ISSUER } },
+  );
 }
 
 for (const [name, recipe] of Object.entries(KINDS)) {
@@ -58,28 +76,55 @@ for (const keyType of ["P-384", "P-521"] as const) {
   accepts(`a ${keyType} signer, by artifact`, { recipe: { keyType, dialect: "v2" } });
   accepts(`a ${keyType} signer, by its own digest`, {
     recipe: { keyType, dialect: "v2" },
-    artifact: (sealed) => ({ digests: new Map((["sha256", keyType === "P-384" ? "sha384" : "sha512"] as const).map((name) => [name, hash(name, sealed.artifact)])) }),
+    artifact: (sealed) => ({
+      digests: new Map(
+        (["sha256", keyType === "P-384" ? "sha384" : "sha512"] as const).map((name) => [name, hash(name, sealed.artifact)]),
+      ),
+    }),
   });
   accepts(`an attestation by a ${keyType} signer`, { recipe: { keyType, dialect: "v2", content: "dsse" } });
 }
 
 accepts("an RSA signer", { recipe: { keyType: "RSA", dialect: "v2" } });
 accepts("an attestation by an Ed25519 signer", { recipe: { keyType: "Ed25519", content: "dsse" } });
-accepts("an e-mail address", { recipe: { san: { kind: "email", value: "a@example.com" } }, policy: { identities: [{ identity: { exact: "a@example.com" }, issuer: { exact: ISSUER } }] } });
-accepts("a user name", { recipe: { san: { kind: "other", value: "a!example.com" } }, policy: { identities: [{ identity: { exact: "a!example.com" }, issuer: { exact: ISSUER } }] } });
+accepts("an e-mail address", {
+  recipe: { san: { kind: "email", value: "a@example.com" } },
+  policy: { identities: [{ identity: { exact: "a@example.com" }, issuer: { exact: ISSUER } }] },
+});
+accepts("a user name", {
+  recipe: { san: { kind: "other", value: "a!example.com" } },
+  policy: { identities: [{ identity: { exact: "a!example.com" }, issuer: { exact: ISSUER } }] },
+});
 accepts("an artifact of no bytes", { recipe: { artifact: new Uint8Array(), dialect: "v2" } });
-accepts("a bundle without a message digest", { recipe: { bundle: (bundle) => void delete bundle["messageSignature"]["messageDigest"] } });
+accepts("a bundle without a message digest", {
+  recipe: { bundle: (bundle) => void delete bundle["messageSignature"]["messageDigest"] },
+});
 accepts("a bundle with members of its own", { recipe: { bundle: (bundle) => void (bundle["x"] = 1) } });
 accepts("a bundle without a clock to compare with", { nowMs: "none" });
 
 test("tells what was proved, and only that", () => {
   const verdict = judge({ recipe: { dialect: "v2", content: "dsse" } });
   assertVerified(verdict);
-  assert.deepEqual(verdict.identity, { kind: "uri", value: IDENTITY, issuer: ISSUER, claims: { githubWorkflowTrigger: "push", sourceRepositoryURI: "https://ci.example/project" } });
-  assert.deepEqual(verdict.times, [{ timeMs: SIGNED_MS, kind: "timestamp", source: "https://clock.workshop.test/api/v1/timestamp" }]);
-  assert.deepEqual(verdict.logEntries, [{
-    logId: toHex(workshop.rekor2.logId), log: "https://log2026.workshop.test", logIndex: "4", treeIndex: "4", treeSize: "7", kind: "hashedrekord", version: "0.0.2",
-  }]);
+  assert.deepEqual(verdict.identity, {
+    kind: "uri",
+    value: IDENTITY,
+    issuer: ISSUER,
+    claims: { githubWorkflowTrigger: "push", sourceRepositoryURI: "https://ci.example/project" },
+  });
+  assert.deepEqual(verdict.times, [
+    { timeMs: SIGNED_MS, kind: "timestamp", source: "https://clock.workshop.test/api/v1/timestamp" },
+  ]);
+  assert.deepEqual(verdict.logEntries, [
+    {
+      logId: toHex(workshop.rekor2.logId),
+      log: "https://log2026.workshop.test",
+      logIndex: "4",
+      treeIndex: "4",
+      treeSize: "7",
+      kind: "hashedrekord",
+      version: "0.0.2",
+    },
+  ]);
   assert.deepEqual(verdict.artifact, { sha256: toHex(sha256(ARTIFACT)) });
   assert.deepEqual(verdict.subjects, [{ name: "artifact", digests: { sha256: toHex(sha256(ARTIFACT)) } }]);
   assert.equal(verdict.predicateType, PREDICATE_TYPE);
@@ -91,19 +136,34 @@ test("tells what was proved, and only that", () => {
 
 test("tells the log's index of a sharded log only where the log promised it", () => {
   const promised = judge({ recipe: {} }).logEntries;
-  assert.deepEqual(promised?.map(({ logIndex, treeIndex }) => [logIndex, treeIndex]), [["79571823", "4"]]);
+  assert.deepEqual(
+    promised?.map(({ logIndex, treeIndex }) => [logIndex, treeIndex]),
+    [["79571823", "4"]],
+  );
   const proved = judge({ recipe: { timestamp: true, entry: (parts) => void (parts.hasPromise = false) } }).logEntries;
-  assert.deepEqual(proved?.map(({ logIndex, treeIndex }) => [logIndex, treeIndex]), [[undefined, "4"]]);
+  assert.deepEqual(
+    proved?.map(({ logIndex, treeIndex }) => [logIndex, treeIndex]),
+    [[undefined, "4"]],
+  );
 });
 
 test("tells of a digest only if the proof rests on it", () => {
-  const verdict = judge({ artifact: (sealed) => ({ digests: new Map([["sha256", sha256(sealed.artifact)], ["sha512", new Uint8Array(64)]]) }) });
+  const verdict = judge({
+    artifact: (sealed) => ({
+      digests: new Map([
+        ["sha256", sha256(sealed.artifact)],
+        ["sha512", new Uint8Array(64)],
+      ]),
+    }),
+  });
   assertVerified(verdict);
   assert.deepEqual(verdict.artifact, { sha256: toHex(sha256(ARTIFACT)) });
 });
 
 test("the bytes of an artifact count, not what is said about them", () => {
-  const verdict = judge({ artifact: (sealed) => ({ digests: new Map([["sha256", new Uint8Array(32)]]), message: sealed.artifact }) });
+  const verdict = judge({
+    artifact: (sealed) => ({ digests: new Map([["sha256", new Uint8Array(32)]]), message: sealed.artifact }),
+  });
   assertVerified(verdict);
   assert.deepEqual(verdict.artifact, { sha256: toHex(sha256(ARTIFACT)) });
 });
@@ -121,15 +181,31 @@ test("one verifier judges many bundles, the same one again, and two under one ce
   const sealed = [seal(workshop), seal(workshop, { dialect: "v2" }), seal(workshop, { content: "dsse" })];
   const [first] = sealed;
   for (const { bundle, artifact } of [...sealed, ...sealed, first!]) {
-    assertVerified(verifier.verify({ bundle: bytesOf(bundle), artifact: { digests: new Map(), message: artifact }, policy: POLICY, nowMs: NOW_MS }));
+    assertVerified(
+      verifier.verify({
+        bundle: bytesOf(bundle),
+        artifact: { digests: new Map(), message: artifact },
+        policy: POLICY,
+        nowMs: NOW_MS,
+      }),
+    );
   }
 });
 
 test("a remembered certificate is judged at each bundle's own time", () => {
   const good = seal(workshop, { dialect: "v2" });
-  const late = seal(workshop, { dialect: "v2", token: ({ fields }) => void Object.assign(fields, { timeMs: SIGNED_MS + 30 * 60_000 }) });
+  const late = seal(workshop, {
+    dialect: "v2",
+    token: ({ fields }) => void Object.assign(fields, { timeMs: SIGNED_MS + 30 * 60_000 }),
+  });
   const verifier = createVerifier({ trustedRoot: decodeTrustedRoot(bytesOf(good.root)) });
-  const verify = ({ bundle, artifact }: Sealed): string => verifier.verify({ bundle: bytesOf(bundle), artifact: { digests: new Map(), message: artifact }, policy: POLICY, nowMs: NOW_MS }).outcome;
+  const verify = ({ bundle, artifact }: Sealed): string =>
+    verifier.verify({
+      bundle: bytesOf(bundle),
+      artifact: { digests: new Map(), message: artifact },
+      policy: POLICY,
+      nowMs: NOW_MS,
+    }).outcome;
   assert.deepEqual([verify(good), verify(late), verify(good), verify(late)], ["verified", "refused", "verified", "refused"]);
 });
 

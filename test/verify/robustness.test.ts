@@ -31,10 +31,13 @@ function subject(recipe: Recipe): Subject {
   const sealed = seal(workshop, recipe);
   // One verifier for all: what it remembers of good bundles must not help bad ones.
   const verifier: Verifier = createVerifier({ trustedRoot: decodeTrustedRoot(bytesOf(sealed.root)) });
-  const verify = (bytes: Uint8Array): Verdict => verifier.verify({
-    bundle: bytes, artifact: { digests: new Map(), message: sealed.artifact }, nowMs: NOW_MS,
-    ...(recipe.signer === "key" ? { policy: {}, key: sealed.key.publicKey } : { policy: POLICY }),
-  });
+  const verify = (bytes: Uint8Array): Verdict =>
+    verifier.verify({
+      bundle: bytes,
+      artifact: { digests: new Map(), message: sealed.artifact },
+      nowMs: NOW_MS,
+      ...(recipe.signer === "key" ? { policy: {}, key: sealed.key.publicKey } : { policy: POLICY }),
+    });
   const verdict = verify(bytesOf(sealed.bundle));
   assertVerified(verdict);
   return { sealed, told: tell(verdict), verify };
@@ -49,7 +52,11 @@ function tell({ checks: _checks, warnings: _warnings, ...told }: Verdict): unkno
 function isPart(part: unknown, whole: unknown): boolean {
   if (Array.isArray(part)) return Array.isArray(whole) && part.every((item) => whole.some((other) => isPart(item, other)));
   if (typeof part !== "object" || part === null) return part === whole;
-  return typeof whole === "object" && whole !== null && Object.entries(part).every(([key, value]) => Object.hasOwn(whole, key) && isPart(value, (whole as Mutable)[key]));
+  return (
+    typeof whole === "object" &&
+    whole !== null &&
+    Object.entries(part).every(([key, value]) => Object.hasOwn(whole, key) && isPart(value, (whole as Mutable)[key]))
+  );
 }
 
 /** Judges a damaged bundle: refused under a check of the catalogue, or just as good. */
@@ -68,7 +75,11 @@ function judgeDamaged(whole: Subject, bytes: Uint8Array, how: string): "refused"
 type Path = readonly (string | number)[];
 
 function pathsOf(value: unknown, path: Path = []): Path[] {
-  const inner: [string | number, unknown][] = Array.isArray(value) ? [...value.entries()] : typeof value === "object" && value !== null ? Object.entries(value) : [];
+  const inner: [string | number, unknown][] = Array.isArray(value)
+    ? [...value.entries()]
+    : typeof value === "object" && value !== null
+      ? Object.entries(value)
+      : [];
   return [...(path.length === 0 ? [] : [path]), ...inner.flatMap(([key, item]) => pathsOf(item, [...path, key]))];
 }
 
@@ -86,22 +97,38 @@ function replaced(json: Mutable, path: Path, value: unknown): Mutable {
 
 /** What may be missing: stated for people or for searching, bound elsewhere, or default. */
 const LEGAL: Readonly<Record<string, readonly string[]>> = {
-  all: ["messageSignature.messageDigest", "verificationMaterial.tlogEntries.0.inclusionProof.rootHash", "dsseEnvelope.signatures.0.keyid", "verificationMaterial.publicKey.hint"],
+  all: [
+    "messageSignature.messageDigest",
+    "verificationMaterial.tlogEntries.0.inclusionProof.rootHash",
+    "dsseEnvelope.signatures.0.keyid",
+    "verificationMaterial.publicKey.hint",
+  ],
   // The proof's own index stands for it.
   v2: ["verificationMaterial.tlogEntries.0.logIndex"],
   // The promise is what version 0.1 asks for.
   v01: [
-    "verificationMaterial.tlogEntries.0.inclusionProof", "verificationMaterial.tlogEntries.0.inclusionProof.checkpoint",
+    "verificationMaterial.tlogEntries.0.inclusionProof",
+    "verificationMaterial.tlogEntries.0.inclusionProof.checkpoint",
     "verificationMaterial.tlogEntries.0.inclusionProof.checkpoint.envelope",
   ],
 };
 
 for (const [name, recipe] of Object.entries(KINDS)) {
-  const legal = new Set([...LEGAL["all"]!, ...(recipe.dialect === "v2" ? LEGAL["v2"]! : []), ...(recipe.mediaType === undefined ? [] : LEGAL["v01"]!)]);
+  const legal = new Set([
+    ...LEGAL["all"]!,
+    ...(recipe.dialect === "v2" ? LEGAL["v2"]! : []),
+    ...(recipe.mediaType === undefined ? [] : LEGAL["v01"]!),
+  ]);
   // A key alone needs no time: without promise or timestamp its log entry still stands by its proof.
   if (recipe.signer === "key") {
-    const optional = recipe.dialect === "v2" ? ["timestampVerificationData", "timestampVerificationData.rfc3161Timestamps", "timestampVerificationData.rfc3161Timestamps.0"]
-      : ["tlogEntries.0.inclusionPromise", "tlogEntries.0.inclusionPromise.signedEntryTimestamp"];
+    const optional =
+      recipe.dialect === "v2"
+        ? [
+            "timestampVerificationData",
+            "timestampVerificationData.rfc3161Timestamps",
+            "timestampVerificationData.rfc3161Timestamps.0",
+          ]
+        : ["tlogEntries.0.inclusionPromise", "tlogEntries.0.inclusionPromise.signedEntryTimestamp"];
     for (const path of optional) legal.add(`verificationMaterial.${path}`);
   }
 
@@ -110,11 +137,19 @@ for (const [name, recipe] of Object.entries(KINDS)) {
     for (const path of pathsOf(whole.sealed.bundle)) {
       const where = path.join(".");
       const verdict = whole.verify(bytesOf(replaced(whole.sealed.bundle, path, undefined)));
-      if (legal.has(where)) assert.equal(verdict.outcome, "verified", `${where} may be missing: ${decidingCheck(verdict)?.id} ${decidingCheck(verdict)?.message}`);
+      if (legal.has(where))
+        assert.equal(
+          verdict.outcome,
+          "verified",
+          `${where} may be missing: ${decidingCheck(verdict)?.id} ${decidingCheck(verdict)?.message}`,
+        );
       else {
         assert.equal(verdict.outcome, "refused", `${where} is missing, and nobody minds`);
         const check = decidingCheck(verdict);
-        assert.ok(check !== undefined && !check.id.startsWith("K") && check.code !== undefined && check.message !== undefined, where);
+        assert.ok(
+          check !== undefined && !check.id.startsWith("K") && check.code !== undefined && check.message !== undefined,
+          where,
+        );
       }
     }
   });
@@ -157,9 +192,23 @@ for (const [name, recipe] of Object.entries(KINDS)) {
         // From the front as often as from anywhere: lengths and tags stand in front.
         const at = round % 2 === 0 ? random(Math.min(copy.length, 24)) : random(copy.length);
         copy[at]! ^= 1 << random(8);
-        if (judgeDamaged(whole, bytesOf(replaced(whole.sealed.bundle, path, copy.toString("base64"))), `${path.join(".")} bit in byte ${at}`) === "refused") refused++;
+        if (
+          judgeDamaged(
+            whole,
+            bytesOf(replaced(whole.sealed.bundle, path, copy.toString("base64"))),
+            `${path.join(".")} bit in byte ${at}`,
+          ) === "refused"
+        )
+          refused++;
         const cut = inner.subarray(0, random(inner.length));
-        if (judgeDamaged(whole, bytesOf(replaced(whole.sealed.bundle, path, cut.toString("base64"))), `${path.join(".")} cut to ${cut.length}`) === "refused") refused++;
+        if (
+          judgeDamaged(
+            whole,
+            bytesOf(replaced(whole.sealed.bundle, path, cut.toString("base64"))),
+            `${path.join(".")} cut to ${cut.length}`,
+          ) === "refused"
+        )
+          refused++;
       }
     }
     assert.ok(refused > 500, `${refused} refused`);

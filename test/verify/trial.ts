@@ -9,9 +9,27 @@ import { sha256 } from "@lacre/core/crypto";
 import type { LacreCode } from "@lacre/core/errors";
 import { decodeTrustedRoot } from "@lacre/core/trust";
 import {
-  createVerifier, decidingCheck, type Artifact, type CheckId, type Policy, type Question, type Thresholds, type TrustedKey, type Verdict,
+  createVerifier,
+  decidingCheck,
+  type Artifact,
+  type CheckId,
+  type Policy,
+  type Question,
+  type Thresholds,
+  type TrustedKey,
+  type Verdict,
 } from "@lacre/core/verify";
-import { bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, seal, type Recipe, type Sealed, type Workshop } from "../workshop/workshop.ts";
+import {
+  bytesOf,
+  createWorkshop,
+  IDENTITY,
+  ISSUER,
+  NOW_MS,
+  seal,
+  type Recipe,
+  type Sealed,
+  type Workshop,
+} from "../workshop/workshop.ts";
 
 /** Keys and authorities for all suites of one process. */
 export const workshop: Workshop = createWorkshop();
@@ -45,10 +63,13 @@ export function ask(trial: Trial, sealed: Sealed): Verdict {
   const isKey = trial.recipe?.signer === "key" ? trial.key !== "none" : trial.key !== undefined && trial.key !== "none";
   const keys = typeof trial.key === "function" ? trial.key(sealed) : Array.isArray(trial.key) ? trial.key : undefined;
   const artifact =
-    trial.artifact === "none" ? undefined
-    : typeof trial.artifact === "function" ? trial.artifact(sealed)
-    : trial.artifact === "digest" ? digestOf(sealed.artifact)
-    : trial.artifact ?? { digests: new Map(), message: sealed.artifact };
+    trial.artifact === "none"
+      ? undefined
+      : typeof trial.artifact === "function"
+        ? trial.artifact(sealed)
+        : trial.artifact === "digest"
+          ? digestOf(sealed.artifact)
+          : (trial.artifact ?? { digests: new Map(), message: sealed.artifact });
   const question: Question = {
     bundle: trial.bytes?.(sealed) ?? bytesOf(sealed.bundle),
     artifact,
@@ -67,7 +88,9 @@ function digestOf(bytes: Uint8Array): Artifact {
 /** What a verdict says, in one line. */
 export function summary(verdict: Verdict): string {
   const check = decidingCheck(verdict);
-  return check === undefined ? verdict.outcome : `${check.id} ${check.code} ${check.message} expected ${check.expected} found ${check.found}`;
+  return check === undefined
+    ? verdict.outcome
+    : `${check.id} ${check.code} ${check.message} expected ${check.expected} found ${check.found}`;
 }
 
 /** Fails unless verified. */
@@ -77,7 +100,18 @@ export function assertVerified(verdict: Verdict): void {
 }
 
 const PROVED_MEMBERS: readonly (keyof Verdict)[] = [
-  "mediaType", "identity", "key", "algorithm", "times", "logEntries", "artifact", "payloadType", "payload", "subjects", "predicateType", "predicate",
+  "mediaType",
+  "identity",
+  "key",
+  "algorithm",
+  "times",
+  "logEntries",
+  "artifact",
+  "payloadType",
+  "payload",
+  "subjects",
+  "predicateType",
+  "predicate",
 ];
 
 /** Fails unless refused, by this check and code, with nothing told that was not proved. */
@@ -98,7 +132,11 @@ function twinOf({ recipe = {}, ...trial }: Trial): Trial {
     ...rest,
     ...(artifact === "none" || artifact === "digest" ? { artifact } : {}),
     ...(key === undefined || recipe.signer !== "key" ? {} : { key }),
-    recipe: Object.fromEntries(Object.entries({ dialect, content, signer, keyType, kind, mediaType, timestamp, payloadType }).filter(([, value]) => value !== undefined)),
+    recipe: Object.fromEntries(
+      Object.entries({ dialect, content, signer, keyType, kind, mediaType, timestamp, payloadType }).filter(
+        ([, value]) => value !== undefined,
+      ),
+    ),
   };
 }
 

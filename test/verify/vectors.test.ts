@@ -46,8 +46,11 @@ function verifyCase(name: string, kind: "artifact" | "digest"): Verdict {
   const file = (part: string): string => join(CASES, name, part);
   const own = existsSync(file("artifact"));
   const message = readFileSync(own ? file("artifact") : join(CASES, "a.txt"));
-  const artifact: Artifact = kind === "artifact" ? { digests: new Map(), message } : { digests: new Map([["sha256", sha256(message)]]) };
-  const root = readFileSync(existsSync(file("trusted_root.json")) ? file("trusted_root.json") : join(VECTORS, "public-good-trusted_root.json"));
+  const artifact: Artifact =
+    kind === "artifact" ? { digests: new Map(), message } : { digests: new Map([["sha256", sha256(message)]]) };
+  const root = readFileSync(
+    existsSync(file("trusted_root.json")) ? file("trusted_root.json") : join(VECTORS, "public-good-trusted_root.json"),
+  );
   const isKey = existsSync(file("key.pub"));
   return createVerifier({ trustedRoot: decodeTrustedRoot(root) }).verify({
     bundle: readFileSync(file("bundle.sigstore.json")),
@@ -58,7 +61,11 @@ function verifyCase(name: string, kind: "artifact" | "digest"): Verdict {
   });
 }
 
-const names = existsSync(CASES) ? readdirSync(CASES, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name) : [];
+const names = existsSync(CASES)
+  ? readdirSync(CASES, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+  : [];
 for (const name of names) {
   for (const kind of ["artifact", "digest"] as const) {
     test(`conformance: ${name}, by ${kind}`, () => {

@@ -19,7 +19,14 @@ function assertFits(verdict: unknown): void {
   assert.ok(Schema.Check(schema, verdict));
 }
 
-const VERIFIED: readonly Recipe[] = [{}, { content: "dsse" }, { dialect: "v2" }, { dialect: "v2", content: "dsse" }, { signer: "key" }, { mediaType: "application/vnd.dev.sigstore.bundle+json;version=0.1" }];
+const VERIFIED: readonly Recipe[] = [
+  {},
+  { content: "dsse" },
+  { dialect: "v2" },
+  { dialect: "v2", content: "dsse" },
+  { signer: "key" },
+  { mediaType: "application/vnd.dev.sigstore.bundle+json;version=0.1" },
+];
 const REFUSED: readonly Recipe[] = [
   { bundle: (bundle) => void (bundle["mediaType"] = "x") },
   { artifact: new Uint8Array(), signed: () => Uint8Array.of(1) },
@@ -47,8 +54,13 @@ test("the schema refuses what a verdict never is", () => {
   const good = judge({ recipe: { content: "dsse" } });
   const bad = judge({ policy: {} });
   const wrong: unknown[] = [
-    { ...good, extra: 1 }, { ...good, outcome: "maybe" }, { ...good, schema: "urn:lacre:verdict:2" }, { ...good, checks: good.checks.slice(1) },
-    { ...bad, identity: good.identity }, { ...bad, payload: good.payload }, { ...good, times: undefined },
+    { ...good, extra: 1 },
+    { ...good, outcome: "maybe" },
+    { ...good, schema: "urn:lacre:verdict:2" },
+    { ...good, checks: good.checks.slice(1) },
+    { ...bad, identity: good.identity },
+    { ...bad, payload: good.payload },
+    { ...good, times: undefined },
     { ...good, checks: good.checks.map((check) => ({ ...check, status: "fine" })) },
     { ...bad, checks: bad.checks.map(({ code: _code, ...check }) => check) },
   ];
@@ -57,21 +69,32 @@ test("the schema refuses what a verdict never is", () => {
 
 test("schema, catalogue and verdicts agree on the checks and their order", () => {
   const verdict = judge({});
-  assert.deepEqual(verdict.checks.map((check) => check.id), Object.keys(CHECKS));
+  assert.deepEqual(
+    verdict.checks.map((check) => check.id),
+    Object.keys(CHECKS),
+  );
   assert.deepEqual(schema.$defs.check.properties.id.enum, Object.keys(CHECKS));
   assert.equal(schema.$id, VERDICT_SCHEMA);
 });
 
 test("what was not reached says so", () => {
   const { checks } = judge({ policy: {} });
-  assert.deepEqual(checks.filter((check) => check.status !== "skipped").map((check) => check.id), ["A1", "K4"]);
+  assert.deepEqual(
+    checks.filter((check) => check.status !== "skipped").map((check) => check.id),
+    ["A1", "K4"],
+  );
   assert.ok(checks.every((check) => check.status !== "skipped" || check.evidence === "not reached"));
 });
 
 test("every check of a good bundle passes, is assumed, or says why it does not apply", () => {
   for (const recipe of VERIFIED) {
     for (const check of judge({ recipe }).checks) {
-      assert.ok(check.status === "pass" || check.status === "assumed" || (check.status === "skipped" && check.evidence?.startsWith("not applicable")), `${check.id} ${check.status} ${check.evidence}`);
+      assert.ok(
+        check.status === "pass" ||
+          check.status === "assumed" ||
+          (check.status === "skipped" && check.evidence?.startsWith("not applicable")),
+        `${check.id} ${check.status} ${check.evidence}`,
+      );
     }
   }
 });
@@ -81,7 +104,8 @@ test("text from a bundle reaches the verdict cut and without control characters"
   const verdict = judge({ recipe: { bundle: (bundle) => void Object.assign(bundle, { mediaType: hostile, [hostile]: 1 }) } });
   const found = verdict.checks.find((check) => check.id === "B1")?.found ?? "";
   assert.ok(found.length <= 310 && !/\p{Cc}/u.test(found));
-  for (const warning of judge({ recipe: { bundle: (bundle) => void Object.assign(bundle, { [hostile]: 1 }) } }).warnings) assert.ok(!/\p{Cc}/u.test(warning) && warning.length < 400);
+  for (const warning of judge({ recipe: { bundle: (bundle) => void Object.assign(bundle, { [hostile]: 1 }) } }).warnings)
+    assert.ok(!/\p{Cc}/u.test(warning) && warning.length < 400);
 });
 
 // The record.
@@ -121,26 +145,38 @@ test("part of a check that succeeds is not the check", () => {
   const evidence = new Evidence();
   evidence.guard("J4", () => {});
   assert.equal(evidence.status("J4"), undefined);
-  assert.throws(() => evidence.guard("J4", () => {
-    throw new LacreError("ARTIFACT_MISMATCH", "no");
-  }), Refusal);
+  assert.throws(
+    () =>
+      evidence.guard("J4", () => {
+        throw new LacreError("ARTIFACT_MISMATCH", "no");
+      }),
+    Refusal,
+  );
   assert.equal(evidence.status("J4"), "fail");
 });
 
 test("what cannot be decided is unknown and ends the verification", () => {
   const evidence = new Evidence();
-  assert.throws(() => evidence.prove("J4", () => {
-    throw new LacreError("ALGORITHM_UNKNOWN", "not here");
-  }), Refusal);
+  assert.throws(
+    () =>
+      evidence.prove("J4", () => {
+        throw new LacreError("ALGORITHM_UNKNOWN", "not here");
+      }),
+    Refusal,
+  );
   assert.equal(evidence.status("J4"), "unknown");
   assert.equal(evidence.isRefused, true);
 });
 
 test("a fault of ours passes through a proof", () => {
   const evidence = new Evidence();
-  assert.throws(() => evidence.prove("J4", () => {
-    throw new RangeError("ours");
-  }), RangeError);
+  assert.throws(
+    () =>
+      evidence.prove("J4", () => {
+        throw new RangeError("ours");
+      }),
+    RangeError,
+  );
   assert.equal(evidence.status("J4"), undefined);
 });
 

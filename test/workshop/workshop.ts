@@ -10,13 +10,40 @@ import { randomBytes } from "node:crypto";
 import { formatCheckpointText, noteKeyId, signNote } from "@lacre/core/bundle";
 import { fromBase64, toBase64, toHex, utf8 } from "@lacre/core/bytes";
 import { canonicalJson, formatPem, pae, parseNote, formatNote, type Json, type Note } from "@lacre/core/codec";
-import { algorithmOf, defaultAlgorithm, generateKey, hash, sha256, signMessage, type HashName, type KeyType, type PrivateKey } from "@lacre/core/crypto";
+import {
+  algorithmOf,
+  defaultAlgorithm,
+  generateKey,
+  hash,
+  sha256,
+  signMessage,
+  type HashName,
+  type KeyType,
+  type PrivateKey,
+} from "@lacre/core/crypto";
 import { admitRequest } from "@lacre/core/entry";
 import { hashLeaf, proveInclusion, CompactRange, hashNode } from "@lacre/core/merkle";
 import {
-  authorityFields, decodeCertificate, encodeName, loggedTbs, issuerKeyHash, prepareCertificate, prepareLoggedCertificate, prepareTimestamp, randomSerial,
-  rootFields, sctAlgorithmCodes, sctSignedData, signerFields, signUnsigned, timestampLeafFields,
-  type Certificate, type CertificateFields, type IdentityName, type Sct, type TimestampFields,
+  authorityFields,
+  decodeCertificate,
+  encodeName,
+  loggedTbs,
+  issuerKeyHash,
+  prepareCertificate,
+  prepareLoggedCertificate,
+  prepareTimestamp,
+  randomSerial,
+  rootFields,
+  sctAlgorithmCodes,
+  sctSignedData,
+  signerFields,
+  signUnsigned,
+  timestampLeafFields,
+  type Certificate,
+  type CertificateFields,
+  type IdentityName,
+  type Sct,
+  type TimestampFields,
 } from "@lacre/core/x509";
 
 /** A JSON object that tests may change. */
@@ -59,7 +86,14 @@ function createAuthority(organization: string, purpose: "codeSigning" | "timeSta
   const common = { notBeforeMs: SIGNED_MS - YEAR, notAfterMs: SIGNED_MS + 9 * YEAR };
   const subject = encodeName({ O: organization, CN: "root" });
   const root = issue(rootFields({ ...common, serial: randomSerial(random), publicKey: rootKey.publicKey, subject }), rootKey);
-  const inner = authorityFields({ ...common, serial: randomSerial(random), publicKey: key.publicKey, issuer: root, subject: encodeName({ O: organization, CN: "issuing" }), purpose });
+  const inner = authorityFields({
+    ...common,
+    serial: randomSerial(random),
+    publicKey: key.publicKey,
+    issuer: root,
+    subject: encodeName({ O: organization, CN: "issuing" }),
+    purpose,
+  });
   return { key, rootKey, root, certificate: issue(inner, rootKey) };
 }
 
@@ -86,17 +120,29 @@ export function createWorkshop({ authorityKeys = "P-256" }: WorkshopOptions = {}
   const authority = createAuthority("workshop", "codeSigning", authorityKeys);
   const tsaAuthority = createAuthority("workshop clock", "timeStamping", authorityKeys);
   const leafKey = generateKey("P-256");
-  const leaf = issue(timestampLeafFields({
-    serial: randomSerial(random), publicKey: leafKey.publicKey, issuer: tsaAuthority.certificate, subject: encodeName({ O: "workshop clock", CN: "clock" }),
-    notBeforeMs: SIGNED_MS - YEAR / 2, notAfterMs: SIGNED_MS + 5 * YEAR,
-  }), tsaAuthority.key);
+  const leaf = issue(
+    timestampLeafFields({
+      serial: randomSerial(random),
+      publicKey: leafKey.publicKey,
+      issuer: tsaAuthority.certificate,
+      subject: encodeName({ O: "workshop clock", CN: "clock" }),
+      notBeforeMs: SIGNED_MS - YEAR / 2,
+      notAfterMs: SIGNED_MS + 5 * YEAR,
+    }),
+    tsaAuthority.key,
+  );
   const ctKey = generateKey("P-256");
   const rekor1Key = generateKey("P-256");
   return {
     authority,
     tsa: { ...tsaAuthority, leafKey, leaf },
     ct: { key: ctKey, name: "ct.workshop.test", origin: "ct.workshop.test", logId: sha256(ctKey.publicKey.spki) },
-    rekor1: { key: rekor1Key, name: "rekor.workshop.test", origin: "rekor.workshop.test - 1193050959916656506", logId: sha256(rekor1Key.publicKey.spki) },
+    rekor1: {
+      key: rekor1Key,
+      name: "rekor.workshop.test",
+      origin: "rekor.workshop.test - 1193050959916656506",
+      logId: sha256(rekor1Key.publicKey.spki),
+    },
     rekor2: createLog2("log2026.workshop.test"),
   };
 }
@@ -210,8 +256,11 @@ export function seal(workshop: Workshop, recipe: Recipe = {}): Sealed {
   const certificate = leaf === undefined ? undefined : { rawBytes: toBase64(recipe.shown?.certificate ?? leaf.der) };
   const isOld = mediaType.endsWith("0.1") || mediaType.endsWith("0.2");
   const material: Mutable = {
-    ...(certificate === undefined ? { publicKey: { hint: toBase64(sha256(key.publicKey.spki)) } }
-      : isOld ? { x509CertificateChain: { certificates: [certificate] } } : { certificate }),
+    ...(certificate === undefined
+      ? { publicKey: { hint: toBase64(sha256(key.publicKey.spki)) } }
+      : isOld
+        ? { x509CertificateChain: { certificates: [certificate] } }
+        : { certificate }),
     tlogEntries: [entry],
     ...(token === undefined ? {} : { timestampVerificationData: { rfc3161Timestamps: [{ signedTimestamp: toBase64(token) }] } }),
   };
@@ -221,7 +270,13 @@ export function seal(workshop: Workshop, recipe: Recipe = {}): Sealed {
     verificationMaterial: material,
     ...(payload === undefined
       ? { messageSignature: { messageDigest: { algorithm: "SHA2_256", digest: toBase64(sha256(artifact)) }, signature: shown } }
-      : { dsseEnvelope: { payload: toBase64(payload), payloadType, signatures: [{ sig: shown, keyid: leaf === undefined ? material["publicKey"].hint : "" }] } }),
+      : {
+          dsseEnvelope: {
+            payload: toBase64(payload),
+            payloadType,
+            signatures: [{ sig: shown, keyid: leaf === undefined ? material["publicKey"].hint : "" }],
+          },
+        }),
   };
   recipe.bundle?.(bundle);
   const root = trustedRoot(workshop);
@@ -237,9 +292,19 @@ export function bytesOf(json: Mutable): Uint8Array {
 function certify(workshop: Workshop, key: PrivateKey, recipe: Recipe): Certificate {
   const { key: issuerKey, certificate: issuer } = recipe.authority ?? workshop.authority;
   const made = signerFields({
-    issuer, serial: randomSerial(random), publicKey: key.publicKey, notBeforeMs: SIGNED_MS - MINUTE, notAfterMs: SIGNED_MS + 9 * MINUTE,
-    san: recipe.san ?? { kind: "uri", value: IDENTITY }, identityIssuer: recipe.issuer ?? ISSUER,
-    claims: recipe.claims ?? new Map([["sourceRepositoryURI", "https://ci.example/project"], ["githubWorkflowTrigger", "push"]]),
+    issuer,
+    serial: randomSerial(random),
+    publicKey: key.publicKey,
+    notBeforeMs: SIGNED_MS - MINUTE,
+    notAfterMs: SIGNED_MS + 9 * MINUTE,
+    san: recipe.san ?? { kind: "uri", value: IDENTITY },
+    identityIssuer: recipe.issuer ?? ISSUER,
+    claims:
+      recipe.claims ??
+      new Map([
+        ["sourceRepositoryURI", "https://ci.example/project"],
+        ["githubWorkflowTrigger", "push"],
+      ]),
   });
   const fields = recipe.leaf?.(made) ?? made;
   const algorithm = defaultAlgorithm(issuerKey.publicKey);
@@ -251,10 +316,26 @@ function certify(workshop: Workshop, key: PrivateKey, recipe: Recipe): Certifica
 }
 
 /** A certificate log's promise for a certificate that does not carry it yet. */
-export function promiseFor(log: Pick<LogKeys, "key" | "logId">, certificate: Certificate, issuer: Certificate, timestampMs: number, extensions: Uint8Array = new Uint8Array()): Sct {
+export function promiseFor(
+  log: Pick<LogKeys, "key" | "logId">,
+  certificate: Certificate,
+  issuer: Certificate,
+  timestampMs: number,
+  extensions: Uint8Array = new Uint8Array(),
+): Sct {
   const algorithm = algorithmOf("PKIX_ECDSA_P256_SHA_256");
-  const signed = sctSignedData({ tbs: loggedTbs(certificate.tbs), issuerKeyHash: issuerKeyHash(issuer) }, timestampMs, extensions);
-  return { logId: log.logId, timestampMs, extensions, ...sctAlgorithmCodes(algorithm), signature: signMessage(algorithm, log.key, signed) };
+  const signed = sctSignedData(
+    { tbs: loggedTbs(certificate.tbs), issuerKeyHash: issuerKeyHash(issuer) },
+    timestampMs,
+    extensions,
+  );
+  return {
+    logId: log.logId,
+    timestampMs,
+    extensions,
+    ...sctAlgorithmCodes(algorithm),
+    signature: signMessage(algorithm, log.key, signed),
+  };
 }
 
 function makePayload(artifact: Uint8Array, recipe: Recipe): Uint8Array {
@@ -287,21 +368,64 @@ function makeBody(recipe: Recipe, dialect: "v1" | "v2", logged: Logged): EntryPa
   const common = { integratedTime: SIGNED_MS / 1000, logIndex: 79_571_823, hasPromise: dialect === "v1", hasProof: true };
   if (dialect === "v2") {
     const details = {
-      ...(verifier.leaf === undefined ? { publicKey: { rawBytes: toBase64(verifier.key.publicKey.spki) } } : { x509Certificate: { rawBytes: toBase64(verifier.leaf.der) } }),
+      ...(verifier.leaf === undefined
+        ? { publicKey: { rawBytes: toBase64(verifier.key.publicKey.spki) } }
+        : { x509Certificate: { rawBytes: toBase64(verifier.leaf.der) } }),
       keyDetails: defaultAlgorithm(verifier.key.publicKey).keyDetails,
     };
-    const request: Json = kind === "dsse"
-      ? { dsseRequestV002: { envelope: { payload: toBase64(payload!), payloadType, signatures: [{ sig: toBase64(signature), keyid: "" }] }, verifiers: [details] } }
-      : { hashedRekordRequestV002: { digest: toBase64(hash(hashName, message)), signature: { content: toBase64(signature), verifier: details } } };
+    const request: Json =
+      kind === "dsse"
+        ? {
+            dsseRequestV002: {
+              envelope: { payload: toBase64(payload!), payloadType, signatures: [{ sig: toBase64(signature), keyid: "" }] },
+              verifiers: [details],
+            },
+          }
+        : {
+            hashedRekordRequestV002: {
+              digest: toBase64(hash(hashName, message)),
+              signature: { content: toBase64(signature), verifier: details },
+            },
+          };
     const { body } = admitRequest(request);
     return { ...common, body: new TextDecoder().decode(body), kind, version: "0.0.2", integratedTime: 0 };
   }
   const sha = (bytes: Uint8Array): Json => ({ algorithm: "sha256", value: toHex(sha256(bytes)) });
-  const envelope = utf8(JSON.stringify({ payload: payload === undefined ? "" : toBase64(payload), payloadType, signatures: [{ sig: toBase64(signature), keyid: "" }] }));
+  const envelope = utf8(
+    JSON.stringify({
+      payload: payload === undefined ? "" : toBase64(payload),
+      payloadType,
+      signatures: [{ sig: toBase64(signature), keyid: "" }],
+    }),
+  );
   const [version, spec]: [string, Json] =
-    kind === "hashedrekord" ? ["0.0.1", { data: { hash: { algorithm: hashName, value: toHex(hash(hashName, message)) } }, signature: { content: toBase64(signature), publicKey: { content: pemOf(verifier) } } }]
-    : kind === "dsse" ? ["0.0.1", { envelopeHash: sha(envelope), payloadHash: sha(payload!), signatures: [{ signature: toBase64(signature), verifier: pemOf(verifier) }] }]
-    : ["0.0.2", { content: { envelope: { payloadType, signatures: [{ publicKey: pemOf(verifier), sig: toBase64(utf8(toBase64(signature))) }] }, hash: sha(envelope), payloadHash: sha(payload!) } }];
+    kind === "hashedrekord"
+      ? [
+          "0.0.1",
+          {
+            data: { hash: { algorithm: hashName, value: toHex(hash(hashName, message)) } },
+            signature: { content: toBase64(signature), publicKey: { content: pemOf(verifier) } },
+          },
+        ]
+      : kind === "dsse"
+        ? [
+            "0.0.1",
+            {
+              envelopeHash: sha(envelope),
+              payloadHash: sha(payload!),
+              signatures: [{ signature: toBase64(signature), verifier: pemOf(verifier) }],
+            },
+          ]
+        : [
+            "0.0.2",
+            {
+              content: {
+                envelope: { payloadType, signatures: [{ publicKey: pemOf(verifier), sig: toBase64(utf8(toBase64(signature))) }] },
+                hash: sha(envelope),
+                payloadHash: sha(payload!),
+              },
+            },
+          ];
   return { ...common, body: canonicalJson({ apiVersion: version, kind, spec }), kind, version };
 }
 
@@ -322,7 +446,8 @@ export function logOne(log: LogKeys, parts: EntryParts, recipe: Pick<Recipe, "ch
   const leaves = Array.from({ length: TREE_SIZE }, (_, i) => hashLeaf(sha256, i === POSITION ? body : utf8(`leaf ${i}`)));
   const range = new CompactRange(sha256);
   for (const leaf of leaves) range.append(leaf);
-  const node = (level: number, index: number): Uint8Array => (level === 0 ? leaves[index]! : hashNode(sha256, node(level - 1, 2 * index), node(level - 1, 2 * index + 1)));
+  const node = (level: number, index: number): Uint8Array =>
+    level === 0 ? leaves[index]! : hashNode(sha256, node(level - 1, 2 * index), node(level - 1, 2 * index + 1));
   const proof = proveInclusion(sha256, POSITION, TREE_SIZE, node);
   const rootHash = range.root();
   const text = formatCheckpointText(log.origin, BigInt(TREE_SIZE), rootHash);
@@ -334,13 +459,20 @@ export function logOne(log: LogKeys, parts: EntryParts, recipe: Pick<Recipe, "ch
     logId: { keyId: toBase64(log.logId) },
     kindVersion: { kind: parts.kind, version: parts.version },
     ...(parts.integratedTime === 0 ? {} : { integratedTime: `${parts.integratedTime}` }),
-    ...(parts.hasPromise ? { inclusionPromise: { signedEntryTimestamp: toBase64(promiseEntry(log, body, parts.integratedTime, logIndex)) } } : {}),
-    ...(parts.hasProof ? {
-      inclusionProof: {
-        logIndex: `${POSITION}`, rootHash: toBase64(rootHash), treeSize: `${TREE_SIZE}`, hashes: proof.map(toBase64),
-        checkpoint: { envelope: recipe.checkpoint?.(note) ?? note },
-      },
-    } : {}),
+    ...(parts.hasPromise
+      ? { inclusionPromise: { signedEntryTimestamp: toBase64(promiseEntry(log, body, parts.integratedTime, logIndex)) } }
+      : {}),
+    ...(parts.hasProof
+      ? {
+          inclusionProof: {
+            logIndex: `${POSITION}`,
+            rootHash: toBase64(rootHash),
+            treeSize: `${TREE_SIZE}`,
+            hashes: proof.map(toBase64),
+            checkpoint: { envelope: recipe.checkpoint?.(note) ?? note },
+          },
+        }
+      : {}),
     canonicalizedBody: toBase64(body),
   };
 }
@@ -361,13 +493,23 @@ function stamp(workshop: Workshop, recipe: Recipe, signature: Uint8Array): Uint8
 }
 
 /** One timestamp response over these bytes. */
-export function stampOne(workshop: Workshop, over: Uint8Array, change?: Recipe["token"], response?: Recipe["response"]): Uint8Array {
+export function stampOne(
+  workshop: Workshop,
+  over: Uint8Array,
+  change?: Recipe["token"],
+  response?: Recipe["response"],
+): Uint8Array {
   const { leaf, leafKey } = workshop.tsa;
   const parts: TokenParts = {
     key: leafKey,
     fields: {
-      policy: "1.3.6.1.4.1.57264.2", imprint: { hash: "sha256", digest: sha256(over) }, serial: randomSerial(random), timeMs: SIGNED_MS,
-      signer: leaf, algorithm: algorithmOf("PKIX_ECDSA_P256_SHA_256"), certificates: [],
+      policy: "1.3.6.1.4.1.57264.2",
+      imprint: { hash: "sha256", digest: sha256(over) },
+      serial: randomSerial(random),
+      timeMs: SIGNED_MS,
+      signer: leaf,
+      algorithm: algorithmOf("PKIX_ECDSA_P256_SHA_256"),
+      certificates: [],
     },
   };
   change?.(parts);
@@ -380,16 +522,23 @@ const START = new Date(SIGNED_MS - YEAR).toISOString();
 /** One log in a trusted root. */
 export function logInstance(log: LogKeys, keyDetails: string, start: string = START): Mutable {
   return {
-    baseUrl: `https://${log.name}`, hashAlgorithm: "SHA2_256",
+    baseUrl: `https://${log.name}`,
+    hashAlgorithm: "SHA2_256",
     publicKey: { rawBytes: toBase64(log.key.publicKey.spki), keyDetails, validFor: { start } },
     logId: { keyId: toBase64(log.logId) },
   };
 }
 
 /** One authority in a trusted root. */
-export function authorityInstance(uri: string, organization: string, chain: readonly Certificate[], start: string = START): Mutable {
+export function authorityInstance(
+  uri: string,
+  organization: string,
+  chain: readonly Certificate[],
+  start: string = START,
+): Mutable {
   return {
-    subject: { organization, commonName: "issuing" }, uri,
+    subject: { organization, commonName: "issuing" },
+    uri,
     certChain: { certificates: chain.map((certificate) => ({ rawBytes: toBase64(certificate.der) })) },
     validFor: { start },
   };
@@ -402,7 +551,9 @@ export function trustedRoot({ authority, tsa, ct, rekor1, rekor2 }: Workshop): M
     tlogs: [logInstance(rekor1, "PKIX_ECDSA_P256_SHA_256"), logInstance(rekor2, "PKIX_ED25519")],
     certificateAuthorities: [authorityInstance("https://ca.workshop.test", "workshop", [authority.certificate, authority.root])],
     ctlogs: [logInstance(ct, "PKIX_ECDSA_P256_SHA_256")],
-    timestampAuthorities: [authorityInstance("https://clock.workshop.test/api/v1/timestamp", "workshop clock", [tsa.leaf, tsa.certificate, tsa.root])],
+    timestampAuthorities: [
+      authorityInstance("https://clock.workshop.test/api/v1/timestamp", "workshop clock", [tsa.leaf, tsa.certificate, tsa.root]),
+    ],
   };
 }
 

@@ -7,20 +7,36 @@ import { decidingCheck, type Verdict } from "@lacre/core/verify";
 import { plain, type Terminal } from "./terminal.ts";
 
 /** The lines for one artifact. `stream` decides about colour. */
-export function describeVerdict(terminal: Terminal, stream: "stdout" | "stderr", name: string, bundle: string, verdict: Verdict): string {
-  return verdict.outcome === "verified" ? describeVerified(terminal, stream, name, verdict) : describeRefused(terminal, stream, name, bundle, verdict);
+export function describeVerdict(
+  terminal: Terminal,
+  stream: "stdout" | "stderr",
+  name: string,
+  bundle: string,
+  verdict: Verdict,
+): string {
+  return verdict.outcome === "verified"
+    ? describeVerified(terminal, stream, name, verdict)
+    : describeRefused(terminal, stream, name, bundle, verdict);
 }
 
 function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
   const lines = [`${terminal.style(stream, "green", "Verified OK")}  ${plain(name)}`];
   const row = (label: string, value: string): void => void lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
-  if (verdict.identity !== undefined) row("signed by", `${verdict.identity.value}${verdict.identity.issuer === undefined ? "" : `, vouched for by ${verdict.identity.issuer}`}`);
+  if (verdict.identity !== undefined)
+    row(
+      "signed by",
+      `${verdict.identity.value}${verdict.identity.issuer === undefined ? "" : `, vouched for by ${verdict.identity.issuer}`}`,
+    );
   if (verdict.key !== undefined) row("signed with", `key ${verdict.key}`);
   for (const [claim, value] of Object.entries(verdict.identity?.claims ?? {})) row("", `${claim}: ${value}`);
-  for (const { timeMs, kind, source } of verdict.times ?? []) row("at", `${formatTime(timeMs)}, says the ${kind === "timestamp" ? "timestamp authority" : "log"} ${source}`);
+  for (const { timeMs, kind, source } of verdict.times ?? [])
+    row("at", `${formatTime(timeMs)}, says the ${kind === "timestamp" ? "timestamp authority" : "log"} ${source}`);
   for (const entry of verdict.logEntries ?? []) {
     const index = entry.logIndex ?? entry.treeIndex;
-    row("logged", `${entry.log}${index === undefined ? "" : `, entry ${index}`}${entry.treeSize === undefined ? "" : ` of ${entry.treeSize}`}`);
+    row(
+      "logged",
+      `${entry.log}${index === undefined ? "" : `, entry ${index}`}${entry.treeSize === undefined ? "" : ` of ${entry.treeSize}`}`,
+    );
   }
   for (const [hash, value] of Object.entries(verdict.artifact ?? {})) row("artifact", `${hash}:${value}`);
   if (verdict.predicateType !== undefined) row("states", verdict.predicateType);
@@ -45,7 +61,13 @@ function listAssumed(verdict: Verdict): ReadonlyMap<string, readonly string[]> {
   return reasons;
 }
 
-function describeRefused(terminal: Terminal, stream: "stdout" | "stderr", name: string, bundle: string, verdict: Verdict): string {
+function describeRefused(
+  terminal: Terminal,
+  stream: "stdout" | "stderr",
+  name: string,
+  bundle: string,
+  verdict: Verdict,
+): string {
   const check = decidingCheck(verdict);
   const lines = [`${terminal.style(stream, ["red", "bold"], "REFUSED")}  ${plain(name)}`];
   const row = (label: string, value: string | undefined): void => {
@@ -53,7 +75,10 @@ function describeRefused(terminal: Terminal, stream: "stdout" | "stderr", name: 
   };
   row("seal", bundle);
   row("check", check === undefined ? "none was reached" : `${check.id}: ${check.name}`);
-  row("reason", check === undefined ? undefined : `${check.message ?? "not proved"}${check.code === undefined ? "" : ` [${check.code}]`}`);
+  row(
+    "reason",
+    check === undefined ? undefined : `${check.message ?? "not proved"}${check.code === undefined ? "" : ` [${check.code}]`}`,
+  );
   row("expected", check?.expected);
   row("found", check?.found);
   row("to do", check?.hint);
@@ -69,5 +94,10 @@ function describeRoot(verdict: Verdict, row: (label: string, value: string) => v
 
 /** A moment as people read it, in UTC. */
 function formatTime(timeMs: number): string {
-  return Math.abs(timeMs) <= 8.64e15 ? `${new Date(timeMs).toISOString().replace(/\.\d+Z$/, "").replace("T", " ")} UTC` : "an impossible time";
+  return Math.abs(timeMs) <= 8.64e15
+    ? `${new Date(timeMs)
+        .toISOString()
+        .replace(/\.\d+Z$/, "")
+        .replace("T", " ")} UTC`
+    : "an impossible time";
 }

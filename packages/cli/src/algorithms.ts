@@ -7,5 +7,7 @@ export function algorithmByFlag(name: string): Algorithm {
   const found = ALGORITHMS.find(({ flag }) => flag === name);
   if (found !== undefined) return found;
   const known = ALGORITHMS.flatMap(({ flag }) => (flag === undefined ? [] : [flag]));
-  throw new CliError("USAGE", `unknown signing algorithm ${JSON.stringify(name.slice(0, 40))}`, { hint: `One of ${known.join(", ")}.` });
+  throw new CliError("USAGE", `unknown signing algorithm ${JSON.stringify(name.slice(0, 40))}`, {
+    hint: `One of ${known.join(", ")}.`,
+  });
 }

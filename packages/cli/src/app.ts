@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The application of the argument parser: the verb that is asked for in full, the others by name. */
-import { buildApplication, buildCommand, buildRouteMap, type Application, type Command, type CommandContext, type RouteMap, text_en } from "@stricli/core";
+import {
+  buildApplication,
+  buildCommand,
+  buildRouteMap,
+  type Application,
+  type Command,
+  type CommandContext,
+  type RouteMap,
+  text_en,
+} from "@stricli/core";
 import { VERBS, type VerbEntry } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { plain } from "./terminal.ts";
@@ -13,7 +22,13 @@ export function createApp(loaded: Readonly<Record<string, Verb>>): Application<C
   const routes: Record<string, Command<Context & CommandContext> | RouteMap<Context & CommandContext>> = {};
   for (const [name, entry] of Object.entries(VERBS)) {
     if ("load" in entry) routes[name] = commandOf(name, entry);
-    else routes[name] = buildRouteMap({ routes: Object.fromEntries(Object.entries(entry.verbs).map(([second, one]) => [second, commandOf(`${name} ${second}`, one)])), docs: { brief: entry.brief } });
+    else
+      routes[name] = buildRouteMap({
+        routes: Object.fromEntries(
+          Object.entries(entry.verbs).map(([second, one]) => [second, commandOf(`${name} ${second}`, one)]),
+        ),
+        docs: { brief: entry.brief },
+      });
   }
   const root = buildRouteMap<string, Context>({
     routes,
@@ -22,7 +37,8 @@ export function createApp(loaded: Readonly<Record<string, Verb>>): Application<C
   const text = {
     ...text_en,
     exceptionWhileParsingArguments: messageOf,
-    noCommandRegisteredForInput: ({ input, corrections }: { input: string; corrections: readonly string[] }) => noVerb(input, corrections),
+    noCommandRegisteredForInput: ({ input, corrections }: { input: string; corrections: readonly string[] }) =>
+      noVerb(input, corrections),
   };
   return buildApplication<Context>(root, {
     name: "lacre",
@@ -46,6 +62,9 @@ function messageOf(error: unknown): string {
 }
 
 function noVerb(input: string, corrections: readonly string[]): string {
-  const near = corrections.length === 0 ? "See lacre --help." : `Did you mean ${corrections.map((word) => word.replaceAll("`", "")).join(" or ")}?`;
+  const near =
+    corrections.length === 0
+      ? "See lacre --help."
+      : `Did you mean ${corrections.map((word) => word.replaceAll("`", "")).join(" or ")}?`;
   return `error: there is no command ${plain(input)} [USAGE]\n  hint:     ${near}`;
 }

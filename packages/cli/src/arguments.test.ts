@@ -46,8 +46,10 @@ function usage(args: string[], env: Record<string, string> = {}): CliError {
 }
 
 test("every spelling of a value is read", () => {
-  for (const args of [["--bundle", "x"], ["--bundle=x"], ["-bundle", "x"], ["-bundle=x"]]) assert.deepEqual(read(args).flags, { bundle: ["x"] });
-  for (const args of [["-o", "json"], ["-o=json"], ["-ojson"], ["--output", "json"]]) assert.deepEqual(read(args).flags, { output: ["json"] });
+  for (const args of [["--bundle", "x"], ["--bundle=x"], ["-bundle", "x"], ["-bundle=x"]])
+    assert.deepEqual(read(args).flags, { bundle: ["x"] });
+  for (const args of [["-o", "json"], ["-o=json"], ["-ojson"], ["--output", "json"]])
+    assert.deepEqual(read(args).flags, { output: ["json"] });
 });
 
 test("-ay=1 is an annotation and never an operand", () => {
@@ -80,11 +82,18 @@ test("single-dash long forms are read with a warning", () => {
 });
 
 test("every --cert form is a --certificate form", () => {
-  assert.deepEqual(read(["--cert", "c.pem", "--cert-identity=me"]).flags, { certificate: ["c.pem"], "certificate-identity": ["me"] });
+  assert.deepEqual(read(["--cert", "c.pem", "--cert-identity=me"]).flags, {
+    certificate: ["c.pem"],
+    "certificate-identity": ["me"],
+  });
 });
 
 test("of a repeated flag the last counts, with a warning when they differ", () => {
-  assert.deepEqual(read(["--key", "a", "--key", "b"]), { flags: { key: ["b"] }, operands: [], warnings: ["--key is given twice; the last one counts"] });
+  assert.deepEqual(read(["--key", "a", "--key", "b"]), {
+    flags: { key: ["b"] },
+    operands: [],
+    warnings: ["--key is given twice; the last one counts"],
+  });
   assert.deepEqual(read(["--key", "a", "--key=a", "--yes", "-y"]).warnings, []);
 });
 
@@ -106,9 +115,20 @@ test("a value that is missing is said", () => {
 });
 
 test("COSIGN_<FLAG> fills what the line does not give", () => {
-  assert.deepEqual(read(["--key", "a"], { COSIGN_YES: "true", COSIGN_KEY: "b", COSIGN_TLOG_UPLOAD: "false", COSIGN_BUNDLE: "", COSIGN_EXPERIMENTAL: "1" }).flags, {
-    key: ["a"], yes: ["true"], "tlog-upload": ["false"],
-  });
+  assert.deepEqual(
+    read(["--key", "a"], {
+      COSIGN_YES: "true",
+      COSIGN_KEY: "b",
+      COSIGN_TLOG_UPLOAD: "false",
+      COSIGN_BUNDLE: "",
+      COSIGN_EXPERIMENTAL: "1",
+    }).flags,
+    {
+      key: ["a"],
+      yes: ["true"],
+      "tlog-upload": ["false"],
+    },
+  );
   assert.deepEqual(read([], { COSIGN_ANNOTATIONS: "a=1,b=2" }).flags, { annotations: ["a=1", "b=2"] });
   usage([], { COSIGN_YES: "perhaps" });
 });
@@ -128,14 +148,21 @@ test("escaping has one way back, and gives one word", () => {
 });
 
 test("any line is read or refused, and operands are never lost", () => {
-  const word = fc.oneof(fc.constantFrom("--", "-", "-o", "--bundle", "--yes", "-ay=1", "-key", "--bundle=", "--no-yes"), fc.string());
+  const word = fc.oneof(
+    fc.constantFrom("--", "-", "-o", "--bundle", "--yes", "-ay=1", "-key", "--bundle=", "--no-yes"),
+    fc.string(),
+  );
   fc.assert(
     fc.property(fc.array(word, { maxLength: 8 }), (args) => {
       try {
         const { operands } = read(args);
         for (const operand of operands) assert.ok(args.includes(operand));
       } catch (error) {
-        if (!(error instanceof CliError) && !(error instanceof TypeError && args.some((one) => /^(--help|-h|--help-all|-H)$/.test(one)))) throw error;
+        if (
+          !(error instanceof CliError) &&
+          !(error instanceof TypeError && args.some((one) => /^(--help|-h|--help-all|-H)$/.test(one)))
+        )
+          throw error;
       }
     }),
   );

@@ -51,7 +51,9 @@ export function unescapeValue(escaped: string): string {
 
 /** Reads the arguments behind a command's name. Throws USAGE for an unknown flag or a missing value. */
 export function normalize(
-  args: readonly string[], flags: readonly FlagShape[], env: Readonly<Record<string, string | undefined>> = {},
+  args: readonly string[],
+  flags: readonly FlagShape[],
+  env: Readonly<Record<string, string | undefined>> = {},
 ): NormalLine {
   const byName = new Map(flags.map((flag) => [flag.name, flag]));
   const byAlias = new Map(flags.flatMap((flag) => (flag.alias === undefined ? [] : [[flag.alias, flag] as const])));
@@ -59,7 +61,8 @@ export function normalize(
   const operands: string[] = [];
   const values = new Map<FlagShape, string[]>();
 
-  const find = (name: string): FlagShape | undefined => byName.get(name) ?? byName.get(name.replace(/^cert(?=$|-)/, "certificate"));
+  const find = (name: string): FlagShape | undefined =>
+    byName.get(name) ?? byName.get(name.replace(/^cert(?=$|-)/, "certificate"));
   const give = (flag: FlagShape, value: string): void => {
     const given = values.get(flag);
     if (given === undefined) values.set(flag, [value]);
@@ -132,7 +135,8 @@ export function normalize(
   for (const flag of flags) {
     const value = env[`COSIGN_${flag.name.toUpperCase().replaceAll("-", "_")}`];
     if (value === undefined || value === "" || values.has(flag)) continue;
-    for (const one of flag.isList ? value.split(",") : [value]) give(flag, flag.takesValue ? one : readBoolean(`COSIGN_${flag.name.toUpperCase()}`, one));
+    for (const one of flag.isList ? value.split(",") : [value])
+      give(flag, flag.takesValue ? one : readBoolean(`COSIGN_${flag.name.toUpperCase()}`, one));
   }
 
   const inputs: string[] = [];
@@ -150,9 +154,15 @@ function readBoolean(spelled: string, value: string): "true" | "false" {
 
 function unknownFlag(spelled: string, flags: readonly FlagShape[]): CliError {
   const name = spelled.replace(/^-+/, "");
-  const near = flags.map((flag) => ({ flag, cost: distance(name, flag.name) })).filter(({ flag, cost }) => cost <= Math.max(2, flag.name.length / 4));
+  const near = flags
+    .map((flag) => ({ flag, cost: distance(name, flag.name) }))
+    .filter(({ flag, cost }) => cost <= Math.max(2, flag.name.length / 4));
   near.sort((a, b) => a.cost - b.cost);
-  return new CliError("USAGE", `unknown flag ${spelled}`, near[0] === undefined ? {} : { hint: `Did you mean --${near[0].flag.name}?` });
+  return new CliError(
+    "USAGE",
+    `unknown flag ${spelled}`,
+    near[0] === undefined ? {} : { hint: `Did you mean --${near[0].flag.name}?` },
+  );
 }
 
 /** Levenshtein's distance. */

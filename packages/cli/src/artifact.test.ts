@@ -58,7 +58,11 @@ test("a bare name is an image without a bundle", () => {
 });
 
 test("what can be both is refused with both spellings", () => {
-  for (const [name, hasBundle] of [["app", false], ["app:v1", true], ["dist/app", false]] as const) {
+  for (const [name, hasBundle] of [
+    ["app", false],
+    ["app:v1", true],
+    ["dist/app", false],
+  ] as const) {
     const error = refused("AMBIGUOUS_ARTIFACT", () => kind(name, hasBundle));
     assert.match(error.hint, new RegExp(`\\./${name} .*oci://${name}`));
     assert.equal(error.status, 2);

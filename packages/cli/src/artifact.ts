@@ -47,12 +47,17 @@ export function parseArtifact(name: string, { cwd, hasBundle }: { readonly cwd: 
   const isImage = /@sha\d+:[0-9a-f]+$/i.test(name) || hasRegistry(name) || /^[^/]+(\/[^/]+)*:[\w][\w.-]{0,127}$/.test(name);
   if (isImage) {
     if (isFile && hasBundle) {
-      throw new CliError("AMBIGUOUS_ARTIFACT", `${name} may be a file or an image`, { hint: `Write ./${name} for the file, oci://${name} for the image.` });
+      throw new CliError("AMBIGUOUS_ARTIFACT", `${name} may be a file or an image`, {
+        hint: `Write ./${name} for the file, oci://${name} for the image.`,
+      });
     }
     return { kind: "image", name, reference: name };
   }
   if (hasBundle && isFile) return { kind: "file", name, path: resolve(cwd, name) };
-  if (isFile) throw new CliError("AMBIGUOUS_ARTIFACT", `${name} may be a file or an image`, { hint: `Write ./${name} for the file, oci://${name} for the image.` });
+  if (isFile)
+    throw new CliError("AMBIGUOUS_ARTIFACT", `${name} may be a file or an image`, {
+      hint: `Write ./${name} for the file, oci://${name} for the image.`,
+    });
   if (hasBundle) throw new CliError("FILE_UNREADABLE", `cannot read ${name}: there is no such file`);
   return { kind: "image", name, reference: name };
 }
@@ -76,7 +81,10 @@ export function parseDigest(name: string): (Artifact & { kind: "digest" }) | und
   const algorithm = match[1] as HashName;
   const digits = match[2]!;
   if (digits.length !== DIGEST_LENGTH[algorithm] * 2) {
-    throw new CliError("USAGE", `${algorithm} digests have ${DIGEST_LENGTH[algorithm] * 2} hexadecimal digits, not ${digits.length}`);
+    throw new CliError(
+      "USAGE",
+      `${algorithm} digests have ${DIGEST_LENGTH[algorithm] * 2} hexadecimal digits, not ${digits.length}`,
+    );
   }
   return { kind: "digest", name, algorithm, value: fromHex(digits) };
 }
@@ -84,9 +92,12 @@ export function parseDigest(name: string): (Artifact & { kind: "digest" }) | und
 /** The octets of a file or of standard input, with progress. Throws FILE_UNREADABLE, NOT_IMPLEMENTED for images. */
 export async function* readArtifact(context: Context, artifact: Artifact): AsyncGenerator<Uint8Array> {
   if (artifact.kind === "image") {
-    throw new CliError("NOT_IMPLEMENTED", `${artifact.name} is read as an image, and images are not built yet`, { hint: `Write ./${artifact.name} if you mean a file.` });
+    throw new CliError("NOT_IMPLEMENTED", `${artifact.name} is read as an image, and images are not built yet`, {
+      hint: `Write ./${artifact.name} if you mean a file.`,
+    });
   }
-  if (artifact.kind === "digest") throw new CliError("USAGE", "a digest has no content to read", { hint: "Signing needs the file itself." });
+  if (artifact.kind === "digest")
+    throw new CliError("USAGE", "a digest has no content to read", { hint: "Signing needs the file itself." });
   let total = 0;
   let source: AsyncIterable<Uint8Array> = context.stdin;
   if (artifact.kind === "file") {
@@ -114,7 +125,11 @@ export async function* readArtifact(context: Context, artifact: Artifact): Async
 }
 
 /** The digests of an artifact, made in one pass. */
-export async function hashArtifact(context: Context, artifact: Artifact, algorithms: readonly HashName[]): Promise<ReadonlyMap<HashName, Uint8Array>> {
+export async function hashArtifact(
+  context: Context,
+  artifact: Artifact,
+  algorithms: readonly HashName[],
+): Promise<ReadonlyMap<HashName, Uint8Array>> {
   if (artifact.kind === "digest") return new Map([[artifact.algorithm, artifact.value]]);
   const hashers = algorithms.map((algorithm) => [algorithm, createHasher(algorithm)] as const);
   for await (const chunk of readArtifact(context, artifact)) {

@@ -72,12 +72,21 @@ async function createConfigured(context: Context, options: CheckOptions): Promis
 }
 
 async function checkOne(
-  context: Context, verifier: Verifier, options: CheckOptions, bundles: readonly Uint8Array[], artifact: Artifact | undefined,
+  context: Context,
+  verifier: Verifier,
+  options: CheckOptions,
+  bundles: readonly Uint8Array[],
+  artifact: Artifact | undefined,
 ): Promise<Verdict> {
   const needs = bundles.map((bundle) => needsOf(bundle, options.key));
   const wanted = new Set<HashName>(needs.flatMap((need) => need.hashes));
   const isWhole = needs.some((need) => need.isWhole) && artifact !== undefined && artifact.kind !== "digest";
-  const given = artifact === undefined ? undefined : isWhole ? await holdArtifact(context, artifact, [...wanted]) : { digests: await hashArtifact(context, artifact, [...wanted]) };
+  const given =
+    artifact === undefined
+      ? undefined
+      : isWhole
+        ? await holdArtifact(context, artifact, [...wanted])
+        : { digests: await hashArtifact(context, artifact, [...wanted]) };
   let best: Verdict | undefined;
   for (const bundle of bundles) {
     const verdict = verifier.verify({
@@ -99,13 +108,20 @@ function reach(verdict: Verdict): number {
   return check === undefined ? -1 : verdict.checks.filter((one) => one.status === "pass").length;
 }
 
-async function holdArtifact(context: Context, artifact: Artifact, algorithms: readonly HashName[]): Promise<{ digests: ReadonlyMap<HashName, Uint8Array>; message: Uint8Array }> {
+async function holdArtifact(
+  context: Context,
+  artifact: Artifact,
+  algorithms: readonly HashName[],
+): Promise<{ digests: ReadonlyMap<HashName, Uint8Array>; message: Uint8Array }> {
   const { hash } = await import("@lacre/core/crypto");
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of readArtifact(context, artifact)) {
     length += chunk.length;
-    if (length > MAX_MESSAGE_BYTES) throw new LacreError("TOO_LARGE", "signatures of this kind cannot be verified over a file this large", { expected: `at most ${MAX_MESSAGE_BYTES} octets` });
+    if (length > MAX_MESSAGE_BYTES)
+      throw new LacreError("TOO_LARGE", "signatures of this kind cannot be verified over a file this large", {
+        expected: `at most ${MAX_MESSAGE_BYTES} octets`,
+      });
     parts.push(chunk);
   }
   const message = Buffer.concat(parts);
@@ -153,7 +169,7 @@ export function splitBundles(file: Uint8Array): readonly Uint8Array[] {
   const first = (end < 0 ? buffer : buffer.subarray(0, end)).toString("latin1").trim();
   if (isOneLine || !first.startsWith("{") || !first.endsWith("}")) return [file];
   const lines: Uint8Array[] = [];
-  for (let from = 0; from < buffer.length; ) {
+  for (let from = 0; from < buffer.length;) {
     const to = buffer.indexOf(0x0a, from);
     const line = buffer.subarray(from, to < 0 ? buffer.length : to);
     if (line.toString("latin1").trim() !== "") lines.push(line);

@@ -19,8 +19,16 @@ interface Row {
 /** What each code of the command means, its exit status, and the way out. */
 export const CLI_CODES = {
   USAGE: { status: 2, meaning: "The command line is wrong.", hint: "See --help of the command." },
-  UNSUPPORTED_FLAG: { status: 2, meaning: "A flag of cosign that cannot be honoured here.", hint: "Use what the message names instead." },
-  AMBIGUOUS_ARTIFACT: { status: 2, meaning: "The artifact may be a file or an image.", hint: "Write ./NAME or file:NAME for a file, oci://NAME for an image." },
+  UNSUPPORTED_FLAG: {
+    status: 2,
+    meaning: "A flag of cosign that cannot be honoured here.",
+    hint: "Use what the message names instead.",
+  },
+  AMBIGUOUS_ARTIFACT: {
+    status: 2,
+    meaning: "The artifact may be a file or an image.",
+    hint: "Write ./NAME or file:NAME for a file, oci://NAME for an image.",
+  },
   POLICY_MISSING: {
     status: 2,
     meaning: "A verification without a policy was asked for.",
@@ -28,7 +36,11 @@ export const CLI_CODES = {
   },
   CONFIRMATION_MISSING: { status: 2, meaning: "Signing would publish data for ever and nobody agreed.", hint: "Add --yes." },
   FILE_UNREADABLE: { status: 3, meaning: "A file could not be read.", hint: "Check the path and its permissions." },
-  FILE_UNWRITABLE: { status: 3, meaning: "A file could not be written.", hint: "Check the path, its permissions and the free space." },
+  FILE_UNWRITABLE: {
+    status: 3,
+    meaning: "A file could not be written.",
+    hint: "Check the path, its permissions and the free space.",
+  },
   TRUST_MISSING: {
     status: 3,
     meaning: "There is no trusted root to check against.",
@@ -49,16 +61,40 @@ export const CLI_CODES = {
     meaning: "There is no identity token and no way to get one.",
     hint: "Give --identity-token, set SIGSTORE_ID_TOKEN, or run in a terminal to sign in.",
   },
-  LOGIN_FAILED: { status: 3, meaning: "Signing in did not end with an identity token.", hint: "Try again; --fulcio-auth-flow device works without a browser here." },
-  LOGIN_REFUSED: { status: 1, meaning: "The identity provider's answer did not belong to this sign-in.", hint: "Do not use that browser window again; start over." },
-  OFFLINE: { status: 3, meaning: "The network is needed and --offline forbids it.", hint: "Do without --offline, or give the missing material as a file." },
-  MIRROR_REFUSED: { status: 1, meaning: "The TUF repository failed verification.", hint: "Check that --root is this repository's root file." },
+  LOGIN_FAILED: {
+    status: 3,
+    meaning: "Signing in did not end with an identity token.",
+    hint: "Try again; --fulcio-auth-flow device works without a browser here.",
+  },
+  LOGIN_REFUSED: {
+    status: 1,
+    meaning: "The identity provider's answer did not belong to this sign-in.",
+    hint: "Do not use that browser window again; start over.",
+  },
+  OFFLINE: {
+    status: 3,
+    meaning: "The network is needed and --offline forbids it.",
+    hint: "Do without --offline, or give the missing material as a file.",
+  },
+  MIRROR_REFUSED: {
+    status: 1,
+    meaning: "The TUF repository failed verification.",
+    hint: "Check that --root is this repository's root file.",
+  },
   MIRROR_UNREACHABLE: { status: 3, meaning: "The TUF repository could not be read.", hint: "Check the address and the network." },
   NOT_RUNNING: { status: 3, meaning: "The installation's services do not answer.", hint: "Start them: lacre up." },
   START_FAILED: { status: 3, meaning: "The services could not start.", hint: "The message says what stands in the way." },
-  PRODUCTION: { status: 1, meaning: "This is for development installations only.", hint: "Use a token of your identity provider." },
+  PRODUCTION: {
+    status: 1,
+    meaning: "This is for development installations only.",
+    hint: "Use a token of your identity provider.",
+  },
   NOT_IMPLEMENTED: { status: 2, meaning: "This form is known and not built yet.", hint: "The message names what works today." },
-  INTERNAL: { status: 3, meaning: "Something went wrong inside; nothing was verified.", hint: "Run again with LACRE_DEBUG=1 and report what it prints." },
+  INTERNAL: {
+    status: 3,
+    meaning: "Something went wrong inside; nothing was verified.",
+    hint: "Run again with LACRE_DEBUG=1 and report what it prints.",
+  },
 } as const satisfies Readonly<Record<string, Row>>;
 
 /** The stable identifier of a failure of the command. */
@@ -109,14 +145,22 @@ export function reportOf(error: unknown): Report {
   }
   if (isServiceError(error)) {
     const found = error.detail === undefined ? {} : { found: error.detail };
-    return { status: error.code === "CONFIG_INVALID" ? 2 : 3, code: error.code, message: error.message, ...found, hint: error.hint };
+    return {
+      status: error.code === "CONFIG_INVALID" ? 2 : 3,
+      code: error.code,
+      message: error.message,
+      ...found,
+      hint: error.hint,
+    };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { status: 3, code: "INTERNAL", message: message.split("\n")[0]!.slice(0, 300), hint: CLI_CODES.INTERNAL.hint };
 }
 
 /** Known by its shape: only the verbs that serve load the services. */
-function isServiceError(error: unknown): error is Error & { readonly code: string; readonly detail?: string; readonly hint: string } {
+function isServiceError(
+  error: unknown,
+): error is Error & { readonly code: string; readonly detail?: string; readonly hint: string } {
   return error instanceof Error && error.name === "ServiceError" && typeof (error as { hint?: unknown }).hint === "string";
 }
 

@@ -17,16 +17,27 @@ test("durations are read as Go writes them", () => {
 
 test("a limit ends requests, and verbose tells them without headers", async () => {
   const world = createWorld({
-    fetch: (_, init) => new Promise((_resolve, reject) => (init!.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted")))),
+    fetch: (_, init) =>
+      new Promise((_resolve, reject) =>
+        (init!.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted"))),
+      ),
   });
   const context = applyGlobals(world.context, { timeout: "20ms", verbose: true, outputFile: undefined, quiet: undefined });
-  await assert.rejects(context.fetch("http://a.example/x", { method: "POST", headers: { authorization: "Bearer secret" } }), /aborted/);
+  await assert.rejects(
+    context.fetch("http://a.example/x", { method: "POST", headers: { authorization: "Bearer secret" } }),
+    /aborted/,
+  );
   assert.match(world.stderr(), /POST http:\/\/a\.example\/x → no answer/);
   assert.ok(!world.stderr().includes("secret"));
 });
 
 test("global flags may stand before the verb, and help has several spellings", async () => {
-  for (const args of [["--verbose", "verify-blob", "--help"], ["-t", "1m", "verify-blob", "--help"], ["--timeout=1m", "-d", "verify-blob", "-h"], ["help", "verify-blob"]]) {
+  for (const args of [
+    ["--verbose", "verify-blob", "--help"],
+    ["-t", "1m", "verify-blob", "--help"],
+    ["--timeout=1m", "-d", "verify-blob", "-h"],
+    ["help", "verify-blob"],
+  ]) {
     const world = createWorld();
     assert.equal(await runLine(args, world.context), 0, args.join(" "));
     assert.match(world.stdout(), /lacre verify-blob/);

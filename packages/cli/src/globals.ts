@@ -11,7 +11,10 @@ import { plain } from "./terminal.ts";
 import { text, toggle, type FlagTable, type FlagValues } from "./verb.ts";
 
 export const GLOBAL_FLAGS = {
-  timeout: text("Limit for the whole command, as 90s or 3m (default none; each request has its own)", { alias: "t", placeholder: "duration" }),
+  timeout: text("Limit for the whole command, as 90s or 3m (default none; each request has its own)", {
+    alias: "t",
+    placeholder: "duration",
+  }),
   verbose: toggle("Tell every request", { alias: "d" }),
   outputFile: text("Write results to this file instead of standard output", { placeholder: "file" }),
   quiet: toggle("Say nothing but errors; the exit status tells", { alias: "q" }),
@@ -30,7 +33,14 @@ export function applyGlobals(context: Context, flags: GlobalFlags): Context {
   // No limit unless asked for: hashing a very large file is not a fault.
   const limitMs = parseDuration(flags.timeout ?? "0");
   const limit = limitMs === 0 ? undefined : AbortSignal.timeout(limitMs);
-  const limited: Fetch = limit === undefined ? context.fetch : (url, init) => context.fetch(url, { ...init, signal: init?.signal === undefined ? limit : AbortSignal.any([limit, init.signal as AbortSignal]) });
+  const limited: Fetch =
+    limit === undefined
+      ? context.fetch
+      : (url, init) =>
+          context.fetch(url, {
+            ...init,
+            signal: init?.signal === undefined ? limit : AbortSignal.any([limit, init.signal as AbortSignal]),
+          });
   return { ...context, fetch: flags.verbose === true ? tell(context, limited) : limited };
 }
 
@@ -56,7 +66,9 @@ export function parseDuration(given: string): number {
   if (given === "0") return 0;
   const parts = [...given.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join("") !== given) {
-    throw new CliError("USAGE", `${JSON.stringify(given.slice(0, 40))} is no duration`, { hint: "Write it like 90s, 1m30s or 2h." });
+    throw new CliError("USAGE", `${JSON.stringify(given.slice(0, 40))} is no duration`, {
+      hint: "Write it like 90s, 1m30s or 2h.",
+    });
   }
   const ms = parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!, 0);
   return Math.min(Math.round(ms), 0x7fffffff);

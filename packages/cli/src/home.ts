@@ -85,7 +85,11 @@ export async function writeWhole(path: string, content: string | Uint8Array, mod
 }
 
 /** Remembers an installation; says whether it is the current one now. */
-export async function remember(home: Home, installation: Installation, { current }: { readonly current: "always" | "if-free" }): Promise<boolean> {
+export async function remember(
+  home: Home,
+  installation: Installation,
+  { current }: { readonly current: "always" | "if-free" },
+): Promise<boolean> {
   const memory = await readMemory(home);
   const name = nameOf(installation);
   const others = memory.installations.filter((one) => nameOf(one) !== name);

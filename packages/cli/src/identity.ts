@@ -18,7 +18,10 @@ export const IDENTITY_FLAGS = {
   oidcRedirectUrl: text("A fixed address on this machine for the browser to come back to", { placeholder: "url" }),
   oidcProvider: text("Ambient provider", { hidden: true }),
   oidcDisableAmbientProviders: toggle("Do not look for ambient providers", { hidden: true }),
-  fulcioAuthFlow: choice(["normal", "device", "token", "client_credentials"], "How to sign in: in a browser here (normal), or elsewhere (device)"),
+  fulcioAuthFlow: choice(
+    ["normal", "device", "token", "client_credentials"],
+    "How to sign in: in a browser here (normal), or elsewhere (device)",
+  ),
 } as const satisfies FlagTable;
 
 export type IdentityFlags = FlagValues<typeof IDENTITY_FLAGS>;
@@ -26,25 +29,43 @@ export type IdentityFlags = FlagValues<typeof IDENTITY_FLAGS>;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** A token for signing. `issuers`: providers of the signing config, best first. Throws TOKEN_MISSING and what signing in throws. */
-export async function obtainToken(context: Context, flags: IdentityFlags, issuers: readonly string[], isOffline: boolean): Promise<string> {
+export async function obtainToken(
+  context: Context,
+  flags: IdentityFlags,
+  issuers: readonly string[],
+  isOffline: boolean,
+): Promise<string> {
   const given = flags.identityToken ?? context.env["SIGSTORE_ID_TOKEN"];
   if (given !== undefined && given !== "") return readTokenArgument(context, given);
   if (flags.oidcProvider !== undefined) {
-    throw new CliError("UNSUPPORTED_FLAG", `--oidc-provider ${flags.oidcProvider} is not built yet`, { hint: "Fetch the token in the workflow and set SIGSTORE_ID_TOKEN." });
+    throw new CliError("UNSUPPORTED_FLAG", `--oidc-provider ${flags.oidcProvider} is not built yet`, {
+      hint: "Fetch the token in the workflow and set SIGSTORE_ID_TOKEN.",
+    });
   }
   if (flags.fulcioAuthFlow === "token") throw new CliError("TOKEN_MISSING", "--fulcio-auth-flow token needs a token");
   if (flags.fulcioAuthFlow === "client_credentials") {
-    throw new CliError("UNSUPPORTED_FLAG", "--fulcio-auth-flow client_credentials is not built yet", { hint: "Fetch the token beforehand and give it with --identity-token." });
+    throw new CliError("UNSUPPORTED_FLAG", "--fulcio-auth-flow client_credentials is not built yet", {
+      hint: "Fetch the token beforehand and give it with --identity-token.",
+    });
   }
   const issuer = flags.oidcIssuer ?? issuers[0];
-  if (issuer === undefined) throw new CliError("TOKEN_MISSING", "there is no identity token, and the signing config names no provider to sign in with");
+  if (issuer === undefined)
+    throw new CliError("TOKEN_MISSING", "there is no identity token, and the signing config names no provider to sign in with");
   if (isOffline) throw new CliError("OFFLINE", "signing in needs the network");
-  const flow = flags.fulcioAuthFlow === "device" || (flags.fulcioAuthFlow === undefined && !context.terminal.isInteractive) ? "device" : "browser";
+  const flow =
+    flags.fulcioAuthFlow === "device" || (flags.fulcioAuthFlow === undefined && !context.terminal.isInteractive)
+      ? "device"
+      : "browser";
   const { login } = await import("./login.ts");
   return login({
     issuer,
     clientId: flags.oidcClientId ?? "sigstore",
-    clientSecret: flags.oidcClientSecretFile === undefined ? undefined : Buffer.from(await readNamed(context, flags.oidcClientSecretFile)).toString("utf8").trim(),
+    clientSecret:
+      flags.oidcClientSecretFile === undefined
+        ? undefined
+        : Buffer.from(await readNamed(context, flags.oidcClientSecretFile))
+            .toString("utf8")
+            .trim(),
     redirectUrl: flags.oidcRedirectUrl,
     flow,
     terminal: context.terminal,
@@ -57,7 +78,9 @@ async function readTokenArgument(context: Context, given: string): Promise<strin
   if (JWT.test(trimmed) && !existsSync(resolve(context.cwd, trimmed))) return trimmed;
   let content;
   try {
-    content = Buffer.from(await readNamed(context, given)).toString("utf8").trim();
+    content = Buffer.from(await readNamed(context, given))
+      .toString("utf8")
+      .trim();
   } catch {
     // The argument may be a damaged token: it does not enter the message.
     throw new CliError("TOKEN_MISSING", "the identity token is neither a JWT nor a readable file");

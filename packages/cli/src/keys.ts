@@ -36,7 +36,9 @@ async function readPem(context: Context, reference: string): Promise<string> {
 export async function readPublicKey(context: Context, reference: string): Promise<PublicKey> {
   const pem = await readPem(context, reference);
   if (/-----BEGIN CERTIFICATE-----/.test(pem)) {
-    throw new CliError("USAGE", `${reference} is a certificate, not a key`, { hint: "Verify certificates with --certificate-identity and --certificate-oidc-issuer." });
+    throw new CliError("USAGE", `${reference} is a certificate, not a key`, {
+      hint: "Verify certificates with --certificate-identity and --certificate-oidc-issuer.",
+    });
   }
   if (/PRIVATE KEY-----/.test(pem)) throw new CliError("USAGE", `${reference} is a private key; verifying needs the public one`);
   try {
@@ -51,7 +53,9 @@ export async function readPublicKey(context: Context, reference: string): Promis
 export async function readPrivateKey(context: Context, reference: string): Promise<PrivateKey> {
   const pem = await readPem(context, reference);
   if (/ENCRYPTED|Proc-Type/.test(pem)) {
-    throw new CliError("UNSUPPORTED_FLAG", `${reference} is encrypted, and encrypted keys are not read yet`, { hint: "openssl pkcs8 -topk8 -nocrypt writes an unencrypted copy of a PEM key." });
+    throw new CliError("UNSUPPORTED_FLAG", `${reference} is encrypted, and encrypted keys are not read yet`, {
+      hint: "openssl pkcs8 -topk8 -nocrypt writes an unencrypted copy of a PEM key.",
+    });
   }
   let pkcs8;
   try {

@@ -24,7 +24,15 @@ interface Provider {
 }
 
 /** A provider that follows the rules, save where a test bends one. */
-async function provide(t: TestContext, bend: { metadata?: object; claims?: object; foreignKey?: boolean; tokens?: (form: URLSearchParams, count: number) => { status: number; body: object } | undefined } = {}): Promise<Provider> {
+async function provide(
+  t: TestContext,
+  bend: {
+    metadata?: object;
+    claims?: object;
+    foreignKey?: boolean;
+    tokens?: (form: URLSearchParams, count: number) => { status: number; body: object } | undefined;
+  } = {},
+): Promise<Provider> {
   const tokenRequests: URLSearchParams[] = [];
   const authorizations: URL[] = [];
   let challenge = "";
@@ -36,7 +44,8 @@ async function provide(t: TestContext, bend: { metadata?: object; claims?: objec
     server.close();
   });
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}/oidc`;
-  const send = (response: ServerResponse, status: number, body: object): void => void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  const send = (response: ServerResponse, status: number, body: object): void =>
+    void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url!, issuer);
     const chunks: Buffer[] = [];
@@ -46,11 +55,20 @@ async function provide(t: TestContext, bend: { metadata?: object; claims?: objec
     switch (url.pathname) {
       case "/oidc/.well-known/openid-configuration":
         return send(response, 200, {
-          issuer, authorization_endpoint: at("auth"), token_endpoint: at("token"), jwks_uri: at("keys"), device_authorization_endpoint: at("device"),
-          code_challenge_methods_supported: ["S256"], id_token_signing_alg_values_supported: ["RS256"], response_types_supported: ["code"], ...bend.metadata,
+          issuer,
+          authorization_endpoint: at("auth"),
+          token_endpoint: at("token"),
+          jwks_uri: at("keys"),
+          device_authorization_endpoint: at("device"),
+          code_challenge_methods_supported: ["S256"],
+          id_token_signing_alg_values_supported: ["RS256"],
+          response_types_supported: ["code"],
+          ...bend.metadata,
         });
       case "/oidc/keys":
-        return send(response, 200, { keys: [{ ...KEYS.publicKey.export({ format: "jwk" }), kid: "1", alg: "RS256", use: "sig" }] });
+        return send(response, 200, {
+          keys: [{ ...KEYS.publicKey.export({ format: "jwk" }), kid: "1", alg: "RS256", use: "sig" }],
+        });
       case "/oidc/auth":
         authorizations.push(url);
         challenge = url.searchParams.get("code_challenge")!;
@@ -58,16 +76,38 @@ async function provide(t: TestContext, bend: { metadata?: object; claims?: objec
         return send(response, 200, {});
       case "/oidc/device":
         challenge = form.get("code_challenge")!;
-        return send(response, 200, { device_code: "dev", user_code: "ABCD-1234", verification_uri: at("activate"), expires_in: 60, interval: 0.01 });
+        return send(response, 200, {
+          device_code: "dev",
+          user_code: "ABCD-1234",
+          verification_uri: at("activate"),
+          expires_in: 60,
+          interval: 0.01,
+        });
       case "/oidc/token": {
         tokenRequests.push(form);
         const bent = bend.tokens?.(form, tokenRequests.length);
         if (bent !== undefined) return send(response, bent.status, bent.body);
         const verifier = form.get("code_verifier") ?? "";
-        if (createHash("sha256").update(verifier).digest("base64url") !== challenge) return send(response, 400, { error: "invalid_grant" });
+        if (createHash("sha256").update(verifier).digest("base64url") !== challenge)
+          return send(response, 400, { error: "invalid_grant" });
         const now = Math.floor(Date.now() / 1000);
-        const claims = { iss: issuer, aud: "sigstore", sub: "me", iat: now, exp: now + 600, ...(nonce === null ? {} : { nonce }), email: "me@example.com", email_verified: true, ...bend.claims };
-        return send(response, 200, { access_token: "a", token_type: "Bearer", expires_in: 600, id_token: jwt(claims, bend.foreignKey === true ? FOREIGN.privateKey : KEYS.privateKey) });
+        const claims = {
+          iss: issuer,
+          aud: "sigstore",
+          sub: "me",
+          iat: now,
+          exp: now + 600,
+          ...(nonce === null ? {} : { nonce }),
+          email: "me@example.com",
+          email_verified: true,
+          ...bend.claims,
+        };
+        return send(response, 200, {
+          access_token: "a",
+          token_type: "Bearer",
+          expires_in: 600,
+          id_token: jwt(claims, bend.foreignKey === true ? FOREIGN.privateKey : KEYS.privateKey),
+        });
       }
       default:
         return send(response, 404, {});
@@ -90,11 +130,20 @@ function browser(edit: (answer: URL, asked: URL) => URL | undefined = (answer) =
 }
 
 const options = (issuer: string, more: Partial<LoginOptions> = {}): LoginOptions => ({
-  issuer, clientId: "sigstore", flow: "browser", terminal: createWorld().context.terminal, openBrowser: browser(), timeoutMs: 2000, ...more,
+  issuer,
+  clientId: "sigstore",
+  flow: "browser",
+  terminal: createWorld().context.terminal,
+  openBrowser: browser(),
+  timeoutMs: 2000,
+  ...more,
 });
 
 async function failsWith(code: string, work: Promise<unknown>): Promise<CliError> {
-  const error = await work.then(() => assert.fail("signed in"), (cause: unknown) => cause);
+  const error = await work.then(
+    () => assert.fail("signed in"),
+    (cause: unknown) => cause,
+  );
   assert.ok(error instanceof CliError, String(error));
   assert.equal(error.code, code, error.message);
   return error;
@@ -116,7 +165,8 @@ test("every sign-in has a state, a nonce and a verifier of its own", async (t) =
   const provider = await provide(t);
   await login(options(provider.issuer));
   await login(options(provider.issuer));
-  for (const name of ["state", "nonce", "code_challenge"]) assert.notEqual(provider.authorizations[0]!.searchParams.get(name), provider.authorizations[1]!.searchParams.get(name));
+  for (const name of ["state", "nonce", "code_challenge"])
+    assert.notEqual(provider.authorizations[0]!.searchParams.get(name), provider.authorizations[1]!.searchParams.get(name));
 });
 
 test("an answer with a wrong, missing or doubled state is refused before the code is used", async (t) => {
@@ -182,13 +232,21 @@ test("the provider's own no is told", async (t) => {
     answer.searchParams.set("error", "access_denied");
     return answer;
   };
-  assert.match((await failsWith("LOGIN_FAILED", login(options(provider.issuer, { openBrowser: browser(deny) })))).message, /access_denied/);
+  assert.match(
+    (await failsWith("LOGIN_FAILED", login(options(provider.issuer, { openBrowser: browser(deny) })))).message,
+    /access_denied/,
+  );
 });
 
 test("a browser that cannot be opened is no failure: the address is printed", async (t) => {
   const provider = await provide(t);
   const world = createWorld();
-  const signing = login(options(provider.issuer, { terminal: world.context.terminal, openBrowser: async () => Promise.reject(new Error("no browser")) }));
+  const signing = login(
+    options(provider.issuer, {
+      terminal: world.context.terminal,
+      openBrowser: async () => Promise.reject(new Error("no browser")),
+    }),
+  );
   while (!/http:\S+/.test(world.stderr())) await new Promise((resolve) => setImmediate(resolve));
   await browser()(/http:\S+/.exec(world.stderr())![0]);
   await signing;
@@ -200,7 +258,9 @@ test("nobody comes back: the sign-in ends", async (t) => {
 });
 
 test("the device flow polls until somebody has signed in, bound by S256", async (t) => {
-  const provider = await provide(t, { tokens: (_, count) => (count < 3 ? { status: 400, body: { error: "authorization_pending" } } : undefined) });
+  const provider = await provide(t, {
+    tokens: (_, count) => (count < 3 ? { status: 400, body: { error: "authorization_pending" } } : undefined),
+  });
   const world = createWorld();
   await login(options(provider.issuer, { flow: "device", terminal: world.context.terminal }));
   assert.match(world.stderr(), /activate[^]*ABCD-1234/);

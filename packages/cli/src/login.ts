@@ -50,10 +50,15 @@ async function discover(options: LoginOptions): Promise<oidc.Configuration> {
     throw new CliError("USAGE", `the issuer is not a URL: ${plain(options.issuer)}`);
   }
   const isLoopback = url.protocol === "http:" && isLoopbackHost(url.hostname);
-  if (url.protocol !== "https:" && !isLoopback) throw new CliError("LOGIN_FAILED", `${options.issuer} is neither https nor on this machine`);
-  const authentication = options.clientSecret === undefined || options.clientSecret === "" ? oidc.None() : oidc.ClientSecretPost(options.clientSecret);
+  if (url.protocol !== "https:" && !isLoopback)
+    throw new CliError("LOGIN_FAILED", `${options.issuer} is neither https nor on this machine`);
+  const authentication =
+    options.clientSecret === undefined || options.clientSecret === "" ? oidc.None() : oidc.ClientSecretPost(options.clientSecret);
   try {
-    const config = await oidc.discovery(url, options.clientId, undefined, authentication, { timeout: 20, ...(isLoopback ? { execute: [oidc.allowInsecureRequests] } : {}) });
+    const config = await oidc.discovery(url, options.clientId, undefined, authentication, {
+      timeout: 20,
+      ...(isLoopback ? { execute: [oidc.allowInsecureRequests] } : {}),
+    });
     oidc.enableNonRepudiationChecks(config);
     return config;
   } catch (cause) {
@@ -88,7 +93,12 @@ async function browserFlow(config: oidc.Configuration, options: LoginOptions): P
       throw new CliError("LOGIN_REFUSED", "the browser's answer carries another state than was sent");
     }
     try {
-      const tokens = await oidc.authorizationCodeGrant(config, answer, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true });
+      const tokens = await oidc.authorizationCodeGrant(config, answer, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+        idTokenExpected: true,
+      });
       listener.close("You are signed in. This window can be closed.");
       return tokens;
     } catch (cause) {
@@ -104,13 +114,23 @@ async function browserFlow(config: oidc.Configuration, options: LoginOptions): P
 function grantError(cause: unknown, issuer: string): CliError {
   const isProviders = cause instanceof oidc.ResponseBodyError || cause instanceof oidc.AuthorizationResponseError;
   const isNetwork = cause instanceof TypeError || (cause as { code?: string }).code === "OAUTH_TIMEOUT";
-  return new CliError(isProviders || isNetwork ? "LOGIN_FAILED" : "LOGIN_REFUSED", `signing in at ${issuer} failed: ${reasonOf(cause)}`, { cause });
+  return new CliError(
+    isProviders || isNetwork ? "LOGIN_FAILED" : "LOGIN_REFUSED",
+    `signing in at ${issuer} failed: ${reasonOf(cause)}`,
+    { cause },
+  );
 }
 
 function reasonOf(cause: unknown): string {
-  const { error, error_description: description, message, cause: inner } = cause as { error?: unknown; error_description?: unknown; message?: unknown; cause?: { code?: unknown; message?: unknown } };
+  const {
+    error,
+    error_description: description,
+    message,
+    cause: inner,
+  } = cause as { error?: unknown; error_description?: unknown; message?: unknown; cause?: { code?: unknown; message?: unknown } };
   const words = [error, description].filter((word) => typeof word === "string");
-  const reason = words.length > 0 ? words.join(": ") : [inner?.code, message].filter((word) => typeof word === "string").join(": ");
+  const reason =
+    words.length > 0 ? words.join(": ") : [inner?.code, message].filter((word) => typeof word === "string").join(": ");
   return plain(reason || "unknown reason").slice(0, 300);
 }
 
@@ -122,11 +142,14 @@ async function deviceFlow(config: oidc.Configuration, options: LoginOptions): Pr
       code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
       code_challenge_method: "S256",
     });
-    options.terminal.complain(`To sign in, visit\n  ${plain(grant.verification_uri_complete ?? grant.verification_uri)}\nand check that it shows the code ${plain(grant.user_code)}`);
+    options.terminal.complain(
+      `To sign in, visit\n  ${plain(grant.verification_uri_complete ?? grant.verification_uri)}\nand check that it shows the code ${plain(grant.user_code)}`,
+    );
     const limit = AbortSignal.timeout(Math.min(options.timeoutMs ?? Infinity, grant.expires_in * 1000, 900_000));
     return await oidc.pollDeviceAuthorizationGrant(config, grant, { scope: SCOPE, code_verifier: verifier }, { signal: limit });
   } catch (cause) {
-    if ((cause as { name?: string }).name === "TimeoutError" || (cause as { name?: string }).name === "AbortError") throw new CliError("LOGIN_FAILED", "nobody signed in in time", { cause });
+    if ((cause as { name?: string }).name === "TimeoutError" || (cause as { name?: string }).name === "AbortError")
+      throw new CliError("LOGIN_FAILED", "nobody signed in in time", { cause });
     throw grantError(cause, options.issuer);
   }
 }
@@ -162,13 +185,19 @@ async function listen(fixed: string | undefined): Promise<Listener> {
   await bind(servers[0]!, Number(wanted?.port ?? 0), "127.0.0.1");
   const { port } = servers[0]!.address() as AddressInfo;
   const second = createServer(handle);
-  await bind(second, port, "::1").then(() => servers.push(second), () => undefined);
+  await bind(second, port, "::1").then(
+    () => servers.push(second),
+    () => undefined,
+  );
   const redirectUrl = fixed ?? `http://localhost:${port}${CALLBACK_PATH}`;
   return {
     redirectUrl,
     async answer(limitMs) {
       const { promise, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new CliError("LOGIN_FAILED", `nobody signed in within ${Math.round(limitMs / 1000)} seconds`)), limitMs);
+      const timer = setTimeout(
+        () => reject(new CliError("LOGIN_FAILED", `nobody signed in within ${Math.round(limitMs / 1000)} seconds`)),
+        limitMs,
+      );
       try {
         const target = await Promise.race([arrived, promise]);
         return new URL(target, redirectUrl);
@@ -178,7 +207,9 @@ async function listen(fixed: string | undefined): Promise<Listener> {
     },
     close(words) {
       if (held !== undefined && !held.headersSent) {
-        held.writeHead(200, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", connection: "close" }).end(`${words}\n`);
+        held
+          .writeHead(200, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", connection: "close" })
+          .end(`${words}\n`);
       }
       for (const server of servers) server.close();
     },
@@ -187,7 +218,9 @@ async function listen(fixed: string | undefined): Promise<Listener> {
 
 function bind(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) => reject(new CliError("LOGIN_FAILED", `cannot listen on ${host}: ${cause.message}`, { cause })));
+    server.once("error", (cause) =>
+      reject(new CliError("LOGIN_FAILED", `cannot listen on ${host}: ${cause.message}`, { cause })),
+    );
     server.listen(port, host, () => resolve());
   });
 }

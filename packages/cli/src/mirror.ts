@@ -100,7 +100,8 @@ export async function readTargets(options: MirrorOptions, names: readonly string
   } catch (cause) {
     throw fileError("FILE_UNREADABLE", pinnedPath, cause);
   }
-  if (digestOf(pinned) !== rootDigest) throw new CliError("TRUST_CHANGED", `the pinned root of ${url} is not the one that was remembered`);
+  if (digestOf(pinned) !== rootDigest)
+    throw new CliError("TRUST_CHANGED", `the pinned root of ${url} is not the one that was remembered`);
   await removeAbandoned(folder);
   // Each walk has a copy of the metadata of its own, so that two commands at a time do not see each other's half.
   const metadataDir = await mkdtemp(join(folder, "walk-"));
@@ -138,9 +139,13 @@ export async function readTargets(options: MirrorOptions, names: readonly string
     if (cause instanceof CliError) throw cause;
     const reason = (cause as Error).message.split("\n")[0]!.slice(0, 300);
     // The updater wraps what the fetcher throws in text for some roles; the words are all that is left of it.
-    if (reason.includes("CliError")) throw new CliError(options.isOffline ? "OFFLINE" : "MIRROR_UNREACHABLE", reason.replace(/^.*CliError: /, ""), { cause });
+    if (reason.includes("CliError"))
+      throw new CliError(options.isOffline ? "OFFLINE" : "MIRROR_UNREACHABLE", reason.replace(/^.*CliError: /, ""), { cause });
     if (cause instanceof RepositoryError && cause.constructor.name === "ExpiredMetadataError" && options.isOffline) {
-      throw new CliError("OFFLINE", `the cached trust of ${url} has expired (${reason})`, { cause, hint: "Run the command once without --offline, or give --trusted-root FILE." });
+      throw new CliError("OFFLINE", `the cached trust of ${url} has expired (${reason})`, {
+        cause,
+        hint: "Run the command once without --offline, or give --trusted-root FILE.",
+      });
     }
     throw new CliError("MIRROR_REFUSED", `the repository at ${url} failed verification: ${reason}`, { cause });
   } finally {

@@ -25,9 +25,15 @@ export const CHECKING_FLAGS = {
 export type CheckingFlags = FlagValues<typeof CHECKING_FLAGS>;
 
 /** The policy and the key of the flags. Throws POLICY_MISSING, USAGE, and what reading the key throws. */
-export async function openPolicy(context: Context, flags: CheckingFlags, type: string | undefined, several?: ReturnType<typeof pairSigners>): Promise<{ readonly policy: Policy; readonly key: PublicKey | undefined }> {
+export async function openPolicy(
+  context: Context,
+  flags: CheckingFlags,
+  type: string | undefined,
+  several?: ReturnType<typeof pairSigners>,
+): Promise<{ readonly policy: Policy; readonly key: PublicKey | undefined }> {
   const ignoreTlog = flags.insecureIgnoreTlog === true || flags.privateInfrastructure === true;
-  if (flags.insecureIgnoreTlog === true) context.terminal.warn("--insecure-ignore-tlog: nobody can see that this signature was made");
+  if (flags.insecureIgnoreTlog === true)
+    context.terminal.warn("--insecure-ignore-tlog: nobody can see that this signature was made");
   const common: Policy = {
     ...(ignoreTlog ? { ignoreTlog } : {}),
     ...(flags.checkClaims === false ? { checkClaims: false } : {}),
@@ -35,7 +41,10 @@ export async function openPolicy(context: Context, flags: CheckingFlags, type: s
   };
   if (flags.key === undefined) {
     const signers = several === undefined ? await readSigners(context, flags) : await readAnySigner(context, flags, several);
-    return { policy: { ...common, ...signers, ...(flags.insecureIgnoreSct === true ? { ignoreSct: true } : {}) }, key: undefined };
+    return {
+      policy: { ...common, ...signers, ...(flags.insecureIgnoreSct === true ? { ignoreSct: true } : {}) },
+      key: undefined,
+    };
   }
   refuseSigners(flags);
   if (flags.insecureIgnoreSct === true) throw new CliError("USAGE", "--insecure-ignore-sct says nothing about a key");

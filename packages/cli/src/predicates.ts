@@ -20,5 +20,7 @@ export function predicateType(name: string): string {
   const known = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
   if (known !== undefined) return known;
   if (/^[a-z][a-z0-9+.-]*:\S+$/i.test(name)) return name;
-  throw new CliError("USAGE", `${JSON.stringify(name.slice(0, 60))} is no predicate type`, { hint: `A URI, or one of ${Object.keys(TYPES).join(", ")}.` });
+  throw new CliError("USAGE", `${JSON.stringify(name.slice(0, 60))} is no predicate type`, {
+    hint: `A URI, or one of ${Object.keys(TYPES).join(", ")}.`,
+  });
 }

@@ -27,10 +27,16 @@ export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
   sk: { kind: "toggle", instead: NO_KMS },
   slot: { kind: "text", instead: NO_KMS },
   certificate: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
-  certificateChain: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
+  certificateChain: {
+    kind: "text",
+    instead: "A certificate of one's own is not supported: sign with --key, or with an identity.",
+  },
   issueCertificate: { kind: "toggle", instead: "With --key no certificate is issued; leave --key out to sign with an identity." },
   rfc3161Timestamp: { kind: "text", instead: "The timestamp is in the bundle." },
-  insecureSkipVerify: { kind: "toggle", instead: "A certificate's promise of publication is always checked; give the right --trusted-root." },
+  insecureSkipVerify: {
+    kind: "toggle",
+    instead: "A certificate's promise of publication is always checked; give the right --trusted-root.",
+  },
 };
 
 /** For verbs that verify. */
@@ -40,7 +46,10 @@ export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
   certificateChain: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
   caRoots: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
   caIntermediates: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
-  timestampCertificateChain: { kind: "text", instead: "Put the timestamp authority into a trusted root and give it with --trusted-root." },
+  timestampCertificateChain: {
+    kind: "text",
+    instead: "Put the timestamp authority into a trusted root and give it with --trusted-root.",
+  },
   rfc3161Timestamp: { kind: "text", instead: DETACHED },
   sct: { kind: "text", instead: "The promise is read from the certificate." },
   rekorUrl: { kind: "text", instead: "Entries are proved from the bundle; nothing is asked. Leave the flag out." },
@@ -49,8 +58,13 @@ export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
 };
 
 /** The table rows of refused flags. */
-export function refusedFlags<const T extends Readonly<Record<string, Refused>>>(refused: T): { readonly [K in keyof T]: ReturnType<typeof text> | ReturnType<typeof toggle> } {
-  const rows = Object.entries(refused).map(([name, { kind, instead }]) => [name, kind === "text" ? text(instead, { hidden: true }) : toggle(instead, { hidden: true })] as const);
+export function refusedFlags<const T extends Readonly<Record<string, Refused>>>(
+  refused: T,
+): { readonly [K in keyof T]: ReturnType<typeof text> | ReturnType<typeof toggle> } {
+  const rows = Object.entries(refused).map(
+    ([name, { kind, instead }]) =>
+      [name, kind === "text" ? text(instead, { hidden: true }) : toggle(instead, { hidden: true })] as const,
+  );
   return Object.fromEntries(rows) as never satisfies FlagTable;
 }
 
@@ -59,14 +73,24 @@ export function refuse(refused: Readonly<Record<string, Refused>>, flags: Readon
   for (const [name, { instead }] of Object.entries(refused)) {
     const given = flags[name];
     if (given === undefined || given === false || given === "") continue;
-    throw new CliError("UNSUPPORTED_FLAG", `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} cannot be honoured`, { hint: instead });
+    throw new CliError(
+      "UNSUPPORTED_FLAG",
+      `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} cannot be honoured`,
+      { hint: instead },
+    );
   }
 }
 
 /** Refuses to write anything but the bundle format: scripts that read the old one would fail later, and elsewhere. */
-export function refuseOldBundle(flags: { readonly newBundleFormat?: boolean | undefined; readonly useSigningConfig?: boolean | undefined }): void {
+export function refuseOldBundle(flags: {
+  readonly newBundleFormat?: boolean | undefined;
+  readonly useSigningConfig?: boolean | undefined;
+}): void {
   if (flags.newBundleFormat === false) {
-    throw new CliError("UNSUPPORTED_FLAG", "--new-bundle-format=false cannot be honoured", { hint: "Bundles are read and written in the new format; old ones: cosign bundle create converts them." });
+    throw new CliError("UNSUPPORTED_FLAG", "--new-bundle-format=false cannot be honoured", {
+      hint: "Bundles are read and written in the new format; old ones: cosign bundle create converts them.",
+    });
   }
-  if (flags.useSigningConfig === false) throw new CliError("UNSUPPORTED_FLAG", "--use-signing-config=false cannot be honoured", { hint: SERVICE_URL });
+  if (flags.useSigningConfig === false)
+    throw new CliError("UNSUPPORTED_FLAG", "--use-signing-config=false cannot be honoured", { hint: SERVICE_URL });
 }

@@ -18,7 +18,13 @@ interface StricliProcess {
 
 /** Runs the command line in this process and sets its exit status. */
 export async function main(args: readonly string[]): Promise<void> {
-  const terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, env: process.env, now: Date.now });
+  const terminal = new Terminal({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    now: Date.now,
+  });
   // A reader that goes away (`lacre verify … | head`) is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -69,7 +75,10 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
       inputs = [...names, ...line.inputs];
     }
     const parser: StricliProcess = { ...world.process, env: { STRICLI_NO_COLOR: "1" } };
-    await runApplication(createApp(verb === undefined ? {} : { [names.join(" ")]: verb }), inputs, { ...context, process: parser } as never);
+    await runApplication(createApp(verb === undefined ? {} : { [names.join(" ")]: verb }), inputs, {
+      ...context,
+      process: parser,
+    } as never);
     if (failure !== undefined) throw failure;
     // Negative statuses are the parser's own: an unknown verb, a bad value.
     return status ?? (Number(parser.exitCode ?? 0) < 0 ? 2 : 0);
@@ -79,7 +88,13 @@ export async function runLine(args: readonly string[], world: Omit<Context, "end
 }
 
 /** Flags that may stand before the verb, and whether they take a value. */
-const LEADING: Readonly<Record<string, boolean>> = { "-t": true, "--timeout": true, "--output-file": true, "-d": false, "--verbose": false };
+const LEADING: Readonly<Record<string, boolean>> = {
+  "-t": true,
+  "--timeout": true,
+  "--output-file": true,
+  "-d": false,
+  "--verbose": false,
+};
 
 /** The line with its verb in front: cosign's scripts have global flags before it, and people ask `help VERB`. */
 function findVerb(args: readonly string[]): readonly string[] {
@@ -114,5 +129,11 @@ function explain(error: unknown, context: Context, asJson: boolean): number {
 }
 
 function wantsJson(args: readonly string[]): boolean {
-  return args.some((argument, i) => argument === "--output=json" || argument === "-o=json" || argument === "-ojson" || (argument === "json" && ["--output", "-o", "-output"].includes(args[i - 1] ?? "")));
+  return args.some(
+    (argument, i) =>
+      argument === "--output=json" ||
+      argument === "-o=json" ||
+      argument === "-ojson" ||
+      (argument === "json" && ["--output", "-o", "-output"].includes(args[i - 1] ?? "")),
+  );
 }

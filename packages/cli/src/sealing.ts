@@ -10,7 +10,16 @@
 import { formatPem } from "@lacre/core/codec";
 import { toBase64 } from "@lacre/core/bytes";
 import { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } from "@lacre/core/client";
-import { createCredentialSource, createSealer, type Credential, keyCredential, readToken, requestCredential, type Sealed, type Sealer } from "@lacre/core/sign";
+import {
+  createCredentialSource,
+  createSealer,
+  type Credential,
+  keyCredential,
+  readToken,
+  requestCredential,
+  type Sealed,
+  type Sealer,
+} from "@lacre/core/sign";
 import { selectServices, type Service, type SigningConfig } from "@lacre/core/trust";
 import { algorithmByFlag } from "./algorithms.ts";
 import { LacreError } from "@lacre/core/errors";
@@ -52,7 +61,10 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
   const key = flags.key === undefined ? undefined : await readPrivateKey(context, flags.key);
   const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmByFlag(flags.signingAlgorithm);
   if (key === undefined && algorithm !== undefined && algorithm.keyDetails !== "PKIX_ECDSA_P256_SHA_256") {
-    throw new CliError("UNSUPPORTED_FLAG", `certificates are asked for with ecdsa-sha2-256-nistp256, not ${flags.signingAlgorithm}`);
+    throw new CliError(
+      "UNSUPPORTED_FLAG",
+      `certificates are asked for with ecdsa-sha2-256-nistp256, not ${flags.signingAlgorithm}`,
+    );
   }
   const isBare = key !== undefined && !isLogged && flags.signingConfig === undefined;
   const chosen = isBare ? undefined : await findSigningConfig(context, flags);
@@ -61,11 +73,19 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
   const services = config === undefined ? { ledgers: [], clocks: [] } : selectAll(config, context.now(), isLogged);
   await agree(context, flags, services.ledgers);
   const common = { fetch: context.fetch };
-  const credential = key === undefined ? await openIdentity(context, flags, config!, root?.value) : ((own: Credential) => async () => own)(keyCredential(key, algorithm));
+  const credential =
+    key === undefined
+      ? await openIdentity(context, flags, config!, root?.value)
+      : (
+          (own: Credential) => async () =>
+            own
+        )(keyCredential(key, algorithm));
   const sealer = createSealer({
     credential,
     clocks: services.clocks.map(({ url }) => createClockClient({ url, ...common })),
-    ledgers: services.ledgers.map(({ url, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, ...common })),
+    ledgers: services.ledgers.map(({ url, majorApiVersion }) =>
+      (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, ...common }),
+    ),
     trustedRoot: root?.value,
     now: context.now,
   });
@@ -87,19 +107,36 @@ function explain(error: unknown, isOwn: boolean): never {
   throw error;
 }
 
-async function openIdentity(context: Context, flags: SealingFlags, config: SigningConfig, trustedRoot: Parameters<typeof requestCredential>[0]["trustedRoot"]): Promise<() => Promise<Credential>> {
+async function openIdentity(
+  context: Context,
+  flags: SealingFlags,
+  config: SigningConfig,
+  trustedRoot: Parameters<typeof requestCredential>[0]["trustedRoot"],
+): Promise<() => Promise<Credential>> {
   const nowMs = context.now();
-  const [authority] = config.caUrls.length === 0 ? [] : selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
-  if (authority === undefined) throw new CliError("SERVICES_MISSING", "the signing config names no certificate authority that can be used");
-  const issuers = config.oidcUrls.length === 0 ? [] : selectServices(config.oidcUrls, { selector: "ANY" }, { supported: [1], nowMs }).map(({ url }) => url);
+  const [authority] =
+    config.caUrls.length === 0 ? [] : selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
+  if (authority === undefined)
+    throw new CliError("SERVICES_MISSING", "the signing config names no certificate authority that can be used");
+  const issuers =
+    config.oidcUrls.length === 0
+      ? []
+      : selectServices(config.oidcUrls, { selector: "ANY" }, { supported: [1], nowMs }).map(({ url }) => url);
   const token = await obtainToken(context, flags, issuers, flags.offline === true);
   const facts = readToken(token, context.now());
   context.terminal.say(`Signing as ${plain(facts.email ?? facts.subject)}, vouched for by ${plain(facts.issuer)}`);
   const client = createAuthorityClient({ url: authority.url, fetch: context.fetch });
-  return createCredentialSource(() => requestCredential({ authority: client, token, now: context.now, trustedRoot }), context.now);
+  return createCredentialSource(
+    () => requestCredential({ authority: client, token, now: context.now, trustedRoot }),
+    context.now,
+  );
 }
 
-function selectAll(config: SigningConfig, nowMs: number, isLogged: boolean): { readonly ledgers: readonly Service[]; readonly clocks: readonly Service[] } {
+function selectAll(
+  config: SigningConfig,
+  nowMs: number,
+  isLogged: boolean,
+): { readonly ledgers: readonly Service[]; readonly clocks: readonly Service[] } {
   let ledgers: readonly Service[] = [];
   if (isLogged) {
     ledgers = select(config.rekorTlogUrls, config.rekorTlogConfig, [1, 2], nowMs);
@@ -112,7 +149,12 @@ function selectAll(config: SigningConfig, nowMs: number, isLogged: boolean): { r
   return { ledgers, clocks: select(config.tsaUrls, config.tsaConfig, [1], nowMs) };
 }
 
-function select(services: readonly Service[], rule: SigningConfig["tsaConfig"], supported: readonly number[], nowMs: number): readonly Service[] {
+function select(
+  services: readonly Service[],
+  rule: SigningConfig["tsaConfig"],
+  supported: readonly number[],
+  nowMs: number,
+): readonly Service[] {
   return services.length === 0 ? [] : selectServices(services, rule, { supported: [...supported], nowMs });
 }
 
@@ -122,7 +164,10 @@ async function agree(context: Context, flags: SealingFlags, ledgers: readonly Se
   const where = plain(hosts.join(", "));
   const question = `This records your signature, and the identity in it, at ${where} for everyone to read, and for ever. Go on?`;
   if (await context.terminal.confirm(question)) return;
-  throw new CliError("CONFIRMATION_MISSING", context.terminal.isInteractive ? "not agreed; nothing was signed" : `signing publishes to ${where}, and nobody can be asked`);
+  throw new CliError(
+    "CONFIRMATION_MISSING",
+    context.terminal.isInteractive ? "not agreed; nothing was signed" : `signing publishes to ${where}, and nobody can be asked`,
+  );
 }
 
 /** What a signing verb says of a finished seal, for programs. */
@@ -133,7 +178,10 @@ export function describeSealed(name: string, bundlePath: string | undefined, sea
     digest: `${digest.algorithm}:${Buffer.from(digest.value).toString("hex")}`,
     ...(bundlePath === undefined ? {} : { bundle: bundlePath }),
     ...(identity === undefined ? {} : { identity: identity.san.value, issuer: identity.issuer }),
-    logEntries: bundle.logEntries.map((entry) => ({ logId: Buffer.from(entry.logId).toString("hex"), logIndex: entry.logIndex.toString() })),
+    logEntries: bundle.logEntries.map((entry) => ({
+      logId: Buffer.from(entry.logId).toString("hex"),
+      logIndex: entry.logIndex.toString(),
+    })),
     verified: sealed.verdict?.outcome === "verified",
   };
 }
@@ -146,7 +194,10 @@ export function saySealed(context: Context, name: string, bundlePath: string | u
 }
 
 /** The signature and certificate as detached text, for cosign's old flags. */
-export function detach(sealed: Sealed, isBase64: boolean): { readonly signature: string | Uint8Array; readonly certificate: string | undefined } {
+export function detach(
+  sealed: Sealed,
+  isBase64: boolean,
+): { readonly signature: string | Uint8Array; readonly certificate: string | undefined } {
   const { signature } = sealed.bundle.content;
   const key = sealed.bundle.key;
   const pem = key.kind === "certificate" ? formatPem("CERTIFICATE", key.chain[0]!) : undefined;

@@ -39,16 +39,29 @@ const CLAIM_FLAGS = {
  * Several accepted signers, for a verb whose flags may be repeated: one issuer for all identities, or one for each, in
  * order. Throws USAGE for anything between.
  */
-export function pairSigners(identities: readonly string[], issuers: readonly string[]): readonly Pick<SignerFlags, "certificateIdentity" | "certificateOidcIssuer">[] {
-  if (identities.length <= 1 && issuers.length <= 1) return [{ certificateIdentity: identities[0], certificateOidcIssuer: issuers[0] }];
+export function pairSigners(
+  identities: readonly string[],
+  issuers: readonly string[],
+): readonly Pick<SignerFlags, "certificateIdentity" | "certificateOidcIssuer">[] {
+  if (identities.length <= 1 && issuers.length <= 1)
+    return [{ certificateIdentity: identities[0], certificateOidcIssuer: issuers[0] }];
   if (issuers.length !== 1 && issuers.length !== identities.length) {
-    throw new CliError("USAGE", `${identities.length} identities and ${issuers.length} issuers cannot be paired`, { hint: "Give one --certificate-oidc-issuer for all, or one for each --certificate-identity, in order." });
+    throw new CliError("USAGE", `${identities.length} identities and ${issuers.length} issuers cannot be paired`, {
+      hint: "Give one --certificate-oidc-issuer for all, or one for each --certificate-identity, in order.",
+    });
   }
-  return identities.map((certificateIdentity, at) => ({ certificateIdentity, certificateOidcIssuer: issuers[issuers.length === 1 ? 0 : at] }));
+  return identities.map((certificateIdentity, at) => ({
+    certificateIdentity,
+    certificateOidcIssuer: issuers[issuers.length === 1 ? 0 : at],
+  }));
 }
 
 /** The policy of several accepted signers: any one of them, with the same claims. */
-export async function readAnySigner(context: Context, flags: SignerFlags, signers: ReturnType<typeof pairSigners>): Promise<Policy> {
+export async function readAnySigner(
+  context: Context,
+  flags: SignerFlags,
+  signers: ReturnType<typeof pairSigners>,
+): Promise<Policy> {
   const policies = [];
   for (const signer of signers) policies.push(await readSigners(context, { ...flags, ...signer }));
   return { ...policies[0], identities: policies.flatMap(({ identities = [] }) => identities) };
@@ -56,11 +69,26 @@ export async function readAnySigner(context: Context, flags: SignerFlags, signer
 
 /** The part of a policy about the signer, in certificate mode. Throws POLICY_MISSING, USAGE. */
 export async function readSigners(context: Context, flags: SignerFlags): Promise<Policy> {
-  const identity = await readMatcher(context, "--certificate-identity", flags.certificateIdentity, flags.certificateIdentityRegexp);
-  const issuer = await readMatcher(context, "--certificate-oidc-issuer", flags.certificateOidcIssuer, flags.certificateOidcIssuerRegexp);
-  if (identity === undefined) throw new CliError("POLICY_MISSING", "it is not said who must have signed", { hint: "Give --certificate-identity (or --certificate-identity-regexp), or --key." });
+  const identity = await readMatcher(
+    context,
+    "--certificate-identity",
+    flags.certificateIdentity,
+    flags.certificateIdentityRegexp,
+  );
+  const issuer = await readMatcher(
+    context,
+    "--certificate-oidc-issuer",
+    flags.certificateOidcIssuer,
+    flags.certificateOidcIssuerRegexp,
+  );
+  if (identity === undefined)
+    throw new CliError("POLICY_MISSING", "it is not said who must have signed", {
+      hint: "Give --certificate-identity (or --certificate-identity-regexp), or --key.",
+    });
   if (issuer === undefined) {
-    throw new CliError("POLICY_MISSING", "it is not said which issuer must have vouched for the signer", { hint: "Give --certificate-oidc-issuer (or --certificate-oidc-issuer-regexp)." });
+    throw new CliError("POLICY_MISSING", "it is not said which issuer must have vouched for the signer", {
+      hint: "Give --certificate-oidc-issuer (or --certificate-oidc-issuer-regexp).",
+    });
   }
   const claims: Record<string, Matcher> = {};
   for (const [flag, claim] of Object.entries(CLAIM_FLAGS)) {
@@ -76,11 +104,18 @@ export function refuseSigners(flags: SignerFlags): void {
   const given = Object.keys(SIGNER_FLAGS).filter((name) => flags[name as keyof SignerFlags] !== undefined);
   if (given.length > 0) {
     const names = given.map((name) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
-    throw new CliError("USAGE", `${names.join(", ")} cannot be checked when --key is given`, { hint: "A bare key has no certificate: leave those flags out." });
+    throw new CliError("USAGE", `${names.join(", ")} cannot be checked when --key is given`, {
+      hint: "A bare key has no certificate: leave those flags out.",
+    });
   }
 }
 
-async function readMatcher(context: Context, flag: string, exact: string | undefined, pattern: string | undefined): Promise<Matcher | undefined> {
+async function readMatcher(
+  context: Context,
+  flag: string,
+  exact: string | undefined,
+  pattern: string | undefined,
+): Promise<Matcher | undefined> {
   if (exact === "" || pattern === "") throw new CliError("POLICY_MISSING", `${flag} is empty`);
   if (pattern === undefined) return exact === undefined ? undefined : { exact };
   const { RE2JS } = await import("re2js");
@@ -91,7 +126,9 @@ async function readMatcher(context: Context, flag: string, exact: string | undef
     throw new CliError("USAGE", `${flag}-regexp is not an RE2 pattern: ${(cause as Error).message}`, { cause });
   }
   if (!isAnchored(pattern)) {
-    context.terminal.warn(`${flag}-regexp is not anchored: it also fits longer values around it; write ^…$ around the whole pattern`);
+    context.terminal.warn(
+      `${flag}-regexp is not anchored: it also fits longer values around it; write ^…$ around the whole pattern`,
+    );
   }
   const test = (value: string): boolean => compiled.test(value);
   if (exact === undefined) return { pattern: { source: pattern, test } };

@@ -45,7 +45,11 @@ export async function readNamed(context: Context, path: string): Promise<Uint8Ar
   try {
     for await (const chunk of createReadStream(resolve(context.cwd, path), { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length > MAX_NAMED_BYTES) throw new CliError("FILE_UNREADABLE", `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`);
+      if (length > MAX_NAMED_BYTES)
+        throw new CliError(
+          "FILE_UNREADABLE",
+          `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`,
+        );
       parts.push(chunk);
     }
   } catch (cause) {
@@ -83,12 +87,21 @@ export async function findSigningConfig(context: Context, flags: TrustFlags): Pr
   return chosen(found.bytes, decodeSigningConfig, found.source, found.reason, found.isLocal);
 }
 
-function chosen<T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T, source: string, reason: string, isLocal: boolean): Chosen<T> {
+function chosen<T>(
+  bytes: Uint8Array,
+  decode: (bytes: Uint8Array) => T,
+  source: string,
+  reason: string,
+  isLocal: boolean,
+): Chosen<T> {
   return { value: decode(bytes), source: { source, reason, digest: digestOf(bytes) }, isLocal };
 }
 
 /** The directory that `--dir` or an explicitly set `LACRE_DIR` names. */
-export function namedDirectory(context: Context, flags: { readonly dir?: string | undefined }): { readonly path: string; readonly reason: string } | undefined {
+export function namedDirectory(
+  context: Context,
+  flags: { readonly dir?: string | undefined },
+): { readonly path: string; readonly reason: string } | undefined {
   if (flags.dir !== undefined) return { path: resolve(context.cwd, flags.dir), reason: "--dir" };
   const named = context.env["LACRE_DIR"];
   return named === undefined || named === "" ? undefined : { path: resolve(context.cwd, named), reason: "LACRE_DIR" };
@@ -113,12 +126,19 @@ async function findDocument(context: Context, flags: TrustFlags, name: string): 
   if (installation.kind === "directory") return readRemembered(context, installation, name);
   const { readTargets } = await import("./mirror.ts");
   const folder = mirrorFolder(home, installation.mirror);
-  const [bytes] = await readTargets({ url: installation.mirror, folder, rootDigest: installation.rootDigest, isOffline: flags.offline === true }, [name]);
+  const [bytes] = await readTargets(
+    { url: installation.mirror, folder, rootDigest: installation.rootDigest, isOffline: flags.offline === true },
+    [name],
+  );
   if (bytes === undefined) throw new CliError("TRUST_MISSING", `the repository at ${installation.mirror} has no ${name}`);
   return { bytes, source: `${installation.mirror}/targets/${name}`, reason: "remembered by lacre initialize", isLocal: false };
 }
 
-async function readRemembered(context: Context, installation: Installation & { kind: "directory" }, name: string): Promise<Found> {
+async function readRemembered(
+  context: Context,
+  installation: Installation & { kind: "directory" },
+  name: string,
+): Promise<Found> {
   const folder = trustFolder(installation.path);
   const root = await readNamed(context, join(folder, "root.json"));
   if (digestOf(root) !== installation.rootDigest) {
@@ -128,7 +148,12 @@ async function readRemembered(context: Context, installation: Installation & { k
   return { bytes: await readNamed(context, source), source, reason: "remembered by lacre up", isLocal: true };
 }
 
-const COSIGN_KEYS = ["SIGSTORE_ROOT_FILE", "SIGSTORE_REKOR_PUBLIC_KEY", "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", "SIGSTORE_TSA_CERTIFICATE_FILE"];
+const COSIGN_KEYS = [
+  "SIGSTORE_ROOT_FILE",
+  "SIGSTORE_REKOR_PUBLIC_KEY",
+  "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+  "SIGSTORE_TSA_CERTIFICATE_FILE",
+];
 
 /** Single keys and certificates in cosign's variables say nothing of windows and log names; they are not passed over. */
 function refuseCosignKeys(context: Context): void {

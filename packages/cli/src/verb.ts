@@ -52,7 +52,11 @@ export function text(brief: string, more: Omit<TextFlag, "kind" | "brief"> = {})
 }
 
 /** A flag with one of some values. */
-export function choice<const T extends string>(values: readonly T[], brief: string, more: Omit<ChoiceFlag, "kind" | "brief" | "values"> = {}): ChoiceFlag<T> {
+export function choice<const T extends string>(
+  values: readonly T[],
+  brief: string,
+  more: Omit<ChoiceFlag, "kind" | "brief" | "values"> = {},
+): ChoiceFlag<T> {
   return { kind: "choice", values, brief, ...more };
 }
 
@@ -113,12 +117,18 @@ export function defineVerb<T extends FlagTable>(definition: VerbDefinition<T>): 
     return definition.run(context, flags, given);
   };
   const command = buildCommand({
-    docs: { brief: definition.brief, ...(definition.details === undefined ? {} : { fullDescription: `${definition.brief}\n\n${definition.details}` }) },
+    docs: {
+      brief: definition.brief,
+      ...(definition.details === undefined ? {} : { fullDescription: `${definition.brief}\n\n${definition.details}` }),
+    },
     // The table's types are this file's own; the parser's cannot be computed from a mapped type.
     parameters: parameters as never,
     async func(this: Context, flags: never, ...given: string[]): Promise<void> {
       // The parser would swallow an error; the world is told of it instead.
-      await run(this, flags, given).then((status) => this.end(status ?? 0), (error: unknown) => this.fail(error));
+      await run(this, flags, given).then(
+        (status) => this.end(status ?? 0),
+        (error: unknown) => this.fail(error),
+      );
     },
   }) as unknown as Verb["command"];
   return { shapes, isCosign: definition.isCosign ?? false, checkOperands: (given) => checkOperands(operands, given), command };
@@ -129,14 +139,25 @@ function parameterOf(flag: Flag): object {
   if (flag.kind === "toggle") return { kind: "boolean", optional: true, brief, hidden, withNegated: false };
   const placeholder = flag.placeholder ?? (flag.kind === "choice" ? flag.values.join("|") : "value");
   const completions = flag.kind === "choice" ? { proposeCompletions: (): readonly string[] => flag.values } : {};
-  return { kind: "parsed", optional: true, brief, placeholder, parse: unescapeValue, ...(flag.kind === "list" ? { variadic: true } : { hidden }), ...completions };
+  return {
+    kind: "parsed",
+    optional: true,
+    brief,
+    placeholder,
+    parse: unescapeValue,
+    ...(flag.kind === "list" ? { variadic: true } : { hidden }),
+    ...completions,
+  };
 }
 
 function checkChoices(table: FlagTable, values: Readonly<Record<string, unknown>>): void {
   for (const [name, flag] of Object.entries(table)) {
     const value = values[name];
     if (flag.kind !== "choice" || value === undefined || flag.values.includes(value as string)) continue;
-    throw new CliError("USAGE", `--${kebab(name)} is one of ${flag.values.join(", ")}, not ${JSON.stringify(value).slice(0, 40)}`);
+    throw new CliError(
+      "USAGE",
+      `--${kebab(name)} is one of ${flag.values.join(", ")}, not ${JSON.stringify(value).slice(0, 40)}`,
+    );
   }
 }
 
@@ -144,6 +165,8 @@ function checkOperands(operands: VerbDefinition<FlagTable>["operands"], given: r
   const { name = "operand", minimum = 1, maximum = Infinity } = operands ?? { minimum: 0, maximum: 0 };
   if (given.length < minimum) throw new CliError("USAGE", `${name} is missing`);
   if (given.length > maximum) {
-    throw new CliError("USAGE", maximum === 0 ? "this command takes no operands" : `at most ${maximum} ${name}`, { hint: `Remove ${JSON.stringify(given[maximum]!.slice(0, 80))}.` });
+    throw new CliError("USAGE", maximum === 0 ? "this command takes no operands" : `at most ${maximum} ${name}`, {
+      hint: `Remove ${JSON.stringify(given[maximum]!.slice(0, 80))}.`,
+    });
   }
 }

@@ -9,90 +9,282 @@
 /** What each code means, and the way out. `docs/errors.md` lists the same rows and is tested against this table. */
 export const CODES = {
   // bytes/ and codec/: shape
-  BAD_BASE64: { meaning: "Text is not strict standard base64.", hint: "Use the standard alphabet with padding and nothing else." },
+  BAD_BASE64: {
+    meaning: "Text is not strict standard base64.",
+    hint: "Use the standard alphabet with padding and nothing else.",
+  },
   BAD_HEX: { meaning: "Text is not hexadecimal, or of odd length.", hint: "Use pairs of the digits 0-9 and a-f." },
   BAD_UTF8: { meaning: "Bytes are not well-formed UTF-8.", hint: "The file is damaged or of another kind." },
   BAD_DER: { meaning: "Bytes are not strict DER of the expected shape.", hint: "The structure is damaged, or encoded as BER." },
-  BAD_JSON: { meaning: "Text is not JSON, or has duplicate keys, or a member has the wrong type.", hint: "Check that the file is the one you meant and is complete." },
+  BAD_JSON: {
+    meaning: "Text is not JSON, or has duplicate keys, or a member has the wrong type.",
+    hint: "Check that the file is the one you meant and is complete.",
+  },
   BAD_NOTE: { meaning: "Text is not a C2SP signed note.", hint: "Fetch the checkpoint again, byte for byte." },
   BAD_PEM: { meaning: "Text is not a single PEM block of the expected kind.", hint: "Check the BEGIN and END lines." },
-  BAD_TILE_PATH: { meaning: "Text is not the path of a tile.", hint: "Tiles are addressed as C2SP tlog-tiles says: no leading zeros, groups of three digits." },
-  TOO_LARGE: { meaning: "Input is larger, deeper or more numerous than allowed.", hint: "No honest input of this kind is that large." },
+  BAD_TILE_PATH: {
+    meaning: "Text is not the path of a tile.",
+    hint: "Tiles are addressed as C2SP tlog-tiles says: no leading zeros, groups of three digits.",
+  },
+  TOO_LARGE: {
+    meaning: "Input is larger, deeper or more numerous than allowed.",
+    hint: "No honest input of this kind is that large.",
+  },
   TRUNCATED: { meaning: "Input ends before the structure does.", hint: "The file is incomplete; fetch it again." },
   // merkle/
-  PROOF_MISMATCH: { meaning: "A Merkle proof does not lead to the stated root, or has the wrong number of hashes.", hint: "The entry is not in that tree, or the proof belongs to another entry or size." },
+  PROOF_MISMATCH: {
+    meaning: "A Merkle proof does not lead to the stated root, or has the wrong number of hashes.",
+    hint: "The entry is not in that tree, or the proof belongs to another entry or size.",
+  },
   // crypto/
-  ALGORITHM_UNKNOWN: { meaning: "The algorithm is not in the registry, or this platform lacks it.", hint: "Use ECDSA P-256 with SHA-256." },
-  KEY_INVALID: { meaning: "The key cannot be parsed, is weak, or is of another type than stated.", hint: "Use a P-256 key, or one of the registry's algorithms." },
-  SIGNATURE_INVALID: { meaning: "The signature does not verify with this key over these bytes.", hint: "The content changed after signing, or another key signed." },
+  ALGORITHM_UNKNOWN: {
+    meaning: "The algorithm is not in the registry, or this platform lacks it.",
+    hint: "Use ECDSA P-256 with SHA-256.",
+  },
+  KEY_INVALID: {
+    meaning: "The key cannot be parsed, is weak, or is of another type than stated.",
+    hint: "Use a P-256 key, or one of the registry's algorithms.",
+  },
+  SIGNATURE_INVALID: {
+    meaning: "The signature does not verify with this key over these bytes.",
+    hint: "The content changed after signing, or another key signed.",
+  },
   // x509/
-  CERT_INVALID: { meaning: "The certificate is malformed, is not what its place asks for, or was not signed by its issuer.", hint: "Look at it with openssl x509 -text; take certificates from the authority's own answer." },
-  CERT_EXPIRED: { meaning: "A certificate of the path had expired at the proven time.", hint: "The signature was made after the certificate ended, or the trusted root is of another age." },
-  CERT_NOT_YET_VALID: { meaning: "A certificate of the path was not yet valid at the proven time.", hint: "Compare the clocks of signer, authority and timestamp authority." },
-  CHAIN_INVALID: { meaning: "No path of certificates leads to a trusted authority.", hint: "Check that the trusted root is of the installation that issued the certificate." },
-  IDENTITY_INVALID: { meaning: "The certificate does not name one identity and issuer in the forms that are read.", hint: "The authority that issued it does not follow Fulcio's profile." },
-  SCT_INVALID: { meaning: "A signed certificate timestamp is malformed, or a known log did not sign it for this certificate.", hint: "The certificate was changed, or the log's key in the trusted root is wrong." },
-  SCT_UNKNOWN_LOG: { meaning: "A signed certificate timestamp names a log that is not in the trusted root.", hint: "Renew the trusted root, or check that it is of the right installation." },
-  TIMESTAMP_INVALID: { meaning: "The timestamp is malformed, was refused, or was not signed as RFC 3161 asks by a trusted authority.", hint: "Check the timestamp authority in the trusted root; ask for a new timestamp." },
-  TIMESTAMP_MISMATCH: { meaning: "The timestamp is good, but for other bytes.", hint: "A timestamp belongs to one signature: its raw bytes, not the artifact and not base64." },
-  REQUEST_INVALID: { meaning: "A certificate request or timestamp request is malformed or asks for something that is not offered.", hint: "Send a PKCS#10 request signed with its own key, or an RFC 3161 request over SHA-256." },
+  CERT_INVALID: {
+    meaning: "The certificate is malformed, is not what its place asks for, or was not signed by its issuer.",
+    hint: "Look at it with openssl x509 -text; take certificates from the authority's own answer.",
+  },
+  CERT_EXPIRED: {
+    meaning: "A certificate of the path had expired at the proven time.",
+    hint: "The signature was made after the certificate ended, or the trusted root is of another age.",
+  },
+  CERT_NOT_YET_VALID: {
+    meaning: "A certificate of the path was not yet valid at the proven time.",
+    hint: "Compare the clocks of signer, authority and timestamp authority.",
+  },
+  CHAIN_INVALID: {
+    meaning: "No path of certificates leads to a trusted authority.",
+    hint: "Check that the trusted root is of the installation that issued the certificate.",
+  },
+  IDENTITY_INVALID: {
+    meaning: "The certificate does not name one identity and issuer in the forms that are read.",
+    hint: "The authority that issued it does not follow Fulcio's profile.",
+  },
+  SCT_INVALID: {
+    meaning: "A signed certificate timestamp is malformed, or a known log did not sign it for this certificate.",
+    hint: "The certificate was changed, or the log's key in the trusted root is wrong.",
+  },
+  SCT_UNKNOWN_LOG: {
+    meaning: "A signed certificate timestamp names a log that is not in the trusted root.",
+    hint: "Renew the trusted root, or check that it is of the right installation.",
+  },
+  TIMESTAMP_INVALID: {
+    meaning: "The timestamp is malformed, was refused, or was not signed as RFC 3161 asks by a trusted authority.",
+    hint: "Check the timestamp authority in the trusted root; ask for a new timestamp.",
+  },
+  TIMESTAMP_MISMATCH: {
+    meaning: "The timestamp is good, but for other bytes.",
+    hint: "A timestamp belongs to one signature: its raw bytes, not the artifact and not base64.",
+  },
+  REQUEST_INVALID: {
+    meaning: "A certificate request or timestamp request is malformed or asks for something that is not offered.",
+    hint: "Send a PKCS#10 request signed with its own key, or an RFC 3161 request over SHA-256.",
+  },
   // bundle/
-  BUNDLE_VERSION: { meaning: "The bundle's media type is not one that is supported.", hint: "Versions 0.1 to 0.3 are read; a newer bundle needs a newer lacre." },
-  BUNDLE_SHAPE: { meaning: "The bundle lacks a part, has one too many, or has one that its version does not allow.", hint: "Let the signing client write the bundle again; do not merge or edit bundles." },
-  BUNDLE_NO_PROMISE: { meaning: "A log entry of a version 0.1 bundle has no inclusion promise.", hint: "Version 0.1 asks for the log's signed entry timestamp; sign again with a current client." },
-  BUNDLE_NO_PROOF: { meaning: "A log entry has no inclusion proof with a checkpoint.", hint: "Versions 0.2 and later ask for one; sign again, or fetch the entry with its proof from the log." },
-  STATEMENT_INVALID: { meaning: "The payload is not an in-toto statement of version 0.1 or 1 with a subject.", hint: "The envelope holds something else; look at its payload." },
-  CHECKPOINT_INVALID: { meaning: "The note's text is not a checkpoint: origin, size, root.", hint: "Fetch the checkpoint again, byte for byte." },
-  CHECKPOINT_UNSIGNED: { meaning: "No signature line of the checkpoint is by the log's name and key.", hint: "The checkpoint is of another log, or the trusted root has another key for it." },
+  BUNDLE_VERSION: {
+    meaning: "The bundle's media type is not one that is supported.",
+    hint: "Versions 0.1 to 0.3 are read; a newer bundle needs a newer lacre.",
+  },
+  BUNDLE_SHAPE: {
+    meaning: "The bundle lacks a part, has one too many, or has one that its version does not allow.",
+    hint: "Let the signing client write the bundle again; do not merge or edit bundles.",
+  },
+  BUNDLE_NO_PROMISE: {
+    meaning: "A log entry of a version 0.1 bundle has no inclusion promise.",
+    hint: "Version 0.1 asks for the log's signed entry timestamp; sign again with a current client.",
+  },
+  BUNDLE_NO_PROOF: {
+    meaning: "A log entry has no inclusion proof with a checkpoint.",
+    hint: "Versions 0.2 and later ask for one; sign again, or fetch the entry with its proof from the log.",
+  },
+  STATEMENT_INVALID: {
+    meaning: "The payload is not an in-toto statement of version 0.1 or 1 with a subject.",
+    hint: "The envelope holds something else; look at its payload.",
+  },
+  CHECKPOINT_INVALID: {
+    meaning: "The note's text is not a checkpoint: origin, size, root.",
+    hint: "Fetch the checkpoint again, byte for byte.",
+  },
+  CHECKPOINT_UNSIGNED: {
+    meaning: "No signature line of the checkpoint is by the log's name and key.",
+    hint: "The checkpoint is of another log, or the trusted root has another key for it.",
+  },
   // entry/
-  ENTRY_UNSUPPORTED: { meaning: "A log entry is of a kind or version that is not known, or that does not record the signature.", hint: "Known are hashedrekord, dsse and intoto; sign again with a current client." },
-  ENTRY_INVALID: { meaning: "The body of a log entry is not what its kind prescribes, or is of another kind than stated.", hint: "Fetch the entry again; a log does not store such bodies." },
-  ENTRY_MISMATCH: { meaning: "The log entry is of another signature, artifact, certificate or key.", hint: "The bundle was put together from parts that do not belong together." },
-  ENTRY_REQUEST_INVALID: { meaning: "A request to log an entry is not of a known type, or contradicts itself.", hint: "Send one hashedRekordRequestV002 or dsseRequestV002 whose digest, signature and key belong together." },
+  ENTRY_UNSUPPORTED: {
+    meaning: "A log entry is of a kind or version that is not known, or that does not record the signature.",
+    hint: "Known are hashedrekord, dsse and intoto; sign again with a current client.",
+  },
+  ENTRY_INVALID: {
+    meaning: "The body of a log entry is not what its kind prescribes, or is of another kind than stated.",
+    hint: "Fetch the entry again; a log does not store such bodies.",
+  },
+  ENTRY_MISMATCH: {
+    meaning: "The log entry is of another signature, artifact, certificate or key.",
+    hint: "The bundle was put together from parts that do not belong together.",
+  },
+  ENTRY_REQUEST_INVALID: {
+    meaning: "A request to log an entry is not of a known type, or contradicts itself.",
+    hint: "Send one hashedRekordRequestV002 or dsseRequestV002 whose digest, signature and key belong together.",
+  },
   // trust/
-  TRUSTED_ROOT_INVALID: { meaning: "The trusted root breaks a rule: its version, a key, a log's id, a chain or a window.", hint: "Fetch the trusted root of the installation again; do not edit it." },
-  SIGNING_CONFIG_INVALID: { meaning: "The signing config is of another version, or lacks something it must say.", hint: "Fetch the signing config of the installation again; version 0.2 is read." },
-  WITNESS_POLICY_INVALID: { meaning: "A policy file of logs and witnesses breaks a rule of its format.", hint: "Look at the line that is named; C2SP tlog-policy has the format." },
-  QUORUM_MISSING: { meaning: "Fewer witnesses have cosigned a checkpoint than the policy asks for.", hint: "Fetch the checkpoint again; if it stays so, ask the log's operator which witnesses answer." },
-  SERVICE_MISSING: { meaning: "The signing config asks for more services than it lists for now.", hint: "Renew the signing config, or ask the installation's operator." },
+  TRUSTED_ROOT_INVALID: {
+    meaning: "The trusted root breaks a rule: its version, a key, a log's id, a chain or a window.",
+    hint: "Fetch the trusted root of the installation again; do not edit it.",
+  },
+  SIGNING_CONFIG_INVALID: {
+    meaning: "The signing config is of another version, or lacks something it must say.",
+    hint: "Fetch the signing config of the installation again; version 0.2 is read.",
+  },
+  WITNESS_POLICY_INVALID: {
+    meaning: "A policy file of logs and witnesses breaks a rule of its format.",
+    hint: "Look at the line that is named; C2SP tlog-policy has the format.",
+  },
+  QUORUM_MISSING: {
+    meaning: "Fewer witnesses have cosigned a checkpoint than the policy asks for.",
+    hint: "Fetch the checkpoint again; if it stays so, ask the log's operator which witnesses answer.",
+  },
+  SERVICE_MISSING: {
+    meaning: "The signing config asks for more services than it lists for now.",
+    hint: "Renew the signing config, or ask the installation's operator.",
+  },
   // client/
-  SERVICE_REFUSED: { meaning: "A service answered with a definite no.", hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one." },
-  SERVICE_UNREACHABLE: { meaning: "A service gave no answer, or only passing failures.", hint: "Check the address and the network, then run the same command again: repeating is safe." },
-  SERVICE_ANSWER_INVALID: { meaning: "A service's answer is not what its API promises.", hint: "Check that the address in the signing config is that service's." },
+  SERVICE_REFUSED: {
+    meaning: "A service answered with a definite no.",
+    hint: "Its message says why; for the certificate authority it is mostly the token: get a fresh one.",
+  },
+  SERVICE_UNREACHABLE: {
+    meaning: "A service gave no answer, or only passing failures.",
+    hint: "Check the address and the network, then run the same command again: repeating is safe.",
+  },
+  SERVICE_ANSWER_INVALID: {
+    meaning: "A service's answer is not what its API promises.",
+    hint: "Check that the address in the signing config is that service's.",
+  },
   // verify/
-  POLICY_MISSING: { meaning: "The policy does not say who may sign.", hint: "Name an identity and its issuer, or give a key; that anybody may sign has to be said explicitly." },
-  POLICY_MISMATCH: { meaning: "The bundle is signed with a key where a certificate is expected, or the other way round.", hint: "Verify bundles with certificates by identity and issuer, bundles with key hints by their key." },
-  ROOT_MISSING: { meaning: "The bundle cannot be judged without a trusted root, and none was given.", hint: "Give the trusted root of the installation that signed." },
-  KEY_HINT_UNKNOWN: { meaning: "The bundle asks for a key that is not among those given.", hint: "Give the key that the hint names." },
-  ARTIFACT_MISSING: { meaning: "No artifact was given to compare with.", hint: "Give the file or its digest; a statement alone can be verified by switching the claims check off." },
-  ARTIFACT_DIGEST_MISSING: { meaning: "The artifact is known by a digest of another algorithm than is needed.", hint: "Give the artifact itself, or its digest by the algorithm named." },
-  ARTIFACT_MISMATCH: { meaning: "The artifact is not the one that was signed.", hint: "It was changed after signing, or the bundle belongs to another file." },
-  PAYLOAD_TYPE_MISMATCH: { meaning: "The envelope's payload is of a type that is not accepted.", hint: "Accept the type explicitly if it is the one you expect." },
-  PREDICATE_MISMATCH: { meaning: "The statement is of another predicate type than required.", hint: "Another attestation of the same artifact may be of the right type." },
-  OUTSIDE_WINDOW: { meaning: "A key or authority was used outside the time for which the trusted root lists it.", hint: "Renew the trusted root; if it is current, the key had been retired when this was signed." },
-  TIME_MISSING: { meaning: "Fewer independent times were proved than are required.", hint: "Sign with a timestamp authority, or with a log that promises a time." },
+  POLICY_MISSING: {
+    meaning: "The policy does not say who may sign.",
+    hint: "Name an identity and its issuer, or give a key; that anybody may sign has to be said explicitly.",
+  },
+  POLICY_MISMATCH: {
+    meaning: "The bundle is signed with a key where a certificate is expected, or the other way round.",
+    hint: "Verify bundles with certificates by identity and issuer, bundles with key hints by their key.",
+  },
+  ROOT_MISSING: {
+    meaning: "The bundle cannot be judged without a trusted root, and none was given.",
+    hint: "Give the trusted root of the installation that signed.",
+  },
+  KEY_HINT_UNKNOWN: {
+    meaning: "The bundle asks for a key that is not among those given.",
+    hint: "Give the key that the hint names.",
+  },
+  ARTIFACT_MISSING: {
+    meaning: "No artifact was given to compare with.",
+    hint: "Give the file or its digest; a statement alone can be verified by switching the claims check off.",
+  },
+  ARTIFACT_DIGEST_MISSING: {
+    meaning: "The artifact is known by a digest of another algorithm than is needed.",
+    hint: "Give the artifact itself, or its digest by the algorithm named.",
+  },
+  ARTIFACT_MISMATCH: {
+    meaning: "The artifact is not the one that was signed.",
+    hint: "It was changed after signing, or the bundle belongs to another file.",
+  },
+  PAYLOAD_TYPE_MISMATCH: {
+    meaning: "The envelope's payload is of a type that is not accepted.",
+    hint: "Accept the type explicitly if it is the one you expect.",
+  },
+  PREDICATE_MISMATCH: {
+    meaning: "The statement is of another predicate type than required.",
+    hint: "Another attestation of the same artifact may be of the right type.",
+  },
+  OUTSIDE_WINDOW: {
+    meaning: "A key or authority was used outside the time for which the trusted root lists it.",
+    hint: "Renew the trusted root; if it is current, the key had been retired when this was signed.",
+  },
+  TIME_MISSING: {
+    meaning: "Fewer independent times were proved than are required.",
+    hint: "Sign with a timestamp authority, or with a log that promises a time.",
+  },
   TIME_IN_FUTURE: { meaning: "A proved time lies in the future.", hint: "Check the clock of this machine." },
-  LOG_UNKNOWN: { meaning: "The log is not in the trusted root.", hint: "Renew the trusted root, or check that it is of the installation that signed." },
-  LOG_ENTRY_MISSING: { meaning: "Fewer independent log entries were proved than are required.", hint: "The signature was not logged, or its log is not in the trusted root." },
+  LOG_UNKNOWN: {
+    meaning: "The log is not in the trusted root.",
+    hint: "Renew the trusted root, or check that it is of the installation that signed.",
+  },
+  LOG_ENTRY_MISSING: {
+    meaning: "Fewer independent log entries were proved than are required.",
+    hint: "The signature was not logged, or its log is not in the trusted root.",
+  },
   LOG_INDEX_MISMATCH: { meaning: "The entry states another index than its proof.", hint: "Fetch the entry again from the log." },
-  PROMISE_INVALID: { meaning: "The log did not sign this promise for this entry.", hint: "The entry was changed, or belongs to another log." },
-  CHECKPOINT_MISMATCH: { meaning: "Checkpoint and inclusion proof speak of different trees.", hint: "Fetch the entry again from the log, with a proof for its newest checkpoint." },
-  SCT_MISSING: { meaning: "No known certificate log has promised to publish the certificate.", hint: "Check that the trusted root has the certificate log of the authority." },
-  IDENTITY_MISMATCH: { meaning: "The signer is not one of those accepted.", hint: "Compare the identity found with the one you meant; both are compared as whole texts." },
-  CLAIM_MISMATCH: { meaning: "The certificate lacks a required claim, or carries another value.", hint: "Compare the claim found with the one required." },
-  ALGORITHM_REFUSED: { meaning: "The pairing of key and hash is outdated and not accepted.", hint: "Old clients signed so with P-384 and P-521 keys; accept it explicitly if you must, or sign again." },
-  STEP_MISSING: { meaning: "A required step of verification left no record.", hint: "This is a fault of lacre; please report it with the bundle." },
+  PROMISE_INVALID: {
+    meaning: "The log did not sign this promise for this entry.",
+    hint: "The entry was changed, or belongs to another log.",
+  },
+  CHECKPOINT_MISMATCH: {
+    meaning: "Checkpoint and inclusion proof speak of different trees.",
+    hint: "Fetch the entry again from the log, with a proof for its newest checkpoint.",
+  },
+  SCT_MISSING: {
+    meaning: "No known certificate log has promised to publish the certificate.",
+    hint: "Check that the trusted root has the certificate log of the authority.",
+  },
+  IDENTITY_MISMATCH: {
+    meaning: "The signer is not one of those accepted.",
+    hint: "Compare the identity found with the one you meant; both are compared as whole texts.",
+  },
+  CLAIM_MISMATCH: {
+    meaning: "The certificate lacks a required claim, or carries another value.",
+    hint: "Compare the claim found with the one required.",
+  },
+  ALGORITHM_REFUSED: {
+    meaning: "The pairing of key and hash is outdated and not accepted.",
+    hint: "Old clients signed so with P-384 and P-521 keys; accept it explicitly if you must, or sign again.",
+  },
+  STEP_MISSING: {
+    meaning: "A required step of verification left no record.",
+    hint: "This is a fault of lacre; please report it with the bundle.",
+  },
   INTERNAL: { meaning: "Something went wrong inside lacre.", hint: "This is a fault of lacre; please report it with the input." },
   // log/
-  LOG_INCOMPLETE: { meaning: "A log lacks a file that its checkpoint promises.", hint: "Try again; if it stays so, the log's operator has lost data or hides it." },
+  LOG_INCOMPLETE: {
+    meaning: "A log lacks a file that its checkpoint promises.",
+    hint: "Try again; if it stays so, the log's operator has lost data or hides it.",
+  },
   // search/
-  SEARCH_KEY_INVALID: { meaning: "A search key is of no known kind, or has a value that no entry can have.", hint: "Keys are kind:value, such as email:you@example.com, digest:sha256:<hex> or under:https://github.com/org/repo." },
-  SEARCH_ROOT_INVALID: { meaning: "The root of a search index does not hold together, or is another log's.", hint: "Fetch it again; if it stays so, tell the log's operator: an index is made again from the entries." },
-  SEARCH_INDEX_DAMAGED: { meaning: "A part of a search index is missing or is not what its signed root says.", hint: "Try again; if it stays so, tell the log's operator: an index is made again from the entries." },
+  SEARCH_KEY_INVALID: {
+    meaning: "A search key is of no known kind, or has a value that no entry can have.",
+    hint: "Keys are kind:value, such as email:you@example.com, digest:sha256:<hex> or under:https://github.com/org/repo.",
+  },
+  SEARCH_ROOT_INVALID: {
+    meaning: "The root of a search index does not hold together, or is another log's.",
+    hint: "Fetch it again; if it stays so, tell the log's operator: an index is made again from the entries.",
+  },
+  SEARCH_INDEX_DAMAGED: {
+    meaning: "A part of a search index is missing or is not what its signed root says.",
+    hint: "Try again; if it stays so, tell the log's operator: an index is made again from the entries.",
+  },
   // sign/
-  TOKEN_INVALID: { meaning: "The identity token is malformed, expired, or has no usable subject.", hint: "Get a fresh token; it must be a JWT with audience sigstore." },
-  SELF_CHECK_FAILED: { meaning: "A seal was made and does not verify against the trusted root.", hint: "The signing config and the trusted root must belong to one installation; fetch both again." },
-  CREDENTIAL_INVALID: { meaning: "The certificate is not for our key, not for this time, or not from the trusted root's authority.", hint: "The signing config and the trusted root must belong to one installation." },
+  TOKEN_INVALID: {
+    meaning: "The identity token is malformed, expired, or has no usable subject.",
+    hint: "Get a fresh token; it must be a JWT with audience sigstore.",
+  },
+  SELF_CHECK_FAILED: {
+    meaning: "A seal was made and does not verify against the trusted root.",
+    hint: "The signing config and the trusted root must belong to one installation; fetch both again.",
+  },
+  CREDENTIAL_INVALID: {
+    meaning: "The certificate is not for our key, not for this time, or not from the trusted root's authority.",
+    hint: "The signing config and the trusted root must belong to one installation.",
+  },
 } as const;
 
 /** The stable identifier of a failure. */

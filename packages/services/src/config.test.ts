@@ -12,14 +12,20 @@ const docs = join(import.meta.dirname, "..", "..", "..", "docs");
 const page = readFileSync(join(docs, "configuration.md"), "utf8");
 
 test("docs/configuration.md lists exactly the settings there are, with their defaults", () => {
-  const written = [...page.matchAll(/^\| `([a-z]+\.[A-Za-z]+)` \| `(.*?)` \|/gm)].map(([, field, value]) => [field!, JSON.parse(value!) as unknown]);
-  const real = Object.entries(defaultSettings()).flatMap(([section, fields]) => Object.entries(fields).map(([field, value]) => [`${section}.${field}`, value as unknown]));
+  const written = [...page.matchAll(/^\| `([a-z]+\.[A-Za-z]+)` \| `(.*?)` \|/gm)].map(([, field, value]) => [
+    field!,
+    JSON.parse(value!) as unknown,
+  ]);
+  const real = Object.entries(defaultSettings()).flatMap(([section, fields]) =>
+    Object.entries(fields).map(([field, value]) => [`${section}.${field}`, value as unknown]),
+  );
   assert.deepEqual(Object.fromEntries(written), Object.fromEntries(real));
 });
 
 test("every default has a place in the schema, and every setting of the schema a default", () => {
   const sections = (CONFIG_SCHEMA as unknown as { properties: Record<string, { properties: object }> }).properties;
-  for (const [section, fields] of Object.entries(defaultSettings())) assert.deepEqual(Object.keys(sections[section]!.properties).toSorted(), Object.keys(fields).toSorted(), section);
+  for (const [section, fields] of Object.entries(defaultSettings()))
+    assert.deepEqual(Object.keys(sections[section]!.properties).toSorted(), Object.keys(fields).toSorted(), section);
   assert.deepEqual(Object.keys(sections).toSorted(), ["installation", "version", ...Object.keys(defaultSettings())].toSorted());
 });
 
@@ -38,7 +44,10 @@ test("the example in the document is a configuration", () => {
 
 test("issuers are read as strictly as everything else", () => {
   const wrong = '{"ca":{"issuers":{"oidc-issuers":{"ftp://x":{"client-id":"a","type":"email"}}}}}';
-  assert.throws(() => parseConfig(wrong, "wrong"), (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID");
+  assert.throws(
+    () => parseConfig(wrong, "wrong"),
+    (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID",
+  );
 });
 
 test("an empty file is the defaults", () => {

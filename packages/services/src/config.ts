@@ -66,8 +66,32 @@ export interface LedgerV1Facts {
 /** The format of `lacre.json`. A higher number is refused: it was written by a newer version. */
 export const CONFIG_VERSION = 1;
 
-const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = { ca: CA_SCHEMA, ct: CT_SCHEMA, ledger: LEDGER_SCHEMA, monitor: MONITOR_SCHEMA, tsa: TSA_SCHEMA, tuf: TUF_SCHEMA, witness: WITNESS_SCHEMA, witnesses: WITNESSES_SCHEMA, edge: EDGE_SCHEMA, health: HEALTH_SCHEMA, metrics: METRICS_SCHEMA };
-const DEFAULTS: Settings = { ca: CA_DEFAULTS, ct: CT_DEFAULTS, ledger: LEDGER_DEFAULTS, monitor: MONITOR_DEFAULTS, tsa: TSA_DEFAULTS, tuf: TUF_DEFAULTS, witness: WITNESS_DEFAULTS, witnesses: WITNESSES_DEFAULTS, edge: EDGE_DEFAULTS, health: HEALTH_DEFAULTS, metrics: METRICS_DEFAULTS };
+const SECTIONS: Readonly<Record<keyof Settings, TSchema>> = {
+  ca: CA_SCHEMA,
+  ct: CT_SCHEMA,
+  ledger: LEDGER_SCHEMA,
+  monitor: MONITOR_SCHEMA,
+  tsa: TSA_SCHEMA,
+  tuf: TUF_SCHEMA,
+  witness: WITNESS_SCHEMA,
+  witnesses: WITNESSES_SCHEMA,
+  edge: EDGE_SCHEMA,
+  health: HEALTH_SCHEMA,
+  metrics: METRICS_SCHEMA,
+};
+const DEFAULTS: Settings = {
+  ca: CA_DEFAULTS,
+  ct: CT_DEFAULTS,
+  ledger: LEDGER_DEFAULTS,
+  monitor: MONITOR_DEFAULTS,
+  tsa: TSA_DEFAULTS,
+  tuf: TUF_DEFAULTS,
+  witness: WITNESS_DEFAULTS,
+  witnesses: WITNESSES_DEFAULTS,
+  edge: EDGE_DEFAULTS,
+  health: HEALTH_DEFAULTS,
+  metrics: METRICS_DEFAULTS,
+};
 
 const TIME = Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$" });
 const ORIGIN = Type.String({ pattern: "^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$" });
@@ -76,9 +100,17 @@ const FACTS_SCHEMA: TSchema = Type.Object(
     id: Type.String({ pattern: "^[0-9a-f]{8}$" }),
     createdAt: TIME,
     mode: Type.Union([Type.Literal("development"), Type.Literal("production")]),
-    ledger: Type.Object({ origin: ORIGIN, keyType: Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")]) }, { additionalProperties: false }),
+    ledger: Type.Object(
+      { origin: ORIGIN, keyType: Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")]) },
+      { additionalProperties: false },
+    ),
     ct: Type.Object({ origin: ORIGIN }, { additionalProperties: false }),
-    ledgerV1: Type.Optional(Type.Object({ name: ORIGIN, treeId: Type.String({ pattern: "^[1-9][0-9]{0,18}$" }), startAt: TIME }, { additionalProperties: false })),
+    ledgerV1: Type.Optional(
+      Type.Object(
+        { name: ORIGIN, treeId: Type.String({ pattern: "^[1-9][0-9]{0,18}$" }), startAt: TIME },
+        { additionalProperties: false },
+      ),
+    ),
   },
   { additionalProperties: false, description: "Decided at creation; never edited." },
 );
@@ -108,15 +140,23 @@ export function parseConfig(input: Uint8Array | string, where: string): ConfigFi
     if (cause instanceof LacreError) throw new ServiceError("CONFIG_INVALID", `${where}: ${cause.message}`, { cause });
     throw cause;
   }
-  const version = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as { version?: unknown }).version : undefined;
+  const version =
+    typeof value === "object" && value !== null && !Array.isArray(value) ? (value as { version?: unknown }).version : undefined;
   if (typeof version === "number" && version > CONFIG_VERSION) {
-    throw new ServiceError("DIRECTORY_FOREIGN", `${where} was written by a newer version of lacre`, { detail: `format ${version}; this version reads ${CONFIG_VERSION}` });
+    throw new ServiceError("DIRECTORY_FOREIGN", `${where} was written by a newer version of lacre`, {
+      detail: `format ${version}; this version reads ${CONFIG_VERSION}`,
+    });
   }
-  const faults = Value.Errors(CONFIG_SCHEMA, value).filter((fault) => fault.keyword !== "additionalProperties" && fault.keyword !== "anyOf");
+  const faults = Value.Errors(CONFIG_SCHEMA, value).filter(
+    (fault) => fault.keyword !== "additionalProperties" && fault.keyword !== "anyOf",
+  );
   const [fault] = faults;
   if (fault !== undefined) {
     const path = fault.instancePath.slice(1).replaceAll("/", ".") || "the file";
-    throw new ServiceError("CONFIG_INVALID", `${where}: ${path} ${fault.keyword === "boolean" ? "is not a known key" : fault.message}`);
+    throw new ServiceError(
+      "CONFIG_INVALID",
+      `${where}: ${path} ${fault.keyword === "boolean" ? "is not a known key" : fault.message}`,
+    );
   }
   const file = value as unknown as { installation?: Facts } & { [name in keyof Settings]?: Partial<Settings[name]> };
   return { facts: file.installation, settings: withDefaults(file) };

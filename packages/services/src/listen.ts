@@ -66,7 +66,8 @@ async function tryAddress(host: string, port: number, optional: boolean): Promis
   try {
     await bind(server, host, port);
   } catch (error) {
-    if (optional && ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (optional && ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      return undefined;
     throw refusal(error as NodeJS.ErrnoException, host, port);
   }
   const address = server.address();
@@ -87,7 +88,10 @@ function bind(server: Server, host: string, port: number): Promise<void> {
 function refusal(cause: NodeJS.ErrnoException, host: string, port: number): ServiceError {
   const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   if (cause.code === "EADDRINUSE") {
-    return new ServiceError("ADDRESS_TAKEN", `The address ${where} is already in use`, { detail: `\`lsof -i :${port}\` names the program that listens there`, cause });
+    return new ServiceError("ADDRESS_TAKEN", `The address ${where} is already in use`, {
+      detail: `\`lsof -i :${port}\` names the program that listens there`,
+      cause,
+    });
   }
   return new ServiceError("ADDRESS_UNUSABLE", `The address ${where} cannot be listened on`, { detail: cause.message, cause });
 }

@@ -19,25 +19,45 @@ export interface LogIdentity {
 }
 
 /** The logs of an installation. Only the first two may be witnessed: checkpoints of the v1 dialect have one signature. */
-export function logIdentities({ facts, keys }: Pick<Installation, "facts" | "keys">): Readonly<Record<"ledger" | "ct" | "ledger-v1", LogIdentity>> {
+export function logIdentities({
+  facts,
+  keys,
+}: Pick<Installation, "facts" | "keys">): Readonly<Record<"ledger" | "ct" | "ledger-v1", LogIdentity>> {
   const { ledger, ct, ledgerV1 } = facts;
   return {
     ledger: { origin: ledger.origin, key: logVerifierKey(ledger.origin, keys.ledger.publicKey), path: "/api/v2" },
     ct: { origin: ct.origin, key: createVerifierKey(ct.origin, "rfc6962", keys.ct.publicKey), path: "/ct" },
-    "ledger-v1": { origin: originV1(ledgerV1.name, ledgerV1.treeId), key: logVerifierKey(ledgerV1.name, keys["ledger-v1"].publicKey), path: undefined },
+    "ledger-v1": {
+      origin: originV1(ledgerV1.name, ledgerV1.treeId),
+      key: logVerifierKey(ledgerV1.name, keys["ledger-v1"].publicKey),
+      path: undefined,
+    },
   };
 }
 
 /** The policy for readers of one log: the log itself, and the witnesses that the operator's policy asks for. */
 function formatPolicy({ key, path }: LogIdentity, setting: string, dir: string, url: string): string {
-  const written = setting === "" ? "quorum none\n" : /(?:^|\n)[ \t]*quorum[ \t]/.test(setting) ? setting : readFileSync(resolve(dir, setting), "utf8");
+  const written =
+    setting === ""
+      ? "quorum none\n"
+      : /(?:^|\n)[ \t]*quorum[ \t]/.test(setting)
+        ? setting
+        : readFileSync(resolve(dir, setting), "utf8");
   const rest = written.split("\n").filter((line) => !/^[ \t]*log[ \t]/.test(line));
   return `log ${formatVerifierKey(key)} ${url}${path ?? ""}\n${rest.join("\n").trimEnd()}\n`;
 }
 
 /** The policy files of the logs that are served, by name in the trust folder. */
-export function formatPolicies(installation: Installation, served: ReadonlySet<string>, url: string): ReadonlyMap<string, string> {
+export function formatPolicies(
+  installation: Installation,
+  served: ReadonlySet<string>,
+  url: string,
+): ReadonlyMap<string, string> {
   const identities = logIdentities(installation);
   const { settings, layout } = installation;
-  return new Map((["ledger", "ct"] as const).filter((name) => served.has(name)).map((name) => [`${name}.policy`, formatPolicy(identities[name], settings.witnesses[name], layout.dir, url)]));
+  return new Map(
+    (["ledger", "ct"] as const)
+      .filter((name) => served.has(name))
+      .map((name) => [`${name}.policy`, formatPolicy(identities[name], settings.witnesses[name], layout.dir, url)]),
+  );
 }

@@ -10,7 +10,15 @@ import { signCheckpoint } from "@lacre/core/bundle";
 import { defaultAlgorithm, sha256, signMessage } from "@lacre/core/crypto";
 import envPaths from "env-paths";
 import { createCtCheckpointSigner, CT_PERSONALITY, type CtSigner } from "./ct/index.ts";
-import { createFileAnchor, openLog, type Anchored, type Log, type Logger, type LogObserver, type LogOptions } from "./engine/index.ts";
+import {
+  createFileAnchor,
+  openLog,
+  type Anchored,
+  type Log,
+  type Logger,
+  type LogObserver,
+  type LogOptions,
+} from "./engine/index.ts";
 import type { Installation } from "./installation/index.ts";
 import { LEDGER_PERSONALITY, originV1 } from "./ledger/index.ts";
 import type { Quorums } from "./quorums.ts";
@@ -68,11 +76,15 @@ export async function openLogs(o: LogsOptions, opened: (log: Log) => void): Prom
     const { name, treeId } = facts.ledgerV1;
     await open("ledger-v1", originV1(name, treeId), {
       personality: LEDGER_PERSONALITY,
-      signCheckpoint: ({ origin: full, size, root }) => signCheckpoint({ origin: full, name, size: BigInt(size), root, key: keys["ledger-v1"] }),
+      signCheckpoint: ({ origin: full, size, root }) =>
+        signCheckpoint({ origin: full, name, size: BigInt(size), root, key: keys["ledger-v1"] }),
     });
   }
   if (o.wanted.has("ct")) {
-    await open("ct", facts.ct.origin, { personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)) });
+    await open("ct", facts.ct.origin, {
+      personality: CT_PERSONALITY,
+      signCheckpoint: createCtCheckpointSigner(ctSigner(o.installation)),
+    });
   }
   return logs;
 }

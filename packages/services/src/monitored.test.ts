@@ -7,7 +7,13 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { parseVerifierKey } from "@lacre/core/bundle";
 import { toHex } from "@lacre/core/bytes";
-import { createAuthorityClient, createLedgerClient, createWitnessClient, hashedRekordRequest, type Fetch } from "@lacre/core/client";
+import {
+  createAuthorityClient,
+  createLedgerClient,
+  createWitnessClient,
+  hashedRekordRequest,
+  type Fetch,
+} from "@lacre/core/client";
 import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { fetchTiles } from "@lacre/core/log";
 import { encodeName, prepareRequest, signUnsigned } from "@lacre/core/x509";
@@ -26,7 +32,13 @@ async function start(name: string, o: Partial<UpOptions> & { settings?: object }
   const { settings = {}, ...rest } = o;
   const config = join(scratch, `${name}.json`);
   writeFileSync(config, JSON.stringify(settings));
-  const running = await up({ dir: join(scratch, name), listen: { host: "127.0.0.1", port: 0 }, stateDir: join(scratch, "state"), config, ...rest });
+  const running = await up({
+    dir: join(scratch, name),
+    listen: { host: "127.0.0.1", port: 0 },
+    stateDir: join(scratch, "state"),
+    config,
+    ...rest,
+  });
   open.push(running);
   return running;
 }
@@ -35,8 +47,14 @@ const key = generateKey("P-256");
 const algorithm = defaultAlgorithm(key.publicKey);
 function log({ url }: Running, text: string, certificate?: Uint8Array) {
   const content = Buffer.from(text);
-  const verifier = { kind: certificate === undefined ? ("publicKey" as const) : ("certificate" as const), der: certificate ?? key.publicKey.spki, keyDetails: algorithm.keyDetails };
-  return createLedgerClient({ url, fetch: fetch_, retries: 0 }).addEntry(hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), verifier));
+  const verifier = {
+    kind: certificate === undefined ? ("publicKey" as const) : ("certificate" as const),
+    der: certificate ?? key.publicKey.spki,
+    keyDetails: algorithm.keyDetails,
+  };
+  return createLedgerClient({ url, fetch: fetch_, retries: 0 }).addEntry(
+    hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), verifier),
+  );
 }
 async function until<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
   for (let tries = 0; tries < 400; tries++) {
@@ -46,7 +64,15 @@ async function until<T>(look: () => Promise<T | undefined> | T | undefined): Pro
   }
   throw new Error("waited in vain");
 }
-interface Health { readonly monitor: { readonly status: string; readonly matches: number; readonly heartbeatMs?: number; readonly logs: { origin: string; status: string; size: number }[] }; readonly witness: { contradictions: number; vkeys: string[] } }
+interface Health {
+  readonly monitor: {
+    readonly status: string;
+    readonly matches: number;
+    readonly heartbeatMs?: number;
+    readonly logs: { origin: string; status: string; size: number }[];
+  };
+  readonly witness: { contradictions: number; vkeys: string[] };
+}
 const healthOf = async ({ url }: Running): Promise<Health> => (await (await fetch(`${url}/healthz`)).json()) as Health;
 
 test("somebody signs as you: the installation's own monitor finds it in ledger and certificate log, and tells it", async () => {
@@ -62,23 +88,46 @@ test("somebody signs as you: the installation's own monitor finds it in ledger a
   writeFileSync(join(dir, "rules.json"), JSON.stringify(rules));
   const running = await start("watched", { settings: { monitor: { rules: "rules.json", intervalSeconds: 0.05 } } });
   const csr = signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: encodeName({}) }), key);
-  const token = mintDevelopmentToken({ issuer: `${running.url}/oidc`, key: importIdentityKey(readKey(dir, "idp").pkcs8), email: "ada@example.com", audience: "sigstore", now: Date.now });
+  const token = mintDevelopmentToken({
+    issuer: `${running.url}/oidc`,
+    key: importIdentityKey(readKey(dir, "idp").pkcs8),
+    email: "ada@example.com",
+    audience: "sigstore",
+    now: Date.now,
+  });
   const [certificate] = await createAuthorityClient({ url: running.url, fetch: fetch_ }).signingCertificate({ token, csr });
   await log(running, "anything", certificate);
   await log(running, "mine");
   const file = join(dir, "told.jsonl");
   const lines = await until(() => {
-    const found = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as { rule: string; origin: string; index: number; id: string }) : [];
+    const found = existsSync(file)
+      ? readFileSync(file, "utf8")
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line) as { rule: string; origin: string; index: number; id: string })
+      : [];
     return found.length >= 3 ? found : undefined;
   });
   const { facts } = running.installation;
-  assert.deepEqual(lines.map(({ rule, origin, index }) => `${rule} ${origin} ${index}`).toSorted(), [`me ${facts.ct.origin} 0`, `me ${facts.ledger.origin} 0`, `my artifact ${facts.ledger.origin} 1`].toSorted());
+  assert.deepEqual(
+    lines.map(({ rule, origin, index }) => `${rule} ${origin} ${index}`).toSorted(),
+    [`me ${facts.ct.origin} 0`, `me ${facts.ledger.origin} 0`, `my artifact ${facts.ledger.origin} 1`].toSorted(),
+  );
   assert.equal(new Set(lines.map(({ id }) => id)).size, 3);
   const { monitor } = await healthOf(running);
-  assert.deepEqual([monitor.status, monitor.matches, monitor.logs.map(({ status, size }) => `${status} ${size}`)], ["watching", 3, ["current 2", "current 1", "current 0"]]);
+  assert.deepEqual(
+    [monitor.status, monitor.matches, monitor.logs.map(({ status, size }) => `${status} ${size}`)],
+    ["watching", 3, ["current 2", "current 1", "current 0"]],
+  );
   assert.ok(existsSync(join(dir, "monitor", "heartbeat.json")));
   const metrics = await (await fetch(`${running.url}/metrics`)).text();
-  for (const line of [/^log_index_verification_total [1-9]/m, /^lacre_monitor_heartbeat_timestamp_seconds 1\d{9}/m, /^lacre_monitor_alarm\{log="ledger\.[^"]+"\} 0$/m, /^lacre_monitor_matches 3$/m]) assert.match(metrics, line);
+  for (const line of [
+    /^log_index_verification_total [1-9]/m,
+    /^lacre_monitor_heartbeat_timestamp_seconds 1\d{9}/m,
+    /^lacre_monitor_alarm\{log="ledger\.[^"]+"\} 0$/m,
+    /^lacre_monitor_matches 3$/m,
+  ])
+    assert.match(metrics, line);
   await running.close();
   // A restart tells nothing again.
   const again = await start("watched", { settings: { monitor: { rules: "rules.json", intervalSeconds: 0.05 } } });
@@ -88,7 +137,11 @@ test("somebody signs as you: the installation's own monitor finds it in ledger a
 });
 
 test("rules that cannot be read stop the start, by name; a monitor can be switched off", async () => {
-  const refuses = (rules: string, saying: RegExp) => assert.rejects(start("quiet", { only: new Set(["ledger"]), settings: { monitor: { rules } } }), (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message));
+  const refuses = (rules: string, saying: RegExp) =>
+    assert.rejects(
+      start("quiet", { only: new Set(["ledger"]), settings: { monitor: { rules } } }),
+      (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message),
+    );
   await refuses("absent.json", /monitor\.rules/);
   writeFileSync(join(scratch, "quiet", "bad.json"), JSON.stringify({ rules: [{ name: "all" }] }));
   await refuses("bad.json", /no condition/);
@@ -114,7 +167,10 @@ test("a split view of one log, two directories with one key: the witness refuses
   const honest = await start("honest", { only, settings: witnessed });
   await log(honest, "honest 3");
   const stateDir = join(scratch, "elsewhere");
-  const refusal = await start("forked", { only, stateDir, settings: witnessed }).then(() => undefined, (error: unknown) => error as ServiceError);
+  const refusal = await start("forked", { only, stateDir, settings: witnessed }).then(
+    () => undefined,
+    (error: unknown) => error as ServiceError,
+  );
   // Asked before it signs anything, the witness gives the fork away.
   assert.deepEqual([refusal?.code, /witness w has seen 3:/.test(refusal?.detail ?? "")], ["LOG_FORKED", true]);
   const forked = await start("forked", { only, stateDir });
@@ -124,17 +180,32 @@ test("a split view of one log, two directories with one key: the witness refuses
   // The witness is shown the fork as a log would show it.
   const client = createWitnessClient({ url: witness.url, fetch: fetch_, retries: 0 });
   const note = await (await fetch(`${forked.url}/api/v2/checkpoint`)).text();
-  await assert.rejects(client.addCheckpoint({ oldSize: 3n, proof: [sha256(Buffer.from("no")), sha256(Buffer.from("proof"))], note }));
+  await assert.rejects(
+    client.addCheckpoint({ oldSize: 3n, proof: [sha256(Buffer.from("no")), sha256(Buffer.from("proof"))], note }),
+  );
   assert.equal((await healthOf(witness)).witness.contradictions, 1);
 
   // The monitor saw the honest log; then it is led to the fork.
   let behind = honest;
   const views: { by: string; latest(): Promise<string | undefined> }[] = [];
   const { origin } = honest.installation.facts.ledger;
-  const watch = (views: readonly { by: string; latest(): Promise<string | undefined> }[]) => createMonitor({
-    logs: [{ origin, key: parseVerifierKey(vkey!), entries: LEDGER_ENTRIES, views, source: (path) => fetchTiles({ url: `${behind.url}/api/v2`, fetch: fetch_, retries: 0 })(path) }],
-    rules: [], sinks: [], store: openMonitorStore(":memory:", "m"), intervalMs: 50, now: Date.now,
-  });
+  const watch = (views: readonly { by: string; latest(): Promise<string | undefined> }[]) =>
+    createMonitor({
+      logs: [
+        {
+          origin,
+          key: parseVerifierKey(vkey!),
+          entries: LEDGER_ENTRIES,
+          views,
+          source: (path) => fetchTiles({ url: `${behind.url}/api/v2`, fetch: fetch_, retries: 0 })(path),
+        },
+      ],
+      rules: [],
+      sinks: [],
+      store: openMonitorStore(":memory:", "m"),
+      intervalMs: 50,
+      now: Date.now,
+    });
   const monitor = watch(views);
   monitor.start();
   await until(() => (monitor.status().logs[0]!.size === 3 ? true : undefined));
@@ -152,7 +223,10 @@ test("a split view of one log, two directories with one key: the witness refuses
   // One who was led to the fork from the beginning compares with what the witness was shown.
   behind = forked;
   const fooled = watch([{ by: "witness w", latest: () => client.latest(origin) }]);
-  assert.deepEqual((await fooled.round()).map(({ status }) => status), ["alarm"]);
+  assert.deepEqual(
+    (await fooled.round()).map(({ status }) => status),
+    ["alarm"],
+  );
   assert.equal(fooled.status().logs[0]!.alarm!.kind, "witness");
   await fooled.close();
   await Promise.all([honest.close(), forked.close(), witness.close()]);

@@ -14,7 +14,18 @@ import { ServiceError } from "./errors.ts";
 import type { Installation } from "./installation/index.ts";
 import { logIdentities } from "./logkeys.ts";
 import type { Logs } from "./logs.ts";
-import { CERTIFICATE_ENTRIES, createMonitor, createSinks, LEDGER_ENTRIES, NO_RULES, openMonitorStore, parseRules, type Monitor, type RuleFile, type WatchedLog } from "./monitor/index.ts";
+import {
+  CERTIFICATE_ENTRIES,
+  createMonitor,
+  createSinks,
+  LEDGER_ENTRIES,
+  NO_RULES,
+  openMonitorStore,
+  parseRules,
+  type Monitor,
+  type RuleFile,
+  type WatchedLog,
+} from "./monitor/index.ts";
 import { readPolicy } from "./witnessing/index.ts";
 
 export interface MonitoringOptions {
@@ -56,7 +67,10 @@ function readRules(setting: string, dir: string): RuleFile {
   try {
     bytes = readFileSync(path);
   } catch (cause) {
-    throw new ServiceError("CONFIG_INVALID", "monitor.rules: the file cannot be read", { detail: `${path}: ${(cause as Error).message}`, cause });
+    throw new ServiceError("CONFIG_INVALID", "monitor.rules: the file cannot be read", {
+      detail: `${path}: ${(cause as Error).message}`,
+      cause,
+    });
   }
   return parseRules(bytes, setting);
 }
@@ -72,9 +86,19 @@ function watchedLogs({ installation, logs, url, fetch }: MonitoringOptions): rea
     const { origin, key, path } = identities[name];
     const isServed = path !== undefined && (name !== "ct" || settings.ct.monitor);
     const policy = name === "ledger-v1" ? undefined : readPolicy(settings.witnesses[name], layout.dir, `witnesses.${name}`);
-    const witnesses = (policy?.witnesses ?? []).flatMap(({ name: by, url: at }) => (at === undefined ? [] : [{ by: `witness ${by}`, client: createWitnessClient({ url: at, fetch: globalThis.fetch as Fetch, retries: 0, timeoutMs: DELIVERY_MS }) }]));
+    const witnesses = (policy?.witnesses ?? []).flatMap(({ name: by, url: at }) =>
+      at === undefined
+        ? []
+        : [
+            {
+              by: `witness ${by}`,
+              client: createWitnessClient({ url: at, fetch: globalThis.fetch as Fetch, retries: 0, timeoutMs: DELIVERY_MS }),
+            },
+          ],
+    );
     watched.push({
-      origin, key,
+      origin,
+      key,
       source: isServed ? served(path) : engineSource(log),
       entries: name === "ct" ? CERTIFICATE_ENTRIES : LEDGER_ENTRIES,
       views: witnesses.map(({ by, client }) => ({ by, latest: () => client.latest(origin) })),
@@ -84,5 +108,6 @@ function watchedLogs({ installation, logs, url, fetch }: MonitoringOptions): rea
 }
 
 function engineSource(log: Log): TileSource {
-  return async (path) => (path === "checkpoint" ? utf8(log.checkpoint()) : log.readTile(parseTilePath(path.slice("tile/".length))));
+  return async (path) =>
+    path === "checkpoint" ? utf8(log.checkpoint()) : log.readTile(parseTilePath(path.slice("tile/".length)));
 }

@@ -7,7 +7,16 @@ import type { Expiry, HealthReport } from "./health/index.ts";
 import type { CertificateName, Installation } from "./installation/index.ts";
 import { findPlace, openDoors, parseListen } from "./listen.ts";
 import type { LogName, Logs } from "./logs.ts";
-import { createMetrics, type LogMetrics, measureExpiries, measureLogs, measureMachine, type Metrics, observeDoors, registerMetrics } from "./metrics/index.ts";
+import {
+  createMetrics,
+  type LogMetrics,
+  measureExpiries,
+  measureLogs,
+  measureMachine,
+  type Metrics,
+  observeDoors,
+  registerMetrics,
+} from "./metrics/index.ts";
 import { createPacker, type Packer } from "./reading/index.ts";
 import { createFileSystem } from "./store/index.ts";
 import type { TrustService } from "./tuf/index.ts";
@@ -29,24 +38,43 @@ export function createMeasures(now: () => number): Measures {
 /** Measures what is open now. */
 export function measureAll(
   { metrics, logs: measured }: Measures,
-  o: { readonly installation: Installation; readonly logs: Logs; readonly expiries: () => readonly Expiry[]; readonly health: () => HealthReport; readonly app: FastifyInstance; readonly now: () => number },
+  o: {
+    readonly installation: Installation;
+    readonly logs: Logs;
+    readonly expiries: () => readonly Expiry[];
+    readonly health: () => HealthReport;
+    readonly app: FastifyInstance;
+    readonly now: () => number;
+  },
 ): void {
   measured.show(o.logs);
   measureExpiries(metrics, o.expiries, o.now);
   measureMachine(metrics, { dir: o.installation.layout.dir, version: readVersion(), connections: () => o.app.openConnections() });
-  metrics.gauge({ name: "lacre_ready", help: "1 while /healthz says that all is as promised." }, () => [[{}, o.health().ready ? 1 : 0]]);
+  metrics.gauge({ name: "lacre_ready", help: "1 while /healthz says that all is as promised." }, () => [
+    [{}, o.health().ready ? 1 : 0],
+  ]);
 }
 
-const CERTIFICATES: Readonly<Record<"ca" | "tsa", readonly CertificateName[]>> = { ca: ["ca-issuing", "ca-root"], tsa: ["tsa", "tsa-root"] };
+const CERTIFICATES: Readonly<Record<"ca" | "tsa", readonly CertificateName[]>> = {
+  ca: ["ca-issuing", "ca-root"],
+  tsa: ["tsa", "tsa-root"],
+};
 
 /** What expires of the parts that are served. */
-export function expiriesOf({ certificates }: Installation, services: ReadonlySet<string>, trust: TrustService): () => readonly Expiry[] {
+export function expiriesOf(
+  { certificates }: Installation,
+  services: ReadonlySet<string>,
+  trust: TrustService,
+): () => readonly Expiry[] {
   const fixed = (["ca", "tsa"] as const)
     .filter((part) => services.has(part))
     .flatMap((part) => CERTIFICATES[part])
     // A certificate is good to the end of the second that it names.
     .map((what) => ({ what, fromMs: certificates[what].notBeforeMs, untilMs: certificates[what].notAfterMs + 999 }));
-  return () => [...fixed, ...(services.has("tuf") ? Object.entries(trust.expiries).map(([role, untilMs]) => ({ what: `tuf-${role}`, untilMs })) : [])];
+  return () => [
+    ...fixed,
+    ...(services.has("tuf") ? Object.entries(trust.expiries).map(([role, untilMs]) => ({ what: `tuf-${role}`, untilMs })) : []),
+  ];
 }
 
 export type Packers = Readonly<Partial<Record<LogName, Packer>>>;
@@ -55,13 +83,20 @@ export type Packers = Readonly<Partial<Record<LogName, Packer>>>;
 export function openPackers({ layout }: Installation, logs: Logs, log: FastifyBaseLogger | undefined): Packers {
   const fs = createFileSystem();
   return Object.fromEntries(
-    Object.entries(logs).map(([name, one]) => [name, createPacker({ fs, dir: layout.log(name), bundles: name === "ct" ? "data" : "entries", log: one, logger: log })]),
+    Object.entries(logs).map(([name, one]) => [
+      name,
+      createPacker({ fs, dir: layout.log(name), bundles: name === "ct" ? "data" : "entries", log: one, logger: log }),
+    ]),
   );
 }
 
 /** Mounts `/metrics` where the settings want it, and opens a listener of its own. Throws ADDRESS_TAKEN, ADDRESS_UNUSABLE. */
 export async function serveMetrics(
-  app: FastifyInstance, metrics: Metrics, { facts, settings }: Installation, health: () => HealthReport, log: FastifyBaseLogger | undefined,
+  app: FastifyInstance,
+  metrics: Metrics,
+  { facts, settings }: Installation,
+  health: () => HealthReport,
+  log: FastifyBaseLogger | undefined,
 ): Promise<{ readonly url: string | undefined; close(): Promise<void> }> {
   const { listen, serve } = settings.metrics;
   if (serve === "always" || (serve === "development" && facts.mode === "development")) registerMetrics(app, metrics);

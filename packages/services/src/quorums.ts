@@ -29,7 +29,16 @@ export function openQuorums({ installation, wanted, anchors, fetch, log }: Quoru
     if (policy === undefined || !wanted.has(name)) continue;
     const { origin, key } = identities[name];
     const memory = openMemory(join(anchors, `${name}.witnesses.json`), origin);
-    quorums[name] = createQuorum({ policy, logKey: key, origin, memory, fetch, timeoutMs: settings.witnesses.timeoutSeconds * 1000, failOpen: settings.witnesses.failOpen, log });
+    quorums[name] = createQuorum({
+      policy,
+      logKey: key,
+      origin,
+      memory,
+      fetch,
+      timeoutMs: settings.witnesses.timeoutSeconds * 1000,
+      failOpen: settings.witnesses.failOpen,
+      log,
+    });
   }
   return quorums;
 }

@@ -6,7 +6,14 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
-import { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client, hashedRekordRequest, type Fetch } from "@lacre/core/client";
+import {
+  createAuthorityClient,
+  createClockClient,
+  createLedgerClient,
+  createLedgerV1Client,
+  hashedRekordRequest,
+  type Fetch,
+} from "@lacre/core/client";
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { checkInclusion, hashLeaf } from "@lacre/core/merkle";
@@ -23,7 +30,8 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => join(scratch, String(folders++));
 const stateDir = join(scratch, "state");
-const start = (dir: string, o: Partial<UpOptions> = {}): Promise<Running> => up({ dir, listen: { host: "127.0.0.1", port: 0 }, stateDir, ...o });
+const start = (dir: string, o: Partial<UpOptions> = {}): Promise<Running> =>
+  up({ dir, listen: { host: "127.0.0.1", port: 0 }, stateDir, ...o });
 async function running(t: TestContext, o: Partial<UpOptions> = {}): Promise<{ readonly dir: string; readonly url: string }> {
   const dir = folder();
   const started = await start(dir, o);
@@ -40,17 +48,30 @@ const refuses = (code: ServiceCode, work: Promise<unknown>, saying = /./): Promi
 const rootOf = (dir: string): TrustedRoot => decodeTrustedRoot(readFileSync(join(dir, "trust", "trusted_root.json")));
 const clientOf = (url: string) => ({ url, fetch: globalThis.fetch as unknown as Fetch });
 const tokenOf = (dir: string, url: string, email: string): string =>
-  mintDevelopmentToken({ issuer: `${url}/oidc`, key: importIdentityKey(readKey(dir, "idp").pkcs8), email, audience: "sigstore", now: Date.now });
+  mintDevelopmentToken({
+    issuer: `${url}/oidc`,
+    key: importIdentityKey(readKey(dir, "idp").pkcs8),
+    email,
+    audience: "sigstore",
+    now: Date.now,
+  });
 
 /** What a signer does, step by step. */
 async function seal(dir: string, url: string, content: Uint8Array) {
   const key = generateKey("P-256");
   const algorithm = defaultAlgorithm(key.publicKey);
   const csr = signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: encodeName({}) }), key);
-  const chain = await createAuthorityClient(clientOf(url)).signingCertificate({ token: tokenOf(dir, url, "ada@example.com"), csr });
+  const chain = await createAuthorityClient(clientOf(url)).signingCertificate({
+    token: tokenOf(dir, url, "ada@example.com"),
+    csr,
+  });
   const signature = signMessage(algorithm, key, content);
   const timestamp = await createClockClient(clientOf(`${url}/api/v1/timestamp`)).timestamp(signature);
-  const request = hashedRekordRequest(sha256(content), signature, { kind: "certificate", der: chain[0]!, keyDetails: algorithm.keyDetails });
+  const request = hashedRekordRequest(sha256(content), signature, {
+    kind: "certificate",
+    der: chain[0]!,
+    keyDetails: algorithm.keyDetails,
+  });
   const entry = await createLedgerClient(clientOf(url)).addEntry(request);
   return { chain, signature, timestamp, entry, request };
 }
@@ -61,20 +82,51 @@ test("an artifact goes all the way: identity, certificate, signature, time, ledg
   const work = folder();
   execFileSync("mkdir", [work]);
   const file = (name: string, bytes: string | Uint8Array): string => (writeFileSync(join(work, name), bytes), name);
-  const openssl = (...args: string[]): string => execFileSync("openssl", args, { cwd: work, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const openssl = (...args: string[]): string =>
+    execFileSync("openssl", args, { cwd: work, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   // The certificate: chained by OpenSSL, strictly, to the root of the directory.
   file("leaf.pem", formatPem("CERTIFICATE", chain[0]!));
-  openssl("verify", "-x509_strict", "-purpose", "any", "-CAfile", join(dir, "certs", "ca-root.pem"), "-untrusted", join(dir, "certs", "ca-issuing.pem"), "leaf.pem");
+  openssl(
+    "verify",
+    "-x509_strict",
+    "-purpose",
+    "any",
+    "-CAfile",
+    join(dir, "certs", "ca-root.pem"),
+    "-untrusted",
+    join(dir, "certs", "ca-issuing.pem"),
+    "leaf.pem",
+  );
   const identity = readIdentity(decodeCertificate(chain[0]!));
   assert.deepEqual([identity.san.value, identity.issuer], ["ada@example.com", `${url}/oidc`]);
   assert.match(openssl("x509", "-in", "leaf.pem", "-noout", "-text"), /CT Precertificate SCTs/);
   // The time: verified by OpenSSL over the signature.
   file("signature", signature);
   file("reply.tsr", timestamp);
-  assert.match(openssl("ts", "-verify", "-data", "signature", "-in", "reply.tsr", "-CAfile", join(dir, "certs", "tsa-root.pem"), "-untrusted", join(dir, "certs", "tsa.pem")), /Verification: OK/);
+  assert.match(
+    openssl(
+      "ts",
+      "-verify",
+      "-data",
+      "signature",
+      "-in",
+      "reply.tsr",
+      "-CAfile",
+      join(dir, "certs", "tsa-root.pem"),
+      "-untrusted",
+      join(dir, "certs", "tsa.pem"),
+    ),
+    /Verification: OK/,
+  );
   // The ledger: the proof leads to the signed root.
   const proof = entry.inclusionProof!;
-  checkInclusion(sha256, { index: entry.logIndex, size: proof.treeSize, leafHash: hashLeaf(sha256, entry.canonicalizedBody), proof: proof.hashes, root: proof.rootHash });
+  checkInclusion(sha256, {
+    index: entry.logIndex,
+    size: proof.treeSize,
+    leafHash: hashLeaf(sha256, entry.canonicalizedBody),
+    proof: proof.hashes,
+    root: proof.rootHash,
+  });
   const root = JSON.parse(readFileSync(join(dir, "trust", "trusted_root.json"), "utf8"));
   assert.equal(Buffer.from(entry.logId).toString("base64"), root.tlogs[0].logId.keyId);
   assert.equal(proof.checkpoint.split("\n")[0], new URL(root.tlogs[0].baseUrl).host);
@@ -89,7 +141,9 @@ test("a seal made with the library verifies with the directory's trust files, an
   const sealer = createSealer({
     credential: () => requestCredential({ authority, token: tokenOf(dir, url, "ada@example.com"), now: Date.now, trustedRoot }),
     clocks: config.tsaUrls.map((service) => createClockClient(clientOf(service.url))),
-    ledgers: config.rekorTlogUrls.map(({ url: address, majorApiVersion }) => (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)(clientOf(address))),
+    ledgers: config.rekorTlogUrls.map(({ url: address, majorApiVersion }) =>
+      (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)(clientOf(address)),
+    ),
     now: Date.now,
   });
   const content = Buffer.from("lacre\n");
@@ -135,36 +189,75 @@ test("a directory of a version without a v1 log is served with one, listed in th
   const second = await start(dir);
   const { facts, keys } = second.installation;
   const [v2, v1] = rootOf(dir).tlogs;
-  assert.deepEqual([v2, v1!.name, Buffer.from(v1!.key.spki)], [before.tlogs[0], facts.ledgerV1.name, Buffer.from(keys["ledger-v1"].publicKey.spki)]);
+  assert.deepEqual(
+    [v2, v1!.name, Buffer.from(v1!.key.spki)],
+    [before.tlogs[0], facts.ledgerV1.name, Buffer.from(keys["ledger-v1"].publicKey.spki)],
+  );
   assert.notDeepEqual(v1!.logId, before.tlogs[1]!.logId);
   const { signed } = (await (await fetch(`${second.url}/tuf/timestamp.json`)).json()) as { signed: { version: number } };
   assert.ok(signed.version > 1, "published anew");
   const verifier = { kind: "certificate", der: sealed.chain[0]!, keyDetails: "PKIX_ECDSA_P256_SHA_256" } as const;
   const client = createLedgerV1Client(clientOf(second.url));
-  const request = client.requestFor({ digest: { algorithm: "sha256", value: sha256(content) }, signature: sealed.signature, verifier, envelope: undefined });
+  const request = client.requestFor({
+    digest: { algorithm: "sha256", value: sha256(content) },
+    signature: sealed.signature,
+    verifier,
+    envelope: undefined,
+  });
   const entry = await client.addEntry(request);
   assert.deepEqual([entry.logIndex, Buffer.from(entry.logId)], [0n, Buffer.from(v1!.logId)]);
   assert.ok(Number(entry.integratedTime) * 1000 >= v1!.startMs);
-  assert.deepEqual((await createLedgerClient(clientOf(second.url)).addEntry(sealed.request)).logIndex, sealed.entry.logIndex, "the old log goes on");
+  assert.deepEqual(
+    (await createLedgerClient(clientOf(second.url)).addEntry(sealed.request)).logIndex,
+    sealed.entry.logIndex,
+    "the old log goes on",
+  );
   await second.close();
   const third = await start(dir);
   assert.deepEqual(third.installation.facts, facts);
   const again = await createLedgerV1Client(clientOf(third.url)).addEntry(request);
-  assert.deepEqual([again.logIndex, again.integratedTime, again.canonicalizedBody], [entry.logIndex, entry.integratedTime, entry.canonicalizedBody]);
+  assert.deepEqual(
+    [again.logIndex, again.integratedTime, again.canonicalizedBody],
+    [entry.logIndex, entry.integratedTime, entry.canonicalizedBody],
+  );
   await third.close();
 });
 
 test("ready means that every door answers", async (t) => {
   const { url } = await running(t);
-  const paths = ["/", "/healthz", "/api/v2/configuration", "/api/v2/trustBundle", "/api/v1/rootCert", "/ct/v1/get-roots", "/ct/checkpoint", "/api/v2/checkpoint", "/api/v1/log", "/api/v1/log/publicKey", "/ping", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/tuf/root.json", "/oidc/.well-known/openid-configuration"];
+  const paths = [
+    "/",
+    "/healthz",
+    "/api/v2/configuration",
+    "/api/v2/trustBundle",
+    "/api/v1/rootCert",
+    "/ct/v1/get-roots",
+    "/ct/checkpoint",
+    "/api/v2/checkpoint",
+    "/api/v1/log",
+    "/api/v1/log/publicKey",
+    "/ping",
+    "/api/v1/timestamp/certchain",
+    "/tuf/timestamp.json",
+    "/tuf/root.json",
+    "/oidc/.well-known/openid-configuration",
+  ];
   for (const path of paths) assert.equal((await fetch(url + path)).status, 200, path);
-  const health = (await (await fetch(`${url}/healthz`)).json()) as { status: string; ledger: { status: string; checkpointAgeSeconds: number } };
-  assert.deepEqual([health.status, health.ledger.status, typeof health.ledger.checkpointAgeSeconds], ["SERVING", "serving", "number"]);
+  const health = (await (await fetch(`${url}/healthz`)).json()) as {
+    status: string;
+    ledger: { status: string; checkpointAgeSeconds: number };
+  };
+  assert.deepEqual(
+    [health.status, health.ledger.status, typeof health.ledger.checkpointAgeSeconds],
+    ["SERVING", "serving", "number"],
+  );
 });
 
 test("the trust files in the directory are those that the repository serves", async (t) => {
   const { dir, url } = await running(t);
-  const { signed } = (await (await fetch(`${url}/tuf/1.targets.json`)).json()) as { signed: { targets: Record<string, { hashes: { sha256: string } }> } };
+  const { signed } = (await (await fetch(`${url}/tuf/1.targets.json`)).json()) as {
+    signed: { targets: Record<string, { hashes: { sha256: string } }> };
+  };
   for (const name of ["trusted_root.json", "signing_config.v0.2.json"]) {
     const served = await (await fetch(`${url}/tuf/targets/${signed.targets[name]!.hashes.sha256}.${name}`)).text();
     assert.equal(readFileSync(join(dir, "trust", name), "utf8"), served);
@@ -177,7 +270,13 @@ test("the trust files in the directory are those that the repository serves", as
 test("serves only what it is told to", async (t) => {
   const { dir, url } = await running(t, { only: new Set(["ledger"] as const) });
   assert.equal((await fetch(`${url}/api/v2/checkpoint`)).status, 200);
-  for (const path of ["/api/v2/configuration", "/ct/checkpoint", "/api/v1/timestamp/certchain", "/tuf/timestamp.json", "/oidc/.well-known/openid-configuration"]) {
+  for (const path of [
+    "/api/v2/configuration",
+    "/ct/checkpoint",
+    "/api/v1/timestamp/certchain",
+    "/tuf/timestamp.json",
+    "/oidc/.well-known/openid-configuration",
+  ]) {
     assert.equal((await fetch(url + path)).status, 404, path);
   }
   const config = JSON.parse(readFileSync(join(dir, "trust", "signing_config.v0.2.json"), "utf8"));
@@ -251,7 +350,11 @@ test("requests under way end well when it is told to stop, and then nothing answ
   const algorithm = defaultAlgorithm(key.publicKey);
   const post = (content: string): Promise<Response> => {
     const signature = signMessage(algorithm, key, Buffer.from(content));
-    const request = hashedRekordRequest(sha256(Buffer.from(content)), signature, { kind: "publicKey", der: key.publicKey.spki, keyDetails: algorithm.keyDetails });
+    const request = hashedRekordRequest(sha256(Buffer.from(content)), signature, {
+      kind: "publicKey",
+      der: key.publicKey.spki,
+      keyDetails: algorithm.keyDetails,
+    });
     return fetch(`${started.url}/api/v2/log/entries`, { method: "POST", body: JSON.stringify(request) });
   };
   await post("first");
@@ -262,7 +365,8 @@ test("requests under way end well when it is told to stop, and then nothing answ
   await closed;
   assert.equal(started.close(), closed, "closing again is the same closing");
   // Each was either answered in full or never taken in.
-  for (const answer of answers) if (answer.status === "fulfilled") assert.ok([201, 503].includes(answer.value.status), String(answer.value.status));
+  for (const answer of answers)
+    if (answer.status === "fulfilled") assert.ok([201, 503].includes(answer.value.status), String(answer.value.status));
   await assert.rejects(fetch(`${started.url}/healthz`));
   const again = await start(dir);
   const health = (await (await fetch(`${again.url}/healthz`)).json()) as { ledger: { committed: number } };

@@ -15,15 +15,36 @@ import type { Fetch } from "@lacre/core/client";
 import type { Json } from "@lacre/core/codec";
 import { defaultAlgorithm, signMessage } from "@lacre/core/crypto";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
-import { createAnchoredFetch, createAuthorityService, createDiscovery, createIssuerTable, decodeIssuers, emailIssuer, registerAuthority } from "./ca/index.ts";
+import {
+  createAnchoredFetch,
+  createAuthorityService,
+  createDiscovery,
+  createIssuerTable,
+  decodeIssuers,
+  emailIssuer,
+  registerAuthority,
+} from "./ca/index.ts";
 import { parseConfig as parseConfigFile, type ConfigFile } from "./config.ts";
 import { createCtService, createDirectCtClient, registerCt, type CtService } from "./ct/index.ts";
 import { checkProxies, createEdge, createLocalFetch } from "./edge/index.ts";
 import { ServiceError } from "./errors.ts";
 import { createHealth, keepFresh } from "./health/index.ts";
 import { createIdentityProvider, importIdentityKey, registerIdp } from "./idp/index.ts";
-import { createTrustDocuments, openInstallation, openKey, writeTrustFiles, type Installation, type Offered } from "./installation/index.ts";
-import { createLedgerService, createLedgerV1Service, createVerification, registerLedger, registerLedgerV1 } from "./ledger/index.ts";
+import {
+  createTrustDocuments,
+  openInstallation,
+  openKey,
+  writeTrustFiles,
+  type Installation,
+  type Offered,
+} from "./installation/index.ts";
+import {
+  createLedgerService,
+  createLedgerV1Service,
+  createVerification,
+  registerLedger,
+  registerLedgerV1,
+} from "./ledger/index.ts";
 import { findPlace, openDoors, parseListen, type Listen, type Place } from "./listen.ts";
 import { formatPolicies } from "./logkeys.ts";
 import { anchorDirectory, ctSigner, firstFailure, openLogs, openSearches, type Logs, type Searches } from "./logs.ts";
@@ -136,11 +157,26 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   closers.push(() => trust.close());
   const documents = createTrustDocuments(installation, place.url, new Set([...services].filter(isOffered)));
   trust.publish(documents.targets, o.accept !== undefined);
-  const quorums = openQuorums({ installation, wanted: services, anchors: anchorDirectory(o.stateDir, installation.facts.id), fetch: globalThis.fetch as Fetch, log });
+  const quorums = openQuorums({
+    installation,
+    wanted: services,
+    anchors: anchorDirectory(o.stateDir, installation.facts.id),
+    fetch: globalThis.fetch as Fetch,
+    log,
+  });
   writeTrustFiles(installation.layout.trust, documents, trust.firstRoot(), formatPolicies(installation, services, place.url));
 
   const measures = createMeasures(now);
-  const wanted = { installation, wanted: services, stateDir: o.stateDir, accept: o.accept, quorums, observe: measures.logs.observe, now, log };
+  const wanted = {
+    installation,
+    wanted: services,
+    stateDir: o.stateDir,
+    accept: o.accept,
+    quorums,
+    observe: measures.logs.observe,
+    now,
+    log,
+  };
   const logs = await openLogs(wanted, (one) => closers.push(() => one.close()));
   const searches = await openSearches(wanted, logs, (one) => closers.push(() => one.close()));
   const witness = openWitness(installation, services, { isAsked: o.only?.has("witness") ?? false, now, log });
@@ -149,7 +185,10 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   const localFetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
   const monitor = openMonitoring({ installation, logs, url: place.url, fetch: localFetch, now, log });
   const health = createHealth({
-    logs, config: settings.health, expiries, now,
+    logs,
+    config: settings.health,
+    expiries,
+    now,
     more: (name) => (name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
     parts: {
       ...(witness === undefined ? {} : { witness: () => ({ name: witness.name, vkeys: witness.vkeys, ...witness.health() }) }),
@@ -161,11 +200,26 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   closers.push(keepFresh(logs, settings.health.renewMinutes * 60_000, now));
   const packers = openPackers(installation, logs, log);
   for (const packer of Object.values(packers)) closers.push(() => packer.close());
-  const parts: Parts = { app, place, installation, logs, searches, packers, measures, ct: openCt(installation, logs, now), witness, now, random, log };
+  const parts: Parts = {
+    app,
+    place,
+    installation,
+    logs,
+    searches,
+    packers,
+    measures,
+    ct: openCt(installation, logs, now),
+    witness,
+    now,
+    random,
+    log,
+  };
 
   for (const name of SERVICE_NAMES) if (services.has(name) && name !== "tuf") MOUNT[name](parts, services);
   if (services.has("tuf")) registerTuf(app, trust);
-  app.get("/", { config: { errors: "text" } }, (_request, reply) => reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)));
+  app.get("/", { config: { errors: "text" } }, (_request, reply) =>
+    reply.type("text/html; charset=utf-8").send(frontPage(installation, place.url)),
+  );
 
   measureWatchers(measures.metrics, {
     monitor: monitor && (() => monitor.status()),
@@ -179,7 +233,14 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   if (monitor !== undefined) closers.push(() => monitor.close());
   monitor?.start();
   let closing: Promise<void> | undefined;
-  return { url: place.url, metricsUrl: metrics.url, installation, services, failed: firstFailure(logs), close: () => (closing ??= closeAll()) };
+  return {
+    url: place.url,
+    metricsUrl: metrics.url,
+    installation,
+    services,
+    failed: firstFailure(logs),
+    close: () => (closing ??= closeAll()),
+  };
 }
 
 const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, services: ReadonlySet<ServiceName>) => void>> = {
@@ -188,7 +249,8 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     const fetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
     const issuing = keys["ca-issuing"];
     const algorithm = defaultAlgorithm(issuing.publicKey);
-    const development = installation.facts.mode === "development" && services.has("idp") ? [emailIssuer(`${place.url}/oidc`)] : [];
+    const development =
+      installation.facts.mode === "development" && services.has("idp") ? [emailIssuer(`${place.url}/oidc`)] : [];
     const service = createAuthorityService({
       chain: [certificates["ca-issuing"], certificates["ca-root"]],
       algorithm,
@@ -209,7 +271,10 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
   },
   idp({ app, place, installation, now, log }) {
     if (installation.facts.mode !== "development") return;
-    registerIdp(app, createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(installation.keys.idp.pkcs8), now, log }));
+    registerIdp(
+      app,
+      createIdentityProvider({ issuer: `${place.url}/oidc`, key: importIdentityKey(installation.keys.idp.pkcs8), now, log }),
+    );
   },
   ledger({ app, installation, logs, searches, packers, measures }) {
     const log = logs.ledger!;
@@ -217,10 +282,22 @@ const MOUNT: Readonly<Record<Exclude<ServiceName, "tuf">, (parts: Parts, service
     const verification = createVerification({ threads: Math.max(0, Math.min(8, availableParallelism() - 2)) });
     app.addHook("onClose", async () => verification.close());
     const logId = noteKeyId(log.origin, installation.keys.ledger.publicKey);
-    registerLedger(app, createLedgerService({ log, logId, verification, onLogged: measures.logs.logged }), { packed: packers.ledger?.read });
+    registerLedger(app, createLedgerService({ log, logId, verification, onLogged: measures.logs.logged }), {
+      packed: packers.ledger?.read,
+    });
     const blobs = createFileBlobStore(createFileSystem(), installation.layout.log("ledger-v1"));
     const { treeId } = installation.facts.ledgerV1;
-    registerLedgerV1(app, createLedgerV1Service({ log: logs["ledger-v1"]!, treeId, key: installation.keys["ledger-v1"], verification, blobs, index: searches["ledger-v1"] }));
+    registerLedgerV1(
+      app,
+      createLedgerV1Service({
+        log: logs["ledger-v1"]!,
+        treeId,
+        key: installation.keys["ledger-v1"],
+        verification,
+        blobs,
+        index: searches["ledger-v1"],
+      }),
+    );
     registerSearch(app, "/api/v2", searches.ledger!);
     registerSearch(app, "/api/v1", searches["ledger-v1"]!, { files: true });
   },
@@ -242,19 +319,34 @@ function openCt(installation: Installation, logs: Logs, now: () => number): CtSe
 
 /** The witness, where logs are configured for it. Its record is made before its keys: see the room. Throws CONFIG_INVALID, DIRECTORY_DAMAGED. */
 function openWitness(
-  { facts, layout, settings }: Installation, services: ReadonlySet<ServiceName>, { isAsked, now, log }: { readonly isAsked: boolean; readonly now: () => number; readonly log: FastifyBaseLogger | undefined },
+  { facts, layout, settings }: Installation,
+  services: ReadonlySet<ServiceName>,
+  { isAsked, now, log }: { readonly isAsked: boolean; readonly now: () => number; readonly log: FastifyBaseLogger | undefined },
 ): WitnessService | undefined {
   const { logs, keys: types, name } = settings.witness;
   if (!services.has("witness")) return undefined;
   if (logs.length === 0) {
-    if (isAsked) throw new ServiceError("CONFIG_INVALID", "A witness has to know the logs that it watches over: set witness.logs", { detail: layout.config });
+    if (isAsked)
+      throw new ServiceError("CONFIG_INVALID", "A witness has to know the logs that it watches over: set witness.logs", {
+        detail: layout.config,
+      });
     return undefined;
   }
   const paths = types.map((type) => [type, join(layout.dir, "keys", `witness-${type.toLowerCase()}.pem`)] as const);
-  const store = openWitnessStore(join(layout.dir, "witness", "witness.db"), { hasKeys: paths.some(([, path]) => existsSync(path)), hashOf: originHash });
+  const store = openWitnessStore(join(layout.dir, "witness", "witness.db"), {
+    hasKeys: paths.some(([, path]) => existsSync(path)),
+    hashOf: originHash,
+  });
   try {
     const keys = paths.map(([type, path]) => openKey(path, type));
-    return createWitnessService({ name: name === "" ? `witness.${facts.id}.lacre.localhost` : name, logs, keys, store, now, log });
+    return createWitnessService({
+      name: name === "" ? `witness.${facts.id}.lacre.localhost` : name,
+      logs,
+      keys,
+      store,
+      now,
+      log,
+    });
   } catch (error) {
     store.close();
     throw error;
@@ -283,7 +375,10 @@ function isOffered(name: ServiceName): name is Offered {
 }
 
 function frontPage({ facts }: Installation, url: string): string {
-  const banner = facts.mode === "development" ? "<p><strong>Development installation:</strong> it gives an identity to anybody who asks.</p>" : "";
+  const banner =
+    facts.mode === "development"
+      ? "<p><strong>Development installation:</strong> it gives an identity to anybody who asks.</p>"
+      : "";
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>lacre ${facts.id}</title>
 <h1>lacre</h1>${banner}

@@ -20,7 +20,13 @@ async function start(name: string, o: Partial<UpOptions> & { settings?: object }
   const { settings = {}, ...rest } = o;
   const config = join(scratch, `${name}.json`);
   writeFileSync(config, JSON.stringify(settings));
-  const running = await up({ dir: join(scratch, name), listen: { host: "127.0.0.1", port: 0 }, stateDir: join(scratch, "state"), config, ...rest });
+  const running = await up({
+    dir: join(scratch, name),
+    listen: { host: "127.0.0.1", port: 0 },
+    stateDir: join(scratch, "state"),
+    config,
+    ...rest,
+  });
   open.push(running);
   return running;
 }
@@ -31,9 +37,21 @@ const key = generateKey("P-256");
 function request(text: string): object {
   const algorithm = defaultAlgorithm(key.publicKey);
   const content = Buffer.from(text);
-  return hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), { kind: "publicKey", der: key.publicKey.spki, keyDetails: algorithm.keyDetails });
+  return hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), {
+    kind: "publicKey",
+    der: key.publicKey.spki,
+    keyDetails: algorithm.keyDetails,
+  });
 }
-interface Health { readonly status: string; readonly witness?: { readonly vkeys: string[]; readonly logs: { size: number }[]; readonly contradictions: number }; readonly ledger?: { readonly status: string; readonly reason?: string; readonly witnesses: { readonly witnesses: { name: string; status: string; reason?: string }[] } } }
+interface Health {
+  readonly status: string;
+  readonly witness?: { readonly vkeys: string[]; readonly logs: { size: number }[]; readonly contradictions: number };
+  readonly ledger?: {
+    readonly status: string;
+    readonly reason?: string;
+    readonly witnesses: { readonly witnesses: { name: string; status: string; reason?: string }[] };
+  };
+}
 const healthOf = async ({ url }: Running): Promise<Health> => (await (await fetch(`${url}/healthz`)).json()) as Health;
 
 test("an installation's logs are witnessed by another installation; without it nothing is published", async () => {
@@ -55,8 +73,14 @@ test("an installation's logs are witnessed by another installation; without it n
   const client = createLedgerClient({ url: sealing.url, fetch: globalThis.fetch as unknown as Fetch, retries: 0 });
   const entry = await client.addEntry(request("one"));
   // Anybody with the policy file in the trust folder can check what the bundle carries.
-  const { votes } = checkQuorum(parseWitnessPolicy(Buffer.from(policyOf("sealing"))), parseCheckpoint(entry.inclusionProof!.checkpoint));
-  assert.deepEqual(votes.map(({ witness: by }) => by.name), ["here"]);
+  const { votes } = checkQuorum(
+    parseWitnessPolicy(Buffer.from(policyOf("sealing"))),
+    parseCheckpoint(entry.inclusionProof!.checkpoint),
+  );
+  assert.deepEqual(
+    votes.map(({ witness: by }) => by.name),
+    ["here"],
+  );
   const ct = await (await fetch(`${sealing.url}/ct/checkpoint`)).text();
   assert.equal(checkQuorum(parseWitnessPolicy(Buffer.from(policyOf("sealing", "ct"))), parseCheckpoint(ct)).votes.length, 1);
   // The v1 dialect stays as its clients know it: one signature.
@@ -64,7 +88,11 @@ test("an installation's logs are witnessed by another installation; without it n
   assert.equal(parseCheckpoint(v1.signedTreeHead).note.signatures.length, 1);
 
   const metrics = await (await fetch(`${sealing.url}/metrics`)).text();
-  for (const line of [/^lacre_witness_quorum\{log="ledger"\} 1$/m, /^lacre_witness_cosigned_timestamp_seconds\{log="ct",witness="quantum"\} 1\d{9}$/m]) assert.match(metrics, line);
+  for (const line of [
+    /^lacre_witness_quorum\{log="ledger"\} 1$/m,
+    /^lacre_witness_cosigned_timestamp_seconds\{log="ct",witness="quantum"\} 1\d{9}$/m,
+  ])
+    assert.match(metrics, line);
   const { url } = witness;
   const shown = await (await fetch(`${sealing.url}/api/v2/checkpoint`)).text();
   await witness.close();
@@ -80,9 +108,17 @@ test("an installation's logs are witnessed by another installation; without it n
 
   // Started again without its witness it shows what it had published, and no more.
   await sealing.close();
-  const restarted = await start("sealing", { only: new Set(["ledger", "ct"]), settings, listen: { host: "127.0.0.1", port: Number(new URL(sealing.url).port) } });
+  const restarted = await start("sealing", {
+    only: new Set(["ledger", "ct"]),
+    settings,
+    listen: { host: "127.0.0.1", port: Number(new URL(sealing.url).port) },
+  });
   assert.equal(await (await fetch(`${restarted.url}/api/v2/checkpoint`)).text(), shown);
-  await start("watching", { only: new Set(["witness"]), settings: { witness: { name: "w.example", logs } }, listen: { host: "127.0.0.1", port: Number(new URL(url).port) } });
+  await start("watching", {
+    only: new Set(["witness"]),
+    settings: { witness: { name: "w.example", logs } },
+    listen: { host: "127.0.0.1", port: Number(new URL(url).port) },
+  });
   let again;
   for (let tries = 0; again === undefined && tries < 50; tries++) again = await client.addEntry(two).catch(() => undefined);
   assert.equal(again!.logIndex, 1n);
@@ -91,8 +127,18 @@ test("an installation's logs are witnessed by another installation; without it n
 });
 
 test("a witness that is asked for without logs, and a policy that cannot be read, are refused by name", async () => {
-  const refuses = (work: Promise<unknown>, saying: RegExp) => assert.rejects(work, (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message));
+  const refuses = (work: Promise<unknown>, saying: RegExp) =>
+    assert.rejects(
+      work,
+      (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message),
+    );
   await refuses(start("nobody", { only: new Set(["witness"]) }), /witness\.logs/);
-  await refuses(start("nobody", { only: new Set(["ledger"]), settings: { witnesses: { ledger: "absent.policy" } } }), /witnesses\.ledger/);
-  await refuses(start("nobody", { only: new Set(["witness"]), settings: { witness: { logs: [{ vkey: "nonsense" }] } } }), /witness\.logs/);
+  await refuses(
+    start("nobody", { only: new Set(["ledger"]), settings: { witnesses: { ledger: "absent.policy" } } }),
+    /witnesses\.ledger/,
+  );
+  await refuses(
+    start("nobody", { only: new Set(["witness"]), settings: { witness: { logs: [{ vkey: "nonsense" }] } } }),
+    /witness\.logs/,
+  );
 });

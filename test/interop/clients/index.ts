@@ -33,13 +33,29 @@ export const SLSA = "https://slsa.dev/provenance/v1";
 
 /** A part that is installed or found by its script; prints what the script prints. */
 export function part(script: string, ...args: string[]): string {
-  return execFileSync(join(ROOT, "scripts", "parts", script), args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
+  return execFileSync(join(ROOT, "scripts", "parts", script), args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  }).trim();
 }
 
 function cosignFlags(setting: Setting, verify: boolean): string[] {
   return verify
-    ? ["--certificate-identity", setting.identity, "--certificate-oidc-issuer", setting.issuer, "--trusted-root", join(setting.trust, "trusted_root.json")]
-    : ["--yes", "--signing-config", join(setting.trust, "signing_config.v0.2.json"), "--trusted-root", join(setting.trust, "trusted_root.json")];
+    ? [
+        "--certificate-identity",
+        setting.identity,
+        "--certificate-oidc-issuer",
+        setting.issuer,
+        "--trusted-root",
+        join(setting.trust, "trusted_root.json"),
+      ]
+    : [
+        "--yes",
+        "--signing-config",
+        join(setting.trust, "signing_config.v0.2.json"),
+        "--trusted-root",
+        join(setting.trust, "trusted_root.json"),
+      ];
 }
 
 /** cosign and lacre share their command line: that is the promise. */
@@ -47,12 +63,19 @@ function cosignLike(name: string, command: string, prefix: readonly string[]): C
   return {
     name,
     async sign(setting, kind, file, bundle) {
-      const verb = kind === "blob" ? ["sign-blob"] : ["attest-blob", "--predicate", setting.predicate, "--type", "slsaprovenance1"];
-      await succeed(command, [...prefix, ...verb, ...cosignFlags(setting, false), "--identity-token", await setting.token(), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      const verb =
+        kind === "blob" ? ["sign-blob"] : ["attest-blob", "--predicate", setting.predicate, "--type", "slsaprovenance1"];
+      await succeed(
+        command,
+        [...prefix, ...verb, ...cosignFlags(setting, false), "--identity-token", await setting.token(), "--bundle", bundle, file],
+        { env: homeEnv(setting.home) },
+      );
     },
     async verify(setting, kind, file, bundle) {
       const verb = kind === "blob" ? ["verify-blob"] : ["verify-blob-attestation", "--type", "slsaprovenance1"];
-      await succeed(command, [...prefix, ...verb, ...cosignFlags(setting, true), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(command, [...prefix, ...verb, ...cosignFlags(setting, true), "--bundle", bundle, file], {
+        env: homeEnv(setting.home),
+      });
     },
   };
 }
@@ -72,14 +95,33 @@ export function cosign(): Client {
 
 export function sigstoreJs(): Client {
   const program = join(import.meta.dirname, "sigstore-js.ts");
-  const tuf = (setting: Setting): string[] => [`${setting.url}/tuf`, join(setting.trust, "root.json"), join(setting.home, "sigstore-js")];
+  const tuf = (setting: Setting): string[] => [
+    `${setting.url}/tuf`,
+    join(setting.trust, "root.json"),
+    join(setting.home, "sigstore-js"),
+  ];
   return {
     name: "sigstore-js 5",
     async sign(setting, kind, file, bundle) {
-      await succeed(process.execPath, [program, kind === "blob" ? "sign-blob" : "attest-blob", ...tuf(setting), await setting.token(), file, bundle]);
+      await succeed(process.execPath, [
+        program,
+        kind === "blob" ? "sign-blob" : "attest-blob",
+        ...tuf(setting),
+        await setting.token(),
+        file,
+        bundle,
+      ]);
     },
     async verify(setting, kind, file, bundle) {
-      await succeed(process.execPath, [program, kind === "blob" ? "verify-blob" : "verify-attestation", ...tuf(setting), setting.identity, setting.issuer, file, bundle]);
+      await succeed(process.execPath, [
+        program,
+        kind === "blob" ? "verify-blob" : "verify-attestation",
+        ...tuf(setting),
+        setting.identity,
+        setting.issuer,
+        file,
+        bundle,
+      ]);
     },
   };
 }
@@ -91,12 +133,25 @@ export function sigstorePython(): Client {
     name: "sigstore-python 4",
     async sign(setting, kind, file, bundle) {
       const verb = kind === "blob" ? ["sign"] : ["attest", "--predicate", setting.predicate, "--predicate-type", SLSA];
-      await succeed(command, [...config(setting), ...verb, "--identity-token", await setting.token(), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(command, [...config(setting), ...verb, "--identity-token", await setting.token(), "--bundle", bundle, file], {
+        env: homeEnv(setting.home),
+      });
     },
     async verify(setting, _kind, file, bundle) {
       await succeed(
         command,
-        [...config(setting), "verify", "identity", "--bundle", bundle, "--cert-identity", setting.identity, "--cert-oidc-issuer", setting.issuer, file],
+        [
+          ...config(setting),
+          "verify",
+          "identity",
+          "--bundle",
+          bundle,
+          "--cert-identity",
+          setting.identity,
+          "--cert-oidc-issuer",
+          setting.issuer,
+          file,
+        ],
         { env: homeEnv(setting.home) },
       );
     },

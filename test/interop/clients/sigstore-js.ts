@@ -17,9 +17,15 @@ const [verb, mirrorURL, rootPath, cachePath, ...rest] = process.argv.slice(2) as
 async function sign(kind: "messageSignature" | "dsseEnvelope", token: string, file: string, out: string): Promise<void> {
   const tuf = await initTUF({ mirrorURL, rootPath, cachePath });
   const signingConfig = SigningConfig.fromJSON(JSON.parse(await tuf.getTarget("signing_config.v0.2.json")));
-  const builder = bundleBuilderFromSigningConfig({ signingConfig, identityProvider: { getToken: () => Promise.resolve(token) }, bundleType: kind });
+  const builder = bundleBuilderFromSigningConfig({
+    signingConfig,
+    identityProvider: { getToken: () => Promise.resolve(token) },
+    bundleType: kind,
+  });
   const bytes = readFileSync(file);
-  const bundle = await builder.create(kind === "messageSignature" ? { data: bytes } : { data: statement(file, bytes), type: IN_TOTO });
+  const bundle = await builder.create(
+    kind === "messageSignature" ? { data: bytes } : { data: statement(file, bytes), type: IN_TOTO },
+  );
   writeFileSync(out, JSON.stringify(bundleToJSON(bundle)));
 }
 
@@ -30,7 +36,10 @@ function statement(file: string, bytes: Uint8Array): Buffer {
     _type: "https://in-toto.io/Statement/v1",
     subject: [{ name: basename(file), digest: { sha256: createHash("sha256").update(bytes).digest("hex") } }],
     predicateType: "https://slsa.dev/provenance/v1",
-    predicate: { buildDefinition: { buildType: "https://example.com/build", externalParameters: {} }, runDetails: { builder: { id: "https://example.com/builder" } } },
+    predicate: {
+      buildDefinition: { buildType: "https://example.com/build", externalParameters: {} },
+      runDetails: { builder: { id: "https://example.com/builder" } },
+    },
   };
   return Buffer.from(JSON.stringify(made));
 }
@@ -43,14 +52,21 @@ async function signPlain(isAttestation: boolean, url: string, token: string, fil
 }
 
 async function verify(identity: string, issuer: string, file: string, bundlePath: string, message: boolean): Promise<void> {
-  const verifier = await createVerifier({ tufMirrorURL: mirrorURL, tufRootPath: rootPath, tufCachePath: cachePath, certificateIssuer: issuer, certificateIdentityEmail: identity });
+  const verifier = await createVerifier({
+    tufMirrorURL: mirrorURL,
+    tufRootPath: rootPath,
+    tufCachePath: cachePath,
+    certificateIssuer: issuer,
+    certificateIdentityEmail: identity,
+  });
   const bundle = JSON.parse(readFileSync(bundlePath, "utf8"));
   if (message) verifier.verify(bundle, readFileSync(file));
   else verifier.verify(bundle);
 }
 
 const [a, b, c, d] = rest as [string, string, string, string];
-if (verb === "sign-blob-v1" || verb === "attest-blob-v1") await signPlain(verb === "attest-blob-v1", mirrorURL, rootPath, cachePath, a);
+if (verb === "sign-blob-v1" || verb === "attest-blob-v1")
+  await signPlain(verb === "attest-blob-v1", mirrorURL, rootPath, cachePath, a);
 else if (verb === "sign-blob") await sign("messageSignature", a, b, c);
 else if (verb === "attest-blob") await sign("dsseEnvelope", a, b, c);
 else if (verb === "verify-blob") await verify(a, b, c, d, true);

@@ -7,7 +7,12 @@ import { Updater } from "tuf-js";
 const [url, root, folder] = process.argv.slice(2) as [string, string, string];
 if (!existsSync(join(folder, "root.json"))) copyFileSync(root, join(folder, "root.json"));
 mkdirSync(join(folder, "targets"), { recursive: true });
-const updater = new Updater({ metadataBaseUrl: url, metadataDir: folder, targetBaseUrl: `${url}/targets`, targetDir: join(folder, "targets") });
+const updater = new Updater({
+  metadataBaseUrl: url,
+  metadataDir: folder,
+  targetBaseUrl: `${url}/targets`,
+  targetDir: join(folder, "targets"),
+});
 await updater.refresh();
 const info = await updater.getTargetInfo("trusted_root.json");
 if (info === undefined) throw new Error("no trusted_root.json");

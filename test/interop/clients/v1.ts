@@ -20,7 +20,8 @@ export function v1Config(setting: Setting): string {
   return path;
 }
 
-const verbs = (setting: Setting, kind: Kind): string[] => (kind === "blob" ? ["sign-blob"] : ["attest-blob", "--predicate", setting.predicate, "--type", "slsaprovenance1"]);
+const verbs = (setting: Setting, kind: Kind): string[] =>
+  kind === "blob" ? ["sign-blob"] : ["attest-blob", "--predicate", setting.predicate, "--type", "slsaprovenance1"];
 const root = (setting: Setting): string[] => ["--trusted-root", join(setting.trust, "trusted_root.json")];
 
 /** cosign 2.6 as most of its users run it: addresses as flags. Verifies what carries timestamps by them. */
@@ -30,22 +31,57 @@ export function cosign26(): Client {
     name: "cosign 2.6",
     async sign(setting, kind, file, bundle) {
       const services = ["--fulcio-url", setting.url, "--rekor-url", setting.url];
-      await succeed(command, [...verbs(setting, kind), "--yes", ...services, ...root(setting), "--new-bundle-format", "--identity-token", await setting.token(), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(
+        command,
+        [
+          ...verbs(setting, kind),
+          "--yes",
+          ...services,
+          ...root(setting),
+          "--new-bundle-format",
+          "--identity-token",
+          await setting.token(),
+          "--bundle",
+          bundle,
+          file,
+        ],
+        { env: homeEnv(setting.home) },
+      );
     },
     async verify(setting, kind, file, bundle) {
       const verb = kind === "blob" ? ["verify-blob"] : ["verify-blob-attestation", "--type", "slsaprovenance1"];
       const policy = ["--certificate-identity", setting.identity, "--certificate-oidc-issuer", setting.issuer];
       const stamped = readFileSync(bundle, "utf8").includes("rfc3161Timestamps") ? ["--use-signed-timestamps"] : [];
-      await succeed(command, [...verb, ...policy, ...root(setting), "--new-bundle-format", ...stamped, "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(
+        command,
+        [...verb, ...policy, ...root(setting), "--new-bundle-format", ...stamped, "--bundle", bundle, file],
+        { env: homeEnv(setting.home) },
+      );
     },
   };
 }
 
-function byConfig(name: string, command: string, prefix: readonly string[], more: readonly string[] = [], config: (setting: Setting) => string = v1Config): Signer {
+function byConfig(
+  name: string,
+  command: string,
+  prefix: readonly string[],
+  more: readonly string[] = [],
+  config: (setting: Setting) => string = v1Config,
+): Signer {
   return {
     name,
     async sign(setting, kind, file, bundle) {
-      const flags = ["--yes", "--signing-config", config(setting), ...root(setting), ...more, "--identity-token", await setting.token(), "--bundle", bundle];
+      const flags = [
+        "--yes",
+        "--signing-config",
+        config(setting),
+        ...root(setting),
+        ...more,
+        "--identity-token",
+        await setting.token(),
+        "--bundle",
+        bundle,
+      ];
       await succeed(command, [...prefix, ...verbs(setting, kind), ...flags, file], { env: homeEnv(setting.home) });
     },
   };
@@ -61,7 +97,9 @@ export function cosign26Config(): Signer {
 
 /** … and with the installation's own, of which it takes log v2. */
 export function cosign26V2(): Signer {
-  return byConfig("cosign 2.6 by signing config", cosign26Path(), [], ["--new-bundle-format"], (setting) => join(setting.trust, "signing_config.v0.2.json"));
+  return byConfig("cosign 2.6 by signing config", cosign26Path(), [], ["--new-bundle-format"], (setting) =>
+    join(setting.trust, "signing_config.v0.2.json"),
+  );
 }
 
 export function cosign31V1(): Signer {
@@ -73,7 +111,14 @@ export function sigstoreJsV1(): Signer {
   return {
     name: "sigstore-js 5 (v1)",
     async sign(setting, kind, file, bundle) {
-      await succeed(process.execPath, [program, `${kind === "blob" ? "sign-blob" : "attest-blob"}-v1`, setting.url, await setting.token(), file, bundle]);
+      await succeed(process.execPath, [
+        program,
+        `${kind === "blob" ? "sign-blob" : "attest-blob"}-v1`,
+        setting.url,
+        await setting.token(),
+        file,
+        bundle,
+      ]);
     },
   };
 }
@@ -86,11 +131,15 @@ export function sigstorePython3(): Client {
     name: "sigstore-python 3.6",
     async sign(setting, kind, file, bundle) {
       const verb = kind === "blob" ? ["sign"] : ["attest", "--predicate", setting.predicate, "--predicate-type", SLSA];
-      await succeed(command, [...config(setting), ...verb, "--identity-token", await setting.token(), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(command, [...config(setting), ...verb, "--identity-token", await setting.token(), "--bundle", bundle, file], {
+        env: homeEnv(setting.home),
+      });
     },
     async verify(setting, _kind, file, bundle) {
       const policy = ["--cert-identity", setting.identity, "--cert-oidc-issuer", setting.issuer];
-      await succeed(command, [...config(setting), "verify", "identity", "--bundle", bundle, ...policy, file], { env: homeEnv(setting.home) });
+      await succeed(command, [...config(setting), "verify", "identity", "--bundle", bundle, ...policy, file], {
+        env: homeEnv(setting.home),
+      });
     },
   };
 }
@@ -102,7 +151,11 @@ export function sigstorePython4V1(): Signer {
     async sign(setting, kind, file, bundle) {
       const verb = kind === "blob" ? ["sign"] : ["attest", "--predicate", setting.predicate, "--predicate-type", SLSA];
       const trust = ["--trust-config", join(setting.trust, "trust_config.json")];
-      await succeed(command, [...trust, ...verb, "--rekor-version", "1", "--identity-token", await setting.token(), "--bundle", bundle, file], { env: homeEnv(setting.home) });
+      await succeed(
+        command,
+        [...trust, ...verb, "--rekor-version", "1", "--identity-token", await setting.token(), "--bundle", bundle, file],
+        { env: homeEnv(setting.home) },
+      );
     },
   };
 }

@@ -46,15 +46,23 @@ export const verb: Verb = defineVerb({
     refuseOldBundle(flags);
     if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
     const [file] = operands;
-    if ((flags.predicate === undefined) === (flags.statement === undefined)) throw new CliError("USAGE", "give either --predicate or --statement");
+    if ((flags.predicate === undefined) === (flags.statement === undefined))
+      throw new CliError("USAGE", "give either --predicate or --statement");
     let payload: Uint8Array;
     if (flags.statement !== undefined) payload = await readAll(context, flags.statement);
     else {
       if (file === undefined) throw new CliError("USAGE", "FILE is missing: what is the statement about?");
-      const value = flags.hash === undefined ? (await hashArtifact(context, parseBlob(file, context.cwd), ["sha256"])).get("sha256")! : Buffer.from(flags.hash, "hex");
+      const value =
+        flags.hash === undefined
+          ? (await hashArtifact(context, parseBlob(file, context.cwd), ["sha256"])).get("sha256")!
+          : Buffer.from(flags.hash, "hex");
       if (value.length !== 32) throw new CliError("USAGE", "--hash is not a SHA-256 in hexadecimal");
       const predicate = parseJson(await readAll(context, flags.predicate!));
-      payload = encodeStatement([{ name: basename(file), digest: { algorithm: "sha256", value } }], predicateType(flags.type ?? "custom"), predicate);
+      payload = encodeStatement(
+        [{ name: basename(file), digest: { algorithm: "sha256", value } }],
+        predicateType(flags.type ?? "custom"),
+        predicate,
+      );
     }
     const { sealer } = await openWorkshop(context, flags);
     const sealed = await sealer.sealEnvelope(payload, IN_TOTO);

@@ -28,7 +28,8 @@ complete -c lacre -a '(__lacre_propose)'`,
 
 export const verb: Verb = defineVerb({
   brief: "Print a completion script for bash, zsh or fish",
-  details: "bash:  lacre completion bash > ~/.local/share/bash-completion/completions/lacre\nzsh:   lacre completion zsh > \"${fpath[1]}/_lacre\"\nfish:  lacre completion fish > ~/.config/fish/completions/lacre.fish",
+  details:
+    'bash:  lacre completion bash > ~/.local/share/bash-completion/completions/lacre\nzsh:   lacre completion zsh > "${fpath[1]}/_lacre"\nfish:  lacre completion fish > ~/.config/fish/completions/lacre.fish',
   flags: { propose: toggle("Print proposals for the words that follow", { hidden: true }) },
   operands: { name: "SHELL", brief: "bash, zsh or fish", minimum: 0 },
   async run(context, flags, operands) {

@@ -30,12 +30,18 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
   "sign-blob": { brief: "Seal a file (cosign's spelling)", load: () => import("./sign-blob.ts") },
   "verify-blob": { brief: "Verify a file (cosign's spelling)", load: () => import("./verify-blob.ts") },
   "attest-blob": { brief: "Seal a statement about a file (cosign's spelling)", load: () => import("./attest-blob.ts") },
-  "verify-blob-attestation": { brief: "Verify a statement about a file (cosign's spelling)", load: () => import("./verify-blob-attestation.ts") },
+  "verify-blob-attestation": {
+    brief: "Verify a statement about a file (cosign's spelling)",
+    load: () => import("./verify-blob-attestation.ts"),
+  },
   monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
   log: {
     brief: "Search and read a log, each answer proved",
     verbs: {
-      search: { brief: "Find entries by digest, identity, issuer, repository, key: all of them, or a proof that there are none", load: () => import("./log/search.ts") },
+      search: {
+        brief: "Find entries by digest, identity, issuer, repository, key: all of them, or a proof that there are none",
+        load: () => import("./log/search.ts"),
+      },
       entry: { brief: "Show an entry, proved to be in the log", load: () => import("./log/entry.ts") },
       proof: { brief: "Print the inclusion proof of an entry, checked", load: () => import("./log/proof.ts") },
       follow: { brief: "Print new entries as they come, each proved", load: () => import("./log/follow.ts") },

@@ -42,7 +42,10 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
   },
   async run(given, flags) {
     const context = applyGlobals(given, flags);
-    if (flags.staging === true) throw new CliError("UNSUPPORTED_FLAG", "--staging cannot be honoured", { hint: "Give the instance's --mirror and --root." });
+    if (flags.staging === true)
+      throw new CliError("UNSUPPORTED_FLAG", "--staging cannot be honoured", {
+        hint: "Give the instance's --mirror and --root.",
+      });
     if (flags.mirror === undefined || flags.root === undefined) throw new CliError("USAGE", "--mirror and --root are needed");
     if (!/^https?:\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http or https address");
     const mirror = flags.mirror.replace(/\/+$/, "");
@@ -51,14 +54,19 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
     if (flags.rootChecksum !== undefined && rootDigest !== `sha256:${flags.rootChecksum.toLowerCase()}`) {
       throw new CliError("MIRROR_REFUSED", `the root's checksum is ${rootDigest}, not sha256:${plain(flags.rootChecksum)}`);
     }
-    if (flags.root.startsWith("http:") && flags.rootChecksum === undefined) context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
+    if (flags.root.startsWith("http:") && flags.rootChecksum === undefined)
+      context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
     const home = findHome();
     const folder = mirrorFolder(home, mirror);
     await createMirror(folder, root);
-    const [trustedRoot, signingConfig] = await readTargets({ url: mirror, folder, rootDigest, isOffline: false }, ["trusted_root.json", "signing_config.v0.2.json"]);
+    const [trustedRoot, signingConfig] = await readTargets({ url: mirror, folder, rootDigest, isOffline: false }, [
+      "trusted_root.json",
+      "signing_config.v0.2.json",
+    ]);
     if (trustedRoot === undefined) throw new CliError("MIRROR_REFUSED", `the repository at ${mirror} has no trusted_root.json`);
     decodeTrustedRoot(trustedRoot);
-    if (signingConfig === undefined) context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
+    if (signingConfig === undefined)
+      context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
     else decodeSigningConfig(signingConfig);
     await remember(home, { kind: "mirror", mirror, path: folder, rootDigest }, { current: "always" });
     const count = (await recallAll(home)).length;

@@ -23,7 +23,9 @@ import { choice, defineVerb, type FlagValues, list, text, toggle, type Verb } fr
 
 const FLAGS = {
   rules: text("What to look for and whom to tell; without it only the log's consistency is watched", { placeholder: "file" }),
-  key: text("The log's key: a verifier key (name+id+base64) or a PEM file; default: from the trusted root", { placeholder: "key" }),
+  key: text("The log's key: a verifier key (name+id+base64) or a PEM file; default: from the trusted root", {
+    placeholder: "key",
+  }),
   origin: text("The first line of the log's checkpoints, where it is not the key's name", { placeholder: "name" }),
   entries: choice(["ledger", "certificates"], "What the log holds; default: certificates for a CT log's key"),
   witness: list("Also compare with the checkpoints that this witness cosigned; may be repeated", { placeholder: "url" }),
@@ -52,15 +54,27 @@ Exit status with --once: 0 all is well, 1 an alarm, 2 usage, 3 could not look.`,
     const { createMonitor, createSinks, NO_RULES, openMonitorStore, parseRules } = await import("@lacre/services/monitor");
     const file = flags.rules === undefined ? NO_RULES : parseRules(await readNamed(context, flags.rules), flags.rules);
     const folder = flags.rules === undefined ? context.cwd : dirname(resolve(context.cwd, flags.rules));
-    const store = openMonitorStore(join(flags.store === undefined ? join(findHome().data, "monitor") : resolve(context.cwd, flags.store), "monitor.db"), "lacre-monitor");
+    const store = openMonitorStore(
+      join(flags.store === undefined ? join(findHome().data, "monitor") : resolve(context.cwd, flags.store), "monitor.db"),
+      "lacre-monitor",
+    );
     if (flags.accept !== undefined) {
       const { size, root } = readState(flags.accept);
       store.accept(watched.origin, size, toBase64(root));
     }
-    const sinks = [stdoutSink(context, flags.output === "json"), ...createSinks(file.sinks, { folder, fetch: context.fetch, timeoutMs: 10_000 })];
+    const sinks = [
+      stdoutSink(context, flags.output === "json"),
+      ...createSinks(file.sinks, { folder, fetch: context.fetch, timeoutMs: 10_000 }),
+    ];
     const say = (fields: object, message: string): void => context.terminal.say(`${message}: ${plain(JSON.stringify(fields))}`);
     const monitor = createMonitor({
-      logs: [watched], rules: file.rules, sinks, store, intervalMs, now: context.now, log: { info: say, warn: say, error: say },
+      logs: [watched],
+      rules: file.rules,
+      sinks,
+      store,
+      intervalMs,
+      now: context.now,
+      log: { info: say, warn: say, error: say },
       heartbeat: file.heartbeat === undefined ? undefined : resolve(folder, file.heartbeat),
     });
     try {
@@ -77,7 +91,11 @@ Exit status with --once: 0 all is well, 1 an alarm, 2 usage, 3 could not look.`,
 
 function report(context: Context, [look]: readonly Look[]): number {
   const { status, size, read, matches, reason } = look!;
-  const said = { current: `all is well: ${size} entries, ${read} of them new, ${matches} matches`, alarm: `ALARM: ${reason}`, unreadable: `could not look: ${reason}` }[status];
+  const said = {
+    current: `all is well: ${size} entries, ${read} of them new, ${matches} matches`,
+    alarm: `ALARM: ${reason}`,
+    unreadable: `could not look: ${reason}`,
+  }[status];
   context.terminal.say(plain(said));
   return { current: 0, alarm: 1, unreadable: 3 }[status];
 }
@@ -85,23 +103,34 @@ function report(context: Context, [look]: readonly Look[]): number {
 function stdoutSink(context: Context, asJson: boolean): Sink {
   return {
     name: "stdout",
-    send: async (event) => context.terminal.result(asJson ? JSON.stringify({ id: event.id, kind: event.kind, ...event.body }) : plain(lineOf(event))),
+    send: async (event) =>
+      context.terminal.result(asJson ? JSON.stringify({ id: event.id, kind: event.kind, ...event.body }) : plain(lineOf(event))),
   };
 }
 
 function lineOf({ kind, body }: Event): string {
-  const facts = body as { readonly origin: string; readonly rule?: string; readonly index?: number; readonly identities?: readonly string[]; readonly digests?: readonly string[]; readonly reason?: string };
-  if (kind === "match") return `match ${facts.rule} ${facts.origin} ${facts.index} ${[...(facts.identities ?? []), ...(facts.digests ?? [])].join(" ")}`;
+  const facts = body as {
+    readonly origin: string;
+    readonly rule?: string;
+    readonly index?: number;
+    readonly identities?: readonly string[];
+    readonly digests?: readonly string[];
+    readonly reason?: string;
+  };
+  if (kind === "match")
+    return `match ${facts.rule} ${facts.origin} ${facts.index} ${[...(facts.identities ?? []), ...(facts.digests ?? [])].join(" ")}`;
   return kind === "alarm" ? `ALARM ${facts.origin} ${facts.reason}` : `accepted ${facts.origin}`;
 }
 
 /** The log that is meant: its key from the command line, or from the trusted root by the name it gives itself. */
 async function describe(context: Context, flags: FlagValues<typeof FLAGS>, url: string): Promise<WatchedLog> {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw new CliError("USAGE", `${JSON.stringify(url.slice(0, 80))} is not an http or https address`);
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new CliError("USAGE", `${JSON.stringify(url.slice(0, 80))} is not an http or https address`);
   const { CERTIFICATE_ENTRIES, LEDGER_ENTRIES } = await import("@lacre/services/monitor");
   const source = fetchTiles({ url, fetch: context.fetch });
   const key = flags.key === undefined ? undefined : await readKey(context, flags.key, flags.origin);
-  const { origin, verifier } = key === undefined ? await recognise(context, flags, source) : { origin: flags.origin ?? key.name, verifier: key };
+  const { origin, verifier } =
+    key === undefined ? await recognise(context, flags, source) : { origin: flags.origin ?? key.name, verifier: key };
   const isCertificates = (flags.entries ?? (verifier.kind === "rfc6962" ? "certificates" : "ledger")) === "certificates";
   const views = (flags.witness ?? []).map((at) => {
     const client = createWitnessClient({ url: at, fetch: context.fetch, retries: 0 });
@@ -117,15 +146,24 @@ async function readKey(context: Context, given: string, origin: string | undefin
 }
 
 /** A log by the origin of its checkpoint, which is believed for nothing but finding the key that has to have signed it. */
-async function recognise(context: Context, flags: FlagValues<typeof FLAGS>, source: (path: string) => Promise<Uint8Array | undefined>): Promise<{ readonly origin: string; readonly verifier: VerifierKey }> {
+async function recognise(
+  context: Context,
+  flags: FlagValues<typeof FLAGS>,
+  source: (path: string) => Promise<Uint8Array | undefined>,
+): Promise<{ readonly origin: string; readonly verifier: VerifierKey }> {
   const { value: root } = await findTrustedRoot(context, flags);
   const bytes = await source("checkpoint");
   const origin = originOf(bytes);
   const ct = root.ctlogs.find(({ name }) => name === origin);
   if (ct !== undefined) return { origin, verifier: createVerifierKey(origin, "rfc6962", ct.key) };
   // Rekor's v1 logs add the number of their tree.
-  const log = root.tlogs.find(({ name }) => origin === name || (origin.startsWith(`${name} - `) && /^\d+$/.test(origin.slice(name.length + 3))));
-  if (log === undefined) throw new CliError("TRUST_MISSING", `the trusted root does not know the log ${plain(origin.slice(0, 120))}`, { hint: "Give its key with --key." });
+  const log = root.tlogs.find(
+    ({ name }) => origin === name || (origin.startsWith(`${name} - `) && /^\d+$/.test(origin.slice(name.length + 3))),
+  );
+  if (log === undefined)
+    throw new CliError("TRUST_MISSING", `the trusted root does not know the log ${plain(origin.slice(0, 120))}`, {
+      hint: "Give its key with --key.",
+    });
   return { origin, verifier: logVerifierKey(log.name, log.key) };
 }
 
@@ -142,7 +180,8 @@ function originOf(bytes: Uint8Array | undefined): string {
 
 function readSeconds(given: string): number {
   const seconds = Number(given);
-  if (!/^\d{1,6}(?:\.\d{1,3})?$/.test(given) || seconds < 0.05) throw new CliError("USAGE", `--interval is a number of seconds, not ${JSON.stringify(given.slice(0, 40))}`);
+  if (!/^\d{1,6}(?:\.\d{1,3})?$/.test(given) || seconds < 0.05)
+    throw new CliError("USAGE", `--interval is a number of seconds, not ${JSON.stringify(given.slice(0, 40))}`);
   return seconds;
 }
 

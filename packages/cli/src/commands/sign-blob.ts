@@ -31,9 +31,14 @@ export const verb: Verb = defineVerb({
     refuseOldBundle(flags);
     const asJson = flags.output === "json";
     const signaturePath = flags.outputSignature ?? (asJson ? undefined : flags.output);
-    if (flags.output !== undefined && !asJson) context.terminal.warn("--output FILE is deprecated: use --output-signature, or --bundle");
-    if (flags.bundle === undefined && signaturePath === undefined) throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
-    if (operands.length > 1 && flags.bundle !== undefined) throw new CliError("USAGE", "one --bundle holds one file here", { hint: "lacre sign takes several files and one bundle file." });
+    if (flags.output !== undefined && !asJson)
+      context.terminal.warn("--output FILE is deprecated: use --output-signature, or --bundle");
+    if (flags.bundle === undefined && signaturePath === undefined)
+      throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
+    if (operands.length > 1 && flags.bundle !== undefined)
+      throw new CliError("USAGE", "one --bundle holds one file here", {
+        hint: "lacre sign takes several files and one bundle file.",
+      });
     const { sealer } = await openWorkshop(context, flags);
     for (const operand of operands) {
       const artifact = parseBlob(operand, context.cwd);
@@ -41,7 +46,8 @@ export const verb: Verb = defineVerb({
       if (flags.bundle !== undefined) await writeWhole(resolve(context.cwd, flags.bundle), sealed.json, 0o644);
       const { signature, certificate } = detach(sealed, flags.b64 !== false);
       if (signaturePath !== undefined) await writeWhole(resolve(context.cwd, signaturePath), signature, 0o644);
-      if (flags.outputCertificate !== undefined && certificate !== undefined) await writeWhole(resolve(context.cwd, flags.outputCertificate), certificate, 0o644);
+      if (flags.outputCertificate !== undefined && certificate !== undefined)
+        await writeWhole(resolve(context.cwd, flags.outputCertificate), certificate, 0o644);
       if (asJson) context.terminal.result(JSON.stringify(describeSealed(artifact.name, flags.bundle, sealed)));
       else saySealed(context, artifact.name, flags.bundle, sealed);
     }

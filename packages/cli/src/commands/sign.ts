@@ -29,9 +29,12 @@ file with one bundle a line. All seals of one run share one sign-in and one cert
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     for (const artifact of artifacts) {
       if (artifact.kind === "image") {
-        throw new CliError("NOT_IMPLEMENTED", `${artifact.name} is read as an image, and images are not built yet`, { hint: `Write ./${artifact.name} if you mean a file.` });
+        throw new CliError("NOT_IMPLEMENTED", `${artifact.name} is read as an image, and images are not built yet`, {
+          hint: `Write ./${artifact.name} if you mean a file.`,
+        });
       }
-      if (artifact.kind === "stdin" && flags.bundle === undefined) throw new CliError("USAGE", "sealing standard input needs --bundle");
+      if (artifact.kind === "stdin" && flags.bundle === undefined)
+        throw new CliError("USAGE", "sealing standard input needs --bundle");
     }
     const { sealer, isChecked } = await openWorkshop(context, flags);
     const lines: string[] = [];
@@ -40,10 +43,12 @@ file with one bundle a line. All seals of one run share one sign-in and one cert
       const path = flags.bundle ?? `${artifact.kind === "file" ? artifact.path : basename(artifact.name)}.sigstore.json`;
       lines.push(sealed.json);
       if (flags.bundle === undefined) await writeWhole(resolve(context.cwd, path), `${sealed.json}\n`, 0o644);
-      else if (lines.length === artifacts.length) await writeWhole(resolve(context.cwd, path), `${lines.map((line) => line.trim()).join("\n")}\n`, 0o644);
+      else if (lines.length === artifacts.length)
+        await writeWhole(resolve(context.cwd, path), `${lines.map((line) => line.trim()).join("\n")}\n`, 0o644);
       if (flags.output === "json") context.terminal.result(JSON.stringify(describeSealed(artifact.name, path, sealed)));
       else saySealed(context, artifact.name, path, sealed);
     }
-    if (!isChecked && flags.key === undefined) context.terminal.warn(`the seals were not checked: there is no trusted root (${plain("--trusted-root FILE")})`);
+    if (!isChecked && flags.key === undefined)
+      context.terminal.warn(`the seals were not checked: there is no trusted root (${plain("--trusted-root FILE")})`);
   },
 });

@@ -13,7 +13,9 @@ async function findDirectory(context: Context, flags: { readonly dir?: string | 
   if (named !== undefined) return named.path;
   const installation = await recall(findHome());
   if (installation?.kind === "directory") return installation.path;
-  throw new CliError("SERVICES_MISSING", "there is no development installation on this machine", { hint: "Run lacre up, or name its directory with --dir or LACRE_DIR." });
+  throw new CliError("SERVICES_MISSING", "there is no development installation on this machine", {
+    hint: "Run lacre up, or name its directory with --dir or LACRE_DIR.",
+  });
 }
 
 export const verb: Verb = defineVerb({
@@ -29,15 +31,18 @@ export const verb: Verb = defineVerb({
     output: choice(["text", "json"], "How to print it", { alias: "o" }),
   },
   async run(context, flags) {
-    if (flags.email === undefined || flags.email === "") throw new CliError("USAGE", "--email is missing: whose token shall it be?");
+    if (flags.email === undefined || flags.email === "")
+      throw new CliError("USAGE", "--email is missing: whose token shall it be?");
     const directory = await findDirectory(context, flags);
     const { importIdentityKey, mintDevelopmentToken } = await import("@lacre/services/idp");
     const { readKey, viewInstallation } = await import("@lacre/services/installation");
     const { facts } = viewInstallation(directory);
-    if (facts.mode !== "development") throw new CliError("PRODUCTION", "this installation is in production mode and gives no development tokens");
+    if (facts.mode !== "development")
+      throw new CliError("PRODUCTION", "this installation is in production mode and gives no development tokens");
     const { oidcUrls } = decodeSigningConfig(await readNamed(context, join(trustFolder(directory), "signing_config.v0.2.json")));
     const issuer = oidcUrls[0]?.url;
-    if (issuer === undefined) throw new CliError("SERVICES_MISSING", "the installation's signing config names no identity provider");
+    if (issuer === undefined)
+      throw new CliError("SERVICES_MISSING", "the installation's signing config names no identity provider");
     const token = mintDevelopmentToken({
       issuer,
       key: importIdentityKey(readKey(directory, "idp").pkcs8),

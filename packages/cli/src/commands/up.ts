@@ -42,7 +42,10 @@ and keep it to yourself. stdout is one line, "lacre ready URL", when requests su
     const { parseListen, SERVICE_NAMES, up } = await import("@lacre/services");
     const only = flags.only?.split(",").map((name) => name.trim());
     const unknown = only?.find((name) => !(SERVICE_NAMES as readonly string[]).includes(name));
-    if (unknown !== undefined) throw new CliError("USAGE", `--only: there is no part ${JSON.stringify(unknown.slice(0, 40))}`, { hint: `Parts: ${SERVICE_NAMES.join(", ")}.` });
+    if (unknown !== undefined)
+      throw new CliError("USAGE", `--only: there is no part ${JSON.stringify(unknown.slice(0, 40))}`, {
+        hint: `Parts: ${SERVICE_NAMES.join(", ")}.`,
+      });
     const { pino } = await import("pino");
     const log = pino({ level: flags.verbose === true ? "info" : "warn", base: null }, pino.destination({ fd: 2, sync: true }));
     const listen = parseListen(flags.listen ?? (context.env["LACRE_LISTEN"] || "localhost:7800"));
@@ -131,9 +134,13 @@ function announce(context: Context, running: Running, dir: string, isCurrent: bo
   const bold = (words: string): string => terminal.style("stderr", "bold", words);
   const trust = trustFolder(dir);
   terminal.say("");
-  terminal.say(`${bold(`lacre ${readVersion()}`)} serves installation ${facts.id} at ${bold(running.url)}${created ? ", created just now" : ""}`);
+  terminal.say(
+    `${bold(`lacre ${readVersion()}`)} serves installation ${facts.id} at ${bold(running.url)}${created ? ", created just now" : ""}`,
+  );
   if (facts.mode === "development") {
-    terminal.say(`${terminal.style("stderr", ["yellow", "bold"], "DEVELOPMENT INSTALLATION:")} it gives an identity to anybody who asks. Prove nothing to others with it.`);
+    terminal.say(
+      `${terminal.style("stderr", ["yellow", "bold"], "DEVELOPMENT INSTALLATION:")} it gives an identity to anybody who asks. Prove nothing to others with it.`,
+    );
   }
   terminal.say(`  data    ${dir} (keys inside: keep it to yourself)`);
   terminal.say(`  trust   ${trust}/  trusted_root.json, signing_config.v0.2.json, trust_config.json, root.json`);
@@ -151,7 +158,9 @@ function announce(context: Context, running: Running, dir: string, isCurrent: bo
   terminal.say("Next, in another terminal in this folder:");
   terminal.say(`  npx lacre token${here} --email you@example.com > token`);
   terminal.say(`  npx lacre sign ${artifact} --identity-token token --bundle ${bundle}${here}`);
-  terminal.say(`  npx lacre verify ${artifact} --bundle ${bundle}${here} --certificate-identity you@example.com --certificate-oidc-issuer ${running.url}/oidc`);
+  terminal.say(
+    `  npx lacre verify ${artifact} --bundle ${bundle}${here} --certificate-identity you@example.com --certificate-oidc-issuer ${running.url}/oidc`,
+  );
   terminal.say("");
 }
 

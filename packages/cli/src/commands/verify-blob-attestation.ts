@@ -33,10 +33,20 @@ export const verb: Verb = defineVerb({
     let artifact = file === undefined ? undefined : parseBlob(file, context.cwd);
     if (flags.digest !== undefined) {
       artifact = parseDigest(`${flags.digestAlg ?? "sha256"}:${flags.digest}`);
-      if (artifact === undefined) throw new CliError("USAGE", "--digest is not hexadecimal, or --digestAlg is not sha256, sha384 or sha512");
+      if (artifact === undefined)
+        throw new CliError("USAGE", "--digest is not hexadecimal, or --digestAlg is not sha256, sha384 or sha512");
     }
-    if (artifact === undefined && flags.checkClaims !== false) throw new CliError("USAGE", "the file is missing", { hint: "Give it, or its --digest, or --check-claims=false." });
+    if (artifact === undefined && flags.checkClaims !== false)
+      throw new CliError("USAGE", "the file is missing", { hint: "Give it, or its --digest, or --check-claims=false." });
     const { policy, key } = await openPolicy(context, flags, flags.type ?? "custom");
-    return checkAll(context, { artifacts: [artifact], bundlePath: flags.bundle, policy, key, trust: flags, asJson: flags.output === "json", stream: "stderr" });
+    return checkAll(context, {
+      artifacts: [artifact],
+      bundlePath: flags.bundle,
+      policy,
+      key,
+      trust: flags,
+      asJson: flags.output === "json",
+      stream: "stderr",
+    });
   },
 });

@@ -27,6 +27,14 @@ export const verb: Verb = defineVerb({
     if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where is the seal?");
     const { policy, key } = await openPolicy(context, flags, undefined);
     const artifacts = operands.map((name) => parseBlob(name, context.cwd));
-    return checkAll(context, { artifacts, bundlePath: flags.bundle, policy, key, trust: flags, asJson: flags.output === "json", stream: "stderr" });
+    return checkAll(context, {
+      artifacts,
+      bundlePath: flags.bundle,
+      policy,
+      key,
+      trust: flags,
+      asJson: flags.output === "json",
+      stream: "stderr",
+    });
   },
 });

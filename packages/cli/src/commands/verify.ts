@@ -19,8 +19,12 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
   isCosign: true,
   flags: {
     ...CHECKING_FLAGS,
-    certificateIdentity: list("Who may have signed: a whole email address or URI; repeated: any of them", { placeholder: "identity" }),
-    certificateOidcIssuer: list("The issuer that vouched for the identity: one for all, or one for each, in order", { placeholder: "url" }),
+    certificateIdentity: list("Who may have signed: a whole email address or URI; repeated: any of them", {
+      placeholder: "identity",
+    }),
+    certificateOidcIssuer: list("The issuer that vouched for the identity: one for all, or one for each, in order", {
+      placeholder: "url",
+    }),
     bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
     type: text("The predicate type that the statement must have", { placeholder: "type" }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
@@ -35,7 +39,9 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     const image = artifacts.find(({ kind }) => kind === "image");
     if (image !== undefined) {
-      throw new CliError("NOT_IMPLEMENTED", `${image.name} is read as an image, and images are not built yet`, { hint: `Write ./${image.name} if you mean a file.` });
+      throw new CliError("NOT_IMPLEMENTED", `${image.name} is read as an image, and images are not built yet`, {
+        hint: `Write ./${image.name} if you mean a file.`,
+      });
     }
     let worst = 0;
     const common = { policy, key, trust: flags, asJson: flags.output === "json", stream: "stdout" as const };

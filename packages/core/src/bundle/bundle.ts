@@ -88,7 +88,10 @@ function choose<Name extends string>(object: JsonObject, members: Readonly<Recor
   const set = (Object.keys(members) as Name[]).filter((name) => object.has(name, members[name]));
   const [only] = set;
   if (only === undefined || set.length > 1) {
-    throw shape("B2", `${object.where} must have exactly one of several members`, { expected: Object.keys(members).join(" or "), found: set.join(" and ") || "none" });
+    throw shape("B2", `${object.where} must have exactly one of several members`, {
+      expected: Object.keys(members).join(" or "),
+      found: set.join(" and ") || "none",
+    });
   }
   return only;
 }
@@ -102,21 +105,37 @@ export function decodeBundle(input: Uint8Array): Bundle {
   const bundle = new JsonObject(parseJson(input), "bundle");
   const mediaType = bundle.string("mediaType", "media_type");
   const version = VERSIONS.get(mediaType);
-  if (version === undefined) throw new LacreError("BUNDLE_VERSION", "unsupported bundle version", { expected: BUNDLE_MEDIA_TYPE, found: mediaType.slice(0, 100) });
+  if (version === undefined)
+    throw new LacreError("BUNDLE_VERSION", "unsupported bundle version", {
+      expected: BUNDLE_MEDIA_TYPE,
+      found: mediaType.slice(0, 100),
+    });
 
   const material = bundle.object("verificationMaterial", "verification_material");
   const key = decodeKey(material, version);
   const logEntries = material.objects(MAX_ENTRIES, "tlogEntries", "tlog_entries").map(decodeLogEntry);
   checkEvidence(logEntries, version);
-  const timestamps = material.optionalObject("timestampVerificationData", "timestamp_verification_data")
-    ?.objects(MAX_TIMESTAMPS, "rfc3161Timestamps", "rfc3161_timestamps")
-    .map((token) => notEmpty("A4", token.bytes("signedTimestamp", "signed_timestamp"), token.where)) ?? [];
+  const timestamps =
+    material
+      .optionalObject("timestampVerificationData", "timestamp_verification_data")
+      ?.objects(MAX_TIMESTAMPS, "rfc3161Timestamps", "rfc3161_timestamps")
+      .map((token) => notEmpty("A4", token.bytes("signedTimestamp", "signed_timestamp"), token.where)) ?? [];
 
-  const content = choose(bundle, { messageSignature: "message_signature", dsseEnvelope: "dsse_envelope" }) === "messageSignature"
-    ? decodeMessage(bundle.object("messageSignature", "message_signature"))
-    : decodeEnvelope(bundle.object("dsseEnvelope", "dsse_envelope"));
-  if (key.kind === "publicKey" && content.kind === "dsse" && key.hint !== "" && content.keyid !== "" && key.hint !== content.keyid) {
-    throw shape("B8", "key hint and envelope name different keys", { expected: key.hint.slice(0, 80), found: content.keyid.slice(0, 80) });
+  const content =
+    choose(bundle, { messageSignature: "message_signature", dsseEnvelope: "dsse_envelope" }) === "messageSignature"
+      ? decodeMessage(bundle.object("messageSignature", "message_signature"))
+      : decodeEnvelope(bundle.object("dsseEnvelope", "dsse_envelope"));
+  if (
+    key.kind === "publicKey" &&
+    content.kind === "dsse" &&
+    key.hint !== "" &&
+    content.keyid !== "" &&
+    key.hint !== content.keyid
+  ) {
+    throw shape("B8", "key hint and envelope name different keys", {
+      expected: key.hint.slice(0, 80),
+      found: content.keyid.slice(0, 80),
+    });
   }
   return { mediaType, version, key, logEntries, timestamps, content, unknownFields: bundle.unreadPaths().slice(0, MAX_REPORTED) };
 }
@@ -127,14 +146,23 @@ function notEmpty(rule: string, bytes: Uint8Array, where: string): Uint8Array {
 }
 
 function decodeKey(material: JsonObject, version: BundleVersion): BundleKey {
-  switch (choose(material, { publicKey: "public_key", x509CertificateChain: "x509_certificate_chain", certificate: "certificate" })) {
+  switch (
+    choose(material, { publicKey: "public_key", x509CertificateChain: "x509_certificate_chain", certificate: "certificate" })
+  ) {
     case "publicKey":
       return { kind: "publicKey", hint: material.object("publicKey", "public_key").optionalString("hint") ?? "" };
     case "certificate":
       return { kind: "certificate", chain: [decodeDerBytes(material.object("certificate"))] };
     case "x509CertificateChain": {
-      if (version === "0.3") throw shape("B4", "a version 0.3 bundle holds one certificate, not a chain", { expected: "certificate", found: "x509CertificateChain" });
-      const chain = material.object("x509CertificateChain", "x509_certificate_chain").objects(MAX_CERTIFICATES, "certificates").map(decodeDerBytes);
+      if (version === "0.3")
+        throw shape("B4", "a version 0.3 bundle holds one certificate, not a chain", {
+          expected: "certificate",
+          found: "x509CertificateChain",
+        });
+      const chain = material
+        .object("x509CertificateChain", "x509_certificate_chain")
+        .objects(MAX_CERTIFICATES, "certificates")
+        .map(decodeDerBytes);
       if (chain.length === 0) throw shape("B5", "certificate chain is empty");
       return { kind: "certificate", chain };
     }
@@ -151,7 +179,8 @@ function checkEvidence(entries: readonly LogEntry[], version: BundleVersion): vo
   for (const { signedEntryTimestamp, inclusionProof } of entries) {
     if (version === "0.1") {
       if (signedEntryTimestamp === undefined) throw new LacreError("BUNDLE_NO_PROMISE", "a log entry has no inclusion promise");
-    } else if (inclusionProof === undefined) throw new LacreError("BUNDLE_NO_PROOF", "a log entry has no inclusion proof with a checkpoint");
+    } else if (inclusionProof === undefined)
+      throw new LacreError("BUNDLE_NO_PROOF", "a log entry has no inclusion proof with a checkpoint");
   }
 }
 
@@ -161,10 +190,17 @@ function decodeMessage(message: JsonObject): BundleContent {
   if (stated !== undefined) {
     const name = stated.optionalString("algorithm") ?? "HASH_ALGORITHM_UNSPECIFIED";
     const algorithm = HASH_NAMES.get(name);
-    if (algorithm === undefined) throw shape("B7", "message digest is of an unknown algorithm", { expected: [...HASH_NAMES.keys()].join(", "), found: name.slice(0, 60) });
+    if (algorithm === undefined)
+      throw shape("B7", "message digest is of an unknown algorithm", {
+        expected: [...HASH_NAMES.keys()].join(", "),
+        found: name.slice(0, 60),
+      });
     const value = stated.bytes("digest");
     if (value.length !== DIGEST_LENGTH[algorithm]) {
-      throw shape("B7", "message digest has the wrong length", { expected: `${DIGEST_LENGTH[algorithm]} octets`, found: `${value.length}` });
+      throw shape("B7", "message digest has the wrong length", {
+        expected: `${DIGEST_LENGTH[algorithm]} octets`,
+        found: `${value.length}`,
+      });
     }
     digest = { algorithm, value };
   }
@@ -177,7 +213,8 @@ function decodeEnvelope(envelope: JsonObject): BundleContent {
   // The protobuf file asks for exactly one; readers that took the first of several could be shown another than was checked.
   const count = envelope.optionalArray("signatures")?.length ?? 0;
   const [signature] = count === 1 ? envelope.objects(1, "signatures") : [];
-  if (signature === undefined) throw shape("B8", "envelope must have exactly one signature", { expected: "1", found: `${count}` });
+  if (signature === undefined)
+    throw shape("B8", "envelope must have exactly one signature", { expected: "1", found: `${count}` });
   return {
     kind: "dsse",
     payload: notEmpty("B8", envelope.bytes("payload"), "the payload of the envelope"),
@@ -197,9 +234,11 @@ export function encodeBundle(bundle: Omit<Bundle, "mediaType" | "version" | "unk
   const material: Json = {
     ...encodeKey(key),
     tlogEntries: logEntries.map(encodeLogEntry),
-    ...(timestamps.length === 0 ? {} : {
-      timestampVerificationData: { rfc3161Timestamps: timestamps.map((token) => ({ signedTimestamp: toBase64(token) })) },
-    }),
+    ...(timestamps.length === 0
+      ? {}
+      : {
+          timestampVerificationData: { rfc3161Timestamps: timestamps.map((token) => ({ signedTimestamp: toBase64(token) })) },
+        }),
   };
   return JSON.stringify({ mediaType: BUNDLE_MEDIA_TYPE, verificationMaterial: material, ...encodeContent(content) });
 }
@@ -219,7 +258,9 @@ function encodeContent(content: BundleContent): { readonly [key: string]: Json }
   const { digest, signature } = content;
   return {
     messageSignature: {
-      ...(digest === undefined ? {} : { messageDigest: { algorithm: protoHashName(digest.algorithm), digest: toBase64(digest.value) } }),
+      ...(digest === undefined
+        ? {}
+        : { messageDigest: { algorithm: protoHashName(digest.algorithm), digest: toBase64(digest.value) } }),
       signature: toBase64(signature),
     },
   };

@@ -13,7 +13,15 @@
  */
 import { concat, equalBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes/index.ts";
 import { formatNote, parseNote, type Note, type NoteSignature } from "../codec/index.ts";
-import { algorithmOf, checkSignature, sha256, signMessage, type Algorithm, type PrivateKey, type PublicKey } from "../crypto/index.ts";
+import {
+  algorithmOf,
+  checkSignature,
+  sha256,
+  signMessage,
+  type Algorithm,
+  type PrivateKey,
+  type PublicKey,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 
 /** The state of a log as it signed it: C2SP tlog-checkpoint. Parsed, which proves nothing by itself. */
@@ -44,7 +52,8 @@ export function parseCheckpoint(text: string): Checkpoint {
   const [origin, size, root, ...extensions] = note.text.slice(0, -1).split("\n");
   if (origin === undefined || size === undefined || root === undefined) throw invalid("checkpoint has fewer than three lines");
   if (origin === "") throw invalid("checkpoint has no origin");
-  if (!/^(?:0|[1-9][0-9]{0,18})$/.test(size) || BigInt(size) > MAX_SIZE) throw invalid("size is not a plain decimal number", size);
+  if (!/^(?:0|[1-9][0-9]{0,18})$/.test(size) || BigInt(size) > MAX_SIZE)
+    throw invalid("size is not a plain decimal number", size);
   // An empty line would be a second blank line, where some readers see the end of the text.
   if (extensions.includes("")) throw invalid("checkpoint has a blank line in its text");
   return { origin, size: BigInt(size), root: decodeRoot(root), extensions, note };
@@ -64,7 +73,8 @@ function decodeRoot(encoded: string): Uint8Array {
 
 /** The text of a checkpoint: what is signed. */
 export function formatCheckpointText(origin: string, size: bigint, root: Uint8Array): string {
-  if (origin === "" || origin.includes("\n") || size < 0n || size > MAX_SIZE || root.length !== 32) throw new TypeError("not a checkpoint");
+  if (origin === "" || origin.includes("\n") || size < 0n || size > MAX_SIZE || root.length !== 32)
+    throw new TypeError("not a checkpoint");
   return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
@@ -130,7 +140,10 @@ export function checkNoteSignature({ note, name, keyHint, key }: NoteSigner): No
   if (candidates.length === 0) {
     throw new LacreError("CHECKPOINT_UNSIGNED", "no signature line is of the log's name and key", {
       expected: `${name} ${toHex(hint)}`,
-      found: note.signatures.map((line) => `${line.name.slice(0, 60)} ${toHex(line.keyHint)}`).join(", ").slice(0, 400),
+      found: note.signatures
+        .map((line) => `${line.name.slice(0, 60)} ${toHex(line.keyHint)}`)
+        .join(", ")
+        .slice(0, 400),
     });
   }
   const algorithm = noteAlgorithm(key);
@@ -156,7 +169,11 @@ export function signNote(text: string, name: string, key: PrivateKey): string {
 
 /** A checkpoint with its log's signature. Rekor v2 logs have one name for `origin` and `name`; v1 logs have two. */
 export function signCheckpoint(state: {
-  readonly origin: string; readonly size: bigint; readonly root: Uint8Array; readonly name: string; readonly key: PrivateKey;
+  readonly origin: string;
+  readonly size: bigint;
+  readonly root: Uint8Array;
+  readonly name: string;
+  readonly key: PrivateKey;
 }): string {
   return signNote(formatCheckpointText(state.origin, state.size, state.root), state.name, state.key);
 }

@@ -39,26 +39,55 @@ interface Cosigned {
 
 function cosignedMessage(kind: CosignatureKind, { checkpoint, name, seconds }: Cosigned): Uint8Array {
   if (kind === "ed25519-cosignature") return utf8(`cosignature/v1\ntime ${seconds}\n${checkpoint.note.text}`);
-  if (checkpoint.extensions.length > 0) throw new LacreError("CHECKPOINT_INVALID", "an ML-DSA cosignature does not cover extension lines");
+  if (checkpoint.extensions.length > 0)
+    throw new LacreError("CHECKPOINT_INVALID", "an ML-DSA cosignature does not cover extension lines");
   const [cosigner, origin] = [utf8(name), utf8(checkpoint.origin)];
-  if (cosigner.length > 255 || origin.length > 255) throw new LacreError("CHECKPOINT_INVALID", "a name is longer than 255 octets");
-  return new ByteWriter().put(LABEL).vector(1, cosigner).uint64(seconds).vector(1, origin).uint64(0n).uint64(checkpoint.size).put(checkpoint.root).finish();
+  if (cosigner.length > 255 || origin.length > 255)
+    throw new LacreError("CHECKPOINT_INVALID", "a name is longer than 255 octets");
+  return new ByteWriter()
+    .put(LABEL)
+    .vector(1, cosigner)
+    .uint64(seconds)
+    .vector(1, origin)
+    .uint64(0n)
+    .uint64(checkpoint.size)
+    .put(checkpoint.root)
+    .finish();
 }
 
 /** The parts of a cosignature, and what it has to be a signature of. Throws SIGNATURE_INVALID for a malformed one. */
 export function readCosignature(
-  kind: CosignatureKind, { checkpoint, name, blob }: { readonly checkpoint: Checkpoint; readonly name: string; readonly blob: Uint8Array },
+  kind: CosignatureKind,
+  { checkpoint, name, blob }: { readonly checkpoint: Checkpoint; readonly name: string; readonly blob: Uint8Array },
 ): { readonly timeMs: number; readonly signature: Uint8Array; readonly message: Uint8Array; readonly algorithm: Algorithm } {
   if (blob.length !== 8 + SIGNATURE_OCTETS[kind]) {
-    throw new LacreError("SIGNATURE_INVALID", "a cosignature has the wrong length", { expected: `${8 + SIGNATURE_OCTETS[kind]} octets`, found: `${blob.length}` });
+    throw new LacreError("SIGNATURE_INVALID", "a cosignature has the wrong length", {
+      expected: `${8 + SIGNATURE_OCTETS[kind]} octets`,
+      found: `${blob.length}`,
+    });
   }
   const seconds = new ByteReader(blob).uint64();
-  if (seconds === 0n || seconds > MAX_TIME) throw new LacreError("SIGNATURE_INVALID", "the time of a cosignature is missing or out of range", { found: `${seconds}` });
-  return { timeMs: Number(seconds) * 1000, signature: blob.subarray(8), message: cosignedMessage(kind, { checkpoint, name, seconds }), algorithm: ALGORITHM[kind] };
+  if (seconds === 0n || seconds > MAX_TIME)
+    throw new LacreError("SIGNATURE_INVALID", "the time of a cosignature is missing or out of range", { found: `${seconds}` });
+  return {
+    timeMs: Number(seconds) * 1000,
+    signature: blob.subarray(8),
+    message: cosignedMessage(kind, { checkpoint, name, seconds }),
+    algorithm: ALGORITHM[kind],
+  };
 }
 
 /** Signs a checkpoint as a witness. The caller has checked what it vouches for. `timeMs` is cut to whole seconds. */
-export function cosign(kind: CosignatureKind, o: { readonly checkpoint: Checkpoint; readonly name: string; readonly keyId: Uint8Array; readonly key: PrivateKey; readonly timeMs: number }): NoteSignature {
+export function cosign(
+  kind: CosignatureKind,
+  o: {
+    readonly checkpoint: Checkpoint;
+    readonly name: string;
+    readonly keyId: Uint8Array;
+    readonly key: PrivateKey;
+    readonly timeMs: number;
+  },
+): NoteSignature {
   const seconds = BigInt(Math.floor(o.timeMs / 1000));
   if (seconds <= 0n || seconds > MAX_TIME) throw new TypeError("not a time to cosign at");
   const message = cosignedMessage(kind, { checkpoint: o.checkpoint, name: o.name, seconds });

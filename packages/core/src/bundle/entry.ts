@@ -79,7 +79,10 @@ function shortName(value: string): string {
 function decodeProof(proof: JsonObject): InclusionProof | undefined {
   const list = proof.optionalArray("hashes") ?? [];
   if (list.length > MAX_HASHES) {
-    throw new LacreError("TOO_LARGE", "an inclusion proof has too many hashes", { expected: `at most ${MAX_HASHES}`, found: `${list.length}` });
+    throw new LacreError("TOO_LARGE", "an inclusion proof has too many hashes", {
+      expected: `at most ${MAX_HASHES}`,
+      found: `${list.length}`,
+    });
   }
   const hashes = proof.bytesArray("hashes");
   if (hashes.some((hash) => hash.length !== 32)) throw shape("a hash of an inclusion proof is not of 32 octets");
@@ -101,15 +104,17 @@ export function encodeLogEntry(entry: LogEntry): { readonly [key: string]: Json 
     kindVersion: { kind: entry.kind, version: entry.version },
     ...(entry.integratedTime === 0n ? {} : { integratedTime: `${entry.integratedTime}` }),
     ...(signedEntryTimestamp === undefined ? {} : { inclusionPromise: { signedEntryTimestamp: toBase64(signedEntryTimestamp) } }),
-    ...(inclusionProof === undefined ? {} : {
-      inclusionProof: {
-        logIndex: `${inclusionProof.logIndex}`,
-        rootHash: toBase64(inclusionProof.rootHash),
-        treeSize: `${inclusionProof.treeSize}`,
-        hashes: inclusionProof.hashes.map(toBase64),
-        checkpoint: { envelope: inclusionProof.checkpoint },
-      },
-    }),
+    ...(inclusionProof === undefined
+      ? {}
+      : {
+          inclusionProof: {
+            logIndex: `${inclusionProof.logIndex}`,
+            rootHash: toBase64(inclusionProof.rootHash),
+            treeSize: `${inclusionProof.treeSize}`,
+            hashes: inclusionProof.hashes.map(toBase64),
+            checkpoint: { envelope: inclusionProof.checkpoint },
+          },
+        }),
     canonicalizedBody: toBase64(entry.canonicalizedBody),
   };
 }

@@ -13,7 +13,11 @@ const GOOD = {
 };
 const decode = (statement: unknown): ReturnType<typeof decodeStatement> => decodeStatement(utf8(JSON.stringify(statement)));
 function refuses(code: LacreCode, statement: unknown): void {
-  assert.throws(() => decode(statement), (error) => error instanceof LacreError && error.code === code, JSON.stringify(statement).slice(0, 200));
+  assert.throws(
+    () => decode(statement),
+    (error) => error instanceof LacreError && error.code === code,
+    JSON.stringify(statement).slice(0, 200),
+  );
 }
 
 test("reads type, subjects, predicate type and predicate", () => {
@@ -33,7 +37,10 @@ test("reads type, subjects, predicate type and predicate", () => {
 
 test("refuses what is not a statement", () => {
   for (const text of ["", "x", "[]", "null", '"x"', "1"]) {
-    assert.throws(() => decodeStatement(utf8(text)), (error) => error instanceof LacreError && error.code === "BAD_JSON");
+    assert.throws(
+      () => decodeStatement(utf8(text)),
+      (error) => error instanceof LacreError && error.code === "BAD_JSON",
+    );
   }
   refuses("STATEMENT_INVALID", { ...GOOD, _type: "https://in-toto.io/Statement/v2" });
   refuses("STATEMENT_INVALID", { ...GOOD, _type: "https://in-toto.io/Statement/v1 " });
@@ -57,19 +64,30 @@ test("refuses a statement without subjects, and subjects without digests", () =>
 
 test("a digest may not be given twice", () => {
   const twice = JSON.stringify(GOOD).replace('{"sha256":"00ff"}', '{"sha256":"00ff","sha256":"11ff"}');
-  assert.throws(() => decodeStatement(utf8(twice)), (error) => error instanceof LacreError && error.code === "BAD_JSON");
+  assert.throws(
+    () => decodeStatement(utf8(twice)),
+    (error) => error instanceof LacreError && error.code === "BAD_JSON",
+  );
 });
 
 test("subjects and digests have bounds", () => {
-  const subjects = (n: number): unknown => ({ ...GOOD, subject: Array.from({ length: n }, () => ({ digest: { sha256: "aa" } })) });
+  const subjects = (n: number): unknown => ({
+    ...GOOD,
+    subject: Array.from({ length: n }, () => ({ digest: { sha256: "aa" } })),
+  });
   assert.equal(decode(subjects(1024)).subjects.length, 1024);
   refuses("TOO_LARGE", subjects(1025));
-  const digests = (n: number): unknown => ({ ...GOOD, subject: [{ digest: Object.fromEntries(Array.from({ length: n }, (_, i) => [`h${i}`, "aa"])) }] });
+  const digests = (n: number): unknown => ({
+    ...GOOD,
+    subject: [{ digest: Object.fromEntries(Array.from({ length: n }, (_, i) => [`h${i}`, "aa"])) }],
+  });
   assert.equal(decode(digests(32)).subjects[0]!.digests.size, 32);
   refuses("TOO_LARGE", digests(33));
 });
 
 test("__proto__ is a digest name like another", () => {
-  const odd = decodeStatement(utf8('{"_type":"https://in-toto.io/Statement/v1","predicateType":"p","subject":[{"digest":{"__proto__":"aa"}}]}'));
+  const odd = decodeStatement(
+    utf8('{"_type":"https://in-toto.io/Statement/v1","predicateType":"p","subject":[{"digest":{"__proto__":"aa"}}]}'),
+  );
   assert.deepEqual([...odd.subjects[0]!.digests], [["__proto__", "aa"]]);
 });

@@ -41,7 +41,8 @@ function invalid(message: string, detail: { expected?: string; found?: string } 
 export function decodeStatement(payload: Uint8Array): Statement {
   const statement = new JsonObject(parseJson(payload), "statement");
   const type = statement.string("_type");
-  if (!TYPES.includes(type)) throw invalid("payload is not an in-toto statement", { expected: TYPES.join(" or "), found: type.slice(0, 100) });
+  if (!TYPES.includes(type))
+    throw invalid("payload is not an in-toto statement", { expected: TYPES.join(" or "), found: type.slice(0, 100) });
   const subjects = statement.objects(MAX_SUBJECTS, "subject").map(decodeSubject);
   if (subjects.length === 0) throw invalid("statement has no subject");
   const predicateType = statement.string("predicateType");
@@ -54,7 +55,10 @@ function decodeSubject(subject: JsonObject): Subject {
   const names = set.keys();
   if (names.length === 0) throw invalid(`${subject.where} has no digest`);
   if (names.length > MAX_DIGESTS) {
-    throw new LacreError("TOO_LARGE", `${subject.where} has too many digests`, { expected: `at most ${MAX_DIGESTS}`, found: `${names.length}` });
+    throw new LacreError("TOO_LARGE", `${subject.where} has too many digests`, {
+      expected: `at most ${MAX_DIGESTS}`,
+      found: `${names.length}`,
+    });
   }
   return { name: subject.optionalString("name"), digests: new Map(names.map((name) => [name, set.string(name)])) };
 }

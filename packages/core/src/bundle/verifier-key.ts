@@ -17,7 +17,15 @@
  */
 import { ByteReader, concat, equalBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes/index.ts";
 import { isKeyName, type NoteSignature } from "../codec/index.ts";
-import { algorithmOf, checkSignature, encodeSpki, importPublicKey, sha256, type Algorithm, type PublicKey } from "../crypto/index.ts";
+import {
+  algorithmOf,
+  checkSignature,
+  encodeSpki,
+  importPublicKey,
+  sha256,
+  type Algorithm,
+  type PublicKey,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { readCosignature } from "./cosignature.ts";
@@ -42,10 +50,20 @@ export interface Vouched {
   readonly timeMs: number | undefined;
 }
 
-const TYPE: Readonly<Record<VerifierKeyKind, number>> = { ed25519: 1, ecdsa: 2, "ed25519-cosignature": 4, rfc6962: 5, "ml-dsa-44-cosignature": 6 };
+const TYPE: Readonly<Record<VerifierKeyKind, number>> = {
+  ed25519: 1,
+  ecdsa: 2,
+  "ed25519-cosignature": 4,
+  rfc6962: 5,
+  "ml-dsa-44-cosignature": 6,
+};
 const MAX_VKEY = 4096;
 const NEWLINE = 0x0a;
-const ECDSA: Readonly<Partial<Record<string, string>>> = { "P-256": "PKIX_ECDSA_P256_SHA_256", "P-384": "PKIX_ECDSA_P384_SHA_256", "P-521": "PKIX_ECDSA_P521_SHA_256" };
+const ECDSA: Readonly<Partial<Record<string, string>>> = {
+  "P-256": "PKIX_ECDSA_P256_SHA_256",
+  "P-384": "PKIX_ECDSA_P384_SHA_256",
+  "P-521": "PKIX_ECDSA_P521_SHA_256",
+};
 
 function invalid(message: string, found?: string): LacreError {
   return new LacreError("KEY_INVALID", message, found === undefined ? {} : { found: found.slice(0, 80) });
@@ -59,7 +77,12 @@ export function isCosigner(kind: VerifierKeyKind): boolean {
 /** A verifier key of its parts. Throws KEY_INVALID when the key is of another type than the kind asks for. */
 export function createVerifierKey(name: string, kind: VerifierKeyKind, key: PublicKey): VerifierKey {
   if (!isKeyName(name)) throw invalid("the name of a key is malformed", name);
-  const fitting = kind === "ecdsa" ? ECDSA[key.type] !== undefined : kind === "rfc6962" ? key.type === "P-256" : key.type === (kind === "ml-dsa-44-cosignature" ? "ML-DSA-44" : "Ed25519");
+  const fitting =
+    kind === "ecdsa"
+      ? ECDSA[key.type] !== undefined
+      : kind === "rfc6962"
+        ? key.type === "P-256"
+        : key.type === (kind === "ml-dsa-44-cosignature" ? "ML-DSA-44" : "Ed25519");
   if (!fitting) throw invalid(`a key of this type makes no ${kind} signatures`, key.type);
   return { name, kind, key, keyId: keyIdOf(name, kind, key) };
 }
@@ -88,17 +111,25 @@ export function formatVerifierKey({ name, kind, key, keyId }: VerifierKey): stri
 export function parseVerifierKey(line: string): VerifierKey {
   if (line.length > MAX_VKEY) throw invalid("a verifier key is too long");
   const [, name, id, encoded] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})$/u.exec(line) ?? [];
-  if (name === undefined || id === undefined || encoded === undefined || !isKeyName(name)) throw invalid("not a verifier key: name+id+base64", line);
+  if (name === undefined || id === undefined || encoded === undefined || !isKeyName(name))
+    throw invalid("not a verifier key: name+id+base64", line);
   const verifier = asKeyError(() => {
     const reader = new ByteReader(fromBase64(encoded));
     const type = reader.uint(1);
     const kind = (Object.keys(TYPE) as VerifierKeyKind[]).find((one) => TYPE[one] === type);
     if (kind === undefined) throw invalid("a verifier key is of an unknown type", `type ${type}`);
     const material = reader.rest();
-    const spki = kind === "ecdsa" || kind === "rfc6962" ? material : encodeSpki(kind === "ml-dsa-44-cosignature" ? "ML-DSA-44" : "Ed25519", material);
+    const spki =
+      kind === "ecdsa" || kind === "rfc6962"
+        ? material
+        : encodeSpki(kind === "ml-dsa-44-cosignature" ? "ML-DSA-44" : "Ed25519", material);
     return createVerifierKey(name, kind, importPublicKey(spki));
   });
-  if (toHex(verifier.keyId) !== id) throw new LacreError("KEY_INVALID", "the id of a verifier key is not that of its key", { expected: toHex(verifier.keyId), found: id });
+  if (toHex(verifier.keyId) !== id)
+    throw new LacreError("KEY_INVALID", "the id of a verifier key is not that of its key", {
+      expected: toHex(verifier.keyId),
+      found: id,
+    });
   return verifier;
 }
 
@@ -106,7 +137,8 @@ function asKeyError<T>(read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (cause instanceof LacreError && cause.code !== "KEY_INVALID") throw new LacreError("KEY_INVALID", `a verifier key cannot be read: ${cause.message}`, { cause });
+    if (cause instanceof LacreError && cause.code !== "KEY_INVALID")
+      throw new LacreError("KEY_INVALID", `a verifier key cannot be read: ${cause.message}`, { cause });
     throw cause;
   }
 }
@@ -126,7 +158,10 @@ export function checkSigned(checkpoint: Checkpoint, key: VerifierKey): Vouched {
   if (lines.length === 0) {
     throw new LacreError("CHECKPOINT_UNSIGNED", "no signature line is of this name and key", {
       expected: `${key.name} ${toHex(key.keyId)}`,
-      found: checkpoint.note.signatures.map((line) => `${line.name.slice(0, 60)} ${toHex(line.keyHint)}`).join(", ").slice(0, 400),
+      found: checkpoint.note.signatures
+        .map((line) => `${line.name.slice(0, 60)} ${toHex(line.keyHint)}`)
+        .join(", ")
+        .slice(0, 400),
     });
   }
   const vouched = lines.map((line) => checkLine(checkpoint, key, line));
@@ -162,12 +197,15 @@ function readTreeHead(blob: Uint8Array): { readonly timeMs: bigint; readonly sig
   try {
     const reader = new ByteReader(blob);
     const timeMs = reader.uint64();
-    if (reader.uint(1) !== 4 || reader.uint(1) !== 3) throw new LacreError("SIGNATURE_INVALID", "a tree head is not signed with ECDSA over SHA-256");
+    if (reader.uint(1) !== 4 || reader.uint(1) !== 3)
+      throw new LacreError("SIGNATURE_INVALID", "a tree head is not signed with ECDSA over SHA-256");
     const signature = reader.vector(2);
-    if (reader.left > 0 || timeMs > BigInt(Number.MAX_SAFE_INTEGER)) throw new LacreError("SIGNATURE_INVALID", "the signature of a tree head is malformed");
+    if (reader.left > 0 || timeMs > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new LacreError("SIGNATURE_INVALID", "the signature of a tree head is malformed");
     return { timeMs, signature };
   } catch (cause) {
-    if (cause instanceof LacreError && cause.code === "TRUNCATED") throw new LacreError("SIGNATURE_INVALID", "the signature of a tree head is cut short", { cause });
+    if (cause instanceof LacreError && cause.code === "TRUNCATED")
+      throw new LacreError("SIGNATURE_INVALID", "the signature of a tree head is cut short", { cause });
     throw cause;
   }
 }

@@ -32,7 +32,8 @@ function bad(message: string, found?: string): LacreError {
 
 /** Reads a size as the protocol writes it: decimal, no leading zeros. Throws REQUEST_INVALID. */
 export function parseLogSize(digits: string): bigint {
-  if (!/^(?:0|[1-9][0-9]{0,18})$/.test(digits) || BigInt(digits) > MAX_SIZE) throw bad("a size is not a plain decimal number", digits);
+  if (!/^(?:0|[1-9][0-9]{0,18})$/.test(digits) || BigInt(digits) > MAX_SIZE)
+    throw bad("a size is not a plain decimal number", digits);
   return BigInt(digits);
 }
 

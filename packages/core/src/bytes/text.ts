@@ -2,8 +2,14 @@
 import { LacreError } from "../errors.ts";
 
 // Both exist in every platform we run on; declared here so that the library needs neither DOM nor Node types.
-declare const TextEncoder: new () => { encode(text: string): Uint8Array; encodeInto(text: string, into: Uint8Array): { read: number } };
-declare const TextDecoder: new (label: string, options: { fatal: boolean; ignoreBOM: boolean }) => {
+declare const TextEncoder: new () => {
+  encode(text: string): Uint8Array;
+  encodeInto(text: string, into: Uint8Array): { read: number };
+};
+declare const TextDecoder: new (
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => {
   decode(bytes: Uint8Array): string;
 };
 

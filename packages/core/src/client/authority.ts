@@ -14,7 +14,12 @@ import { type ClientOptions, decodeAnswer, exchange } from "./request.ts";
 /** A request for a certificate: a PKCS#10 request (DER), or a key with its proof of possession. */
 export type CertificateRequest =
   | { readonly token: string; readonly csr: Uint8Array }
-  | { readonly token: string; readonly spki: Uint8Array; readonly algorithm?: "ECDSA" | "ED25519" | "RSA_PSS"; readonly proof: Uint8Array };
+  | {
+      readonly token: string;
+      readonly spki: Uint8Array;
+      readonly algorithm?: "ECDSA" | "ED25519" | "RSA_PSS";
+      readonly proof: Uint8Array;
+    };
 
 export interface AuthorityClient {
   readonly url: string;
@@ -66,7 +71,10 @@ function decodeCertificates(answer: Uint8Array): Uint8Array[] {
   }
   const list = embedded.object("chain").array("certificates");
   if (list.length === 0 || list.length > MAX_CERTIFICATES) {
-    throw new LacreError("BAD_JSON", "the chain has an unusable number of certificates", { expected: `1 to ${MAX_CERTIFICATES}`, found: `${list.length}` });
+    throw new LacreError("BAD_JSON", "the chain has an unusable number of certificates", {
+      expected: `1 to ${MAX_CERTIFICATES}`,
+      found: `${list.length}`,
+    });
   }
   return list.map((pem) => {
     if (typeof pem !== "string") throw new LacreError("BAD_JSON", "a certificate of the chain is not a string");

@@ -7,7 +7,14 @@ import { toBase64, utf8 } from "../bytes/index.ts";
 import { formatPem } from "../codec/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeTimestampRequest } from "../x509/index.ts";
-import { createAuthorityClient, createClockClient, createCtClient, createLedgerClient, dsseRequest, hashedRekordRequest } from "./index.ts";
+import {
+  createAuthorityClient,
+  createClockClient,
+  createCtClient,
+  createLedgerClient,
+  dsseRequest,
+  hashedRekordRequest,
+} from "./index.ts";
 
 interface Seen {
   readonly method: string | undefined;
@@ -17,7 +24,10 @@ interface Seen {
 }
 
 /** A server of ours on loopback, and what it saw. */
-async function serve(t: TestContext, answer: (seen: Seen, response: ServerResponse, count: number) => void): Promise<{ url: string; seen: Seen[] }> {
+async function serve(
+  t: TestContext,
+  answer: (seen: Seen, response: ServerResponse, count: number) => void,
+): Promise<{ url: string; seen: Seen[] }> {
   const seen: Seen[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -40,7 +50,10 @@ const json = (response: ServerResponse, status: number, body: unknown, headers: 
   void response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
 
 async function refusal(work: Promise<unknown>): Promise<LacreError> {
-  const error = await work.then(() => assert.fail("accepted"), (cause: unknown) => cause);
+  const error = await work.then(
+    () => assert.fail("accepted"),
+    (cause: unknown) => cause,
+  );
   assert.ok(error instanceof LacreError, String(error));
   return error;
 }
@@ -65,7 +78,10 @@ test("the authority is asked with the token in the header alone", async (t) => {
   assert.equal(seen[0]!.url, "/api/v2/signingCert");
   assert.equal(seen[0]!.headers.authorization, `Bearer ${TOKEN}`);
   assert.ok(!seen[0]!.body.includes(TOKEN));
-  assert.match(Buffer.from(JSON.parse(seen[0]!.body.toString()).certificateSigningRequest, "base64").toString(), /^-----BEGIN CERTIFICATE REQUEST-----\n/);
+  assert.match(
+    Buffer.from(JSON.parse(seen[0]!.body.toString()).certificateSigningRequest, "base64").toString(),
+    /^-----BEGIN CERTIFICATE REQUEST-----\n/,
+  );
 });
 
 test("a key with its proof is sent in the API's other form", async (t) => {
@@ -86,8 +102,13 @@ test("only the status that the API promises is success", async (t) => {
 });
 
 test("a refusal carries the service's words and never the token", async (t) => {
-  const { url, seen } = await serve(t, (_, response) => json(response, 400, { code: 3, message: `bad token ${TOKEN}\u001b[2J\nsecond line` }));
-  const error = await refusedWith("SERVICE_REFUSED", createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }));
+  const { url, seen } = await serve(t, (_, response) =>
+    json(response, 400, { code: 3, message: `bad token ${TOKEN}\u001b[2J\nsecond line` }),
+  );
+  const error = await refusedWith(
+    "SERVICE_REFUSED",
+    createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.match(error.message, /bad token <token> \[2J second line/);
   assert.ok(!JSON.stringify([error.message, error.found, error.expected, error.stack, String(error.cause)]).includes(TOKEN));
   assert.equal(seen.length, 1, "a definite no is not repeated");
@@ -95,7 +116,9 @@ test("a refusal carries the service's words and never the token", async (t) => {
 
 test("408, 429 and 5xx are tried again, other refusals are not", async (t) => {
   for (const status of [408, 429, 500, 502, 503, 504]) {
-    const { url, seen } = await serve(t, (_, response, count) => (count < 3 ? json(response, status, {}) : json(response, 200, CHAIN)));
+    const { url, seen } = await serve(t, (_, response, count) =>
+      count < 3 ? json(response, status, {}) : json(response, 200, CHAIN),
+    );
     await createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr });
     assert.equal(seen.length, 3);
   }
@@ -106,7 +129,10 @@ test("408, 429 and 5xx are tried again, other refusals are not", async (t) => {
 
 test("attempts are bounded, and what is left is unreachable", async (t) => {
   const { url, seen } = await serve(t, (_, response) => json(response, 503, { message: "busy" }));
-  const error = await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url, ...fast, retries: 2 }).signingCertificate({ token: TOKEN, csr }));
+  const error = await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url, ...fast, retries: 2 }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.match(error.message, /busy/);
   assert.equal(seen.length, 3);
 });
@@ -114,18 +140,29 @@ test("attempts are bounded, and what is left is unreachable", async (t) => {
 test("Retry-After is obeyed, and a wait too long is told instead of kept", async (t) => {
   const waits: number[] = [];
   const sleep = async (ms: number): Promise<void> => void waits.push(ms);
-  const { url } = await serve(t, (_, response, count) => (count === 1 ? json(response, 429, {}, { "retry-after": "3" }) : json(response, 200, CHAIN)));
+  const { url } = await serve(t, (_, response, count) =>
+    count === 1 ? json(response, 429, {}, { "retry-after": "3" }) : json(response, 200, CHAIN),
+  );
   await createAuthorityClient({ url, fetch, sleep }).signingCertificate({ token: TOKEN, csr });
   assert.deepEqual(waits, [3000]);
   const slow = await serve(t, (_, response) => json(response, 429, {}, { "retry-after": "3600" }));
-  await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url: slow.url, fetch, sleep }).signingCertificate({ token: TOKEN, csr }));
+  await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url: slow.url, fetch, sleep }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.equal(slow.seen.length, 1);
 });
 
 test("delays grow, and stay under their bound", async (t) => {
   const waits: number[] = [];
   const { url } = await serve(t, (_, response) => json(response, 500, {}));
-  await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url, fetch, retries: 9, sleep: async (ms) => void waits.push(ms) }).signingCertificate({ token: TOKEN, csr }));
+  await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url, fetch, retries: 9, sleep: async (ms) => void waits.push(ms) }).signingCertificate({
+      token: TOKEN,
+      csr,
+    }),
+  );
   assert.equal(waits.length, 9);
   waits.forEach((ms, attempt) => assert.ok(ms >= 0 && ms <= Math.min(10_000, 200 * 2 ** attempt)));
 });
@@ -133,8 +170,14 @@ test("delays grow, and stay under their bound", async (t) => {
 test("a POST is never redirected", async (t) => {
   const target = await serve(t, (_, response) => json(response, 200, CHAIN));
   for (const status of [301, 302, 303, 307, 308]) {
-    const { url } = await serve(t, (_, response) => void response.writeHead(status, { location: `${target.url}/api/v2/signingCert` }).end());
-    const error = await refusedWith("SERVICE_REFUSED", createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }));
+    const { url } = await serve(
+      t,
+      (_, response) => void response.writeHead(status, { location: `${target.url}/api/v2/signingCert` }).end(),
+    );
+    const error = await refusedWith(
+      "SERVICE_REFUSED",
+      createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }),
+    );
     assert.match(error.message, /redirect/);
   }
   assert.equal(target.seen.length, 0);
@@ -150,27 +193,43 @@ test("an endless answer is cut off", async (t) => {
     response.on("drain", pour);
     pour();
   });
-  await refusedWith("SERVICE_ANSWER_INVALID", createAuthorityClient({ url, ...fast, maxBytes: 1 << 18 }).signingCertificate({ token: TOKEN, csr }));
+  await refusedWith(
+    "SERVICE_ANSWER_INVALID",
+    createAuthorityClient({ url, ...fast, maxBytes: 1 << 18 }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.ok(sent < 16 << 20, `${sent}`);
 });
 
 test("a fetch without streams is bounded too", async () => {
-  const answer = (length: number, stated: string | null) => async () => ({ status: 200, headers: { get: () => stated }, arrayBuffer: async () => new ArrayBuffer(length) });
+  const answer = (length: number, stated: string | null) => async () => ({
+    status: 200,
+    headers: { get: () => stated },
+    arrayBuffer: async () => new ArrayBuffer(length),
+  });
   for (const client of [answer(10, "9999"), answer(9999, null)]) {
-    await refusedWith("SERVICE_ANSWER_INVALID", createAuthorityClient({ url: "http://a.example", fetch: client, maxBytes: 1000 }).signingCertificate({ token: TOKEN, csr }));
+    await refusedWith(
+      "SERVICE_ANSWER_INVALID",
+      createAuthorityClient({ url: "http://a.example", fetch: client, maxBytes: 1000 }).signingCertificate({ token: TOKEN, csr }),
+    );
   }
 });
 
 test("silence ends at the time limit", async (t) => {
   const { url } = await serve(t, () => undefined);
-  const error = await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url, ...fast, timeoutMs: 50, retries: 1 }).signingCertificate({ token: TOKEN, csr }));
+  const error = await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url, ...fast, timeoutMs: 50, retries: 1 }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.match(error.message, /no answer within 50 ms/);
 });
 
 test("an aborted call ends without another attempt", async (t) => {
   const stop = new AbortController();
   const { url, seen } = await serve(t, () => stop.abort());
-  await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url, ...fast, signal: stop.signal }).signingCertificate({ token: TOKEN, csr }));
+  await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url, ...fast, signal: stop.signal }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.equal(seen.length, 1);
 });
 
@@ -179,7 +238,10 @@ test("a refused connection names its reason", async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
-  const error = await refusedWith("SERVICE_UNREACHABLE", createAuthorityClient({ url: `http://127.0.0.1:${port}`, ...fast, retries: 0 }).signingCertificate({ token: TOKEN, csr }));
+  const error = await refusedWith(
+    "SERVICE_UNREACHABLE",
+    createAuthorityClient({ url: `http://127.0.0.1:${port}`, ...fast, retries: 0 }).signingCertificate({ token: TOKEN, csr }),
+  );
   assert.match(error.message, /ECONNREFUSED/);
 });
 
@@ -191,13 +253,22 @@ test("an address that is no http URL is misuse", async () => {
 
 test("answers are decoded strictly", async (t) => {
   const bad: unknown[] = [
-    null, [], {}, { signedCertificateDetachedSct: { chain: { certificates: [PEM] } } }, { signedCertificateEmbeddedSct: {} },
-    { signedCertificateEmbeddedSct: { chain: { certificates: [] } } }, { signedCertificateEmbeddedSct: { chain: { certificates: [1] } } },
-    { signedCertificateEmbeddedSct: { chain: { certificates: ["x"] } } }, { signedCertificateEmbeddedSct: { chain: { certificates: Array(11).fill(PEM) } } },
+    null,
+    [],
+    {},
+    { signedCertificateDetachedSct: { chain: { certificates: [PEM] } } },
+    { signedCertificateEmbeddedSct: {} },
+    { signedCertificateEmbeddedSct: { chain: { certificates: [] } } },
+    { signedCertificateEmbeddedSct: { chain: { certificates: [1] } } },
+    { signedCertificateEmbeddedSct: { chain: { certificates: ["x"] } } },
+    { signedCertificateEmbeddedSct: { chain: { certificates: Array(11).fill(PEM) } } },
   ];
   for (const body of bad) {
     const { url } = await serve(t, (_, response) => json(response, 200, body));
-    await refusedWith("SERVICE_ANSWER_INVALID", createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }));
+    await refusedWith(
+      "SERVICE_ANSWER_INVALID",
+      createAuthorityClient({ url, ...fast }).signingCertificate({ token: TOKEN, csr }),
+    );
   }
   const { url } = await serve(t, (_, response) => json(response, 201, { logIndex: "-1" }));
   await refusedWith("SERVICE_ANSWER_INVALID", createLedgerClient({ url, ...fast }).addEntry({}));
@@ -206,7 +277,10 @@ test("answers are decoded strictly", async (t) => {
 test("entry requests have the shapes of the API", () => {
   const verifier = { kind: "certificate", der: new Uint8Array([1]), keyDetails: "PKIX_ECDSA_P256_SHA_256" } as const;
   assert.deepEqual(hashedRekordRequest(new Uint8Array([2]), new Uint8Array([3]), verifier), {
-    hashedRekordRequestV002: { digest: "Ag==", signature: { content: "Aw==", verifier: { x509Certificate: { rawBytes: "AQ==" }, keyDetails: "PKIX_ECDSA_P256_SHA_256" } } },
+    hashedRekordRequestV002: {
+      digest: "Ag==",
+      signature: { content: "Aw==", verifier: { x509Certificate: { rawBytes: "AQ==" }, keyDetails: "PKIX_ECDSA_P256_SHA_256" } },
+    },
   });
   assert.deepEqual(dsseRequest(utf8("p"), "t", new Uint8Array([3]), "", { ...verifier, kind: "publicKey" }), {
     dsseRequestV002: {
@@ -217,8 +291,15 @@ test("entry requests have the shapes of the API", () => {
 });
 
 test("the clock is asked at the whole address, with a nonce, and a reply to another question is refused", async (t) => {
-  const { url, seen } = await serve(t, (_, response) => void response.writeHead(200, { "content-type": "application/timestamp-reply" }).end(Buffer.from("3003020102", "hex")));
-  await refusedWith("SERVICE_ANSWER_INVALID", createClockClient({ url: `${url}/api/v1/timestamp`, ...fast }).timestamp(utf8("signature")));
+  const { url, seen } = await serve(
+    t,
+    (_, response) =>
+      void response.writeHead(200, { "content-type": "application/timestamp-reply" }).end(Buffer.from("3003020102", "hex")),
+  );
+  await refusedWith(
+    "SERVICE_ANSWER_INVALID",
+    createClockClient({ url: `${url}/api/v1/timestamp`, ...fast }).timestamp(utf8("signature")),
+  );
   assert.equal(seen[0]!.url, "/api/v1/timestamp");
   assert.equal(seen[0]!.headers["content-type"], "application/timestamp-query");
   const request = decodeTimestampRequest(seen[0]!.body);
@@ -228,7 +309,13 @@ test("the clock is asked at the whole address, with a nonce, and a reply to anot
 });
 
 test("an SCT is read from its JSON form", async (t) => {
-  const good = { sct_version: 0, id: toBase64(new Uint8Array(32).fill(7)), timestamp: 1_700_000_000_000, extensions: "", signature: toBase64(new Uint8Array([4, 3, 0, 2, 9, 9])) };
+  const good = {
+    sct_version: 0,
+    id: toBase64(new Uint8Array(32).fill(7)),
+    timestamp: 1_700_000_000_000,
+    extensions: "",
+    signature: toBase64(new Uint8Array([4, 3, 0, 2, 9, 9])),
+  };
   const { url, seen } = await serve(t, (_, response) => json(response, 200, good));
   const sct = await createCtClient({ url, ...fast }).addPreChain([CERT, CERT]);
   assert.equal(sct.timestampMs, 1_700_000_000_000);

@@ -44,7 +44,10 @@ function serialize(answer: Uint8Array): Uint8Array {
   const version = promise.int64("sct_version");
   const id = promise.bytes("id");
   if (version !== 0n || id.length !== 32) {
-    throw new LacreError("BAD_JSON", "not an SCT of version 1", { expected: "sct_version 0, id of 32 octets", found: `${version}, ${id.length} octets` });
+    throw new LacreError("BAD_JSON", "not an SCT of version 1", {
+      expected: "sct_version 0, id of 32 octets",
+      found: `${version}, ${id.length} octets`,
+    });
   }
   return new ByteWriter()
     .uint(1, 0)

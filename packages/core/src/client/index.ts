@@ -3,7 +3,14 @@
 export { type AuthorityClient, type CertificateRequest, createAuthorityClient } from "./authority.ts";
 export { type ClockClient, createClockClient } from "./clock.ts";
 export { type CtClient, createCtClient } from "./ct.ts";
-export { createLedgerClient, dsseRequest, type EntryVerifier, hashedRekordRequest, type LedgerClient, type LoggedSeal } from "./ledger.ts";
+export {
+  createLedgerClient,
+  dsseRequest,
+  type EntryVerifier,
+  hashedRekordRequest,
+  type LedgerClient,
+  type LoggedSeal,
+} from "./ledger.ts";
 export { createLedgerV1Client, decodeEntryMap, dsseProposal, hashedRekordProposal } from "./ledger-v1.ts";
 export { createWitnessClient, type WitnessAnswer, type WitnessClient } from "./witness.ts";
 export { type ClientOptions, type Fetch, type FetchAnswer, readRange, readResource } from "./request.ts";

@@ -27,14 +27,23 @@ export function createLedgerV1Client(options: ClientOptions): LedgerClient {
     async addEntry(request) {
       const { status, body } = await ask(options, { ...post, path: PATH, body: JSON.stringify(request), success: [201, 409] });
       if (status === 201) return decodeAnswer(SERVICE, () => decodeEntryMap(body));
-      const found = await exchange(options, { ...post, path: `${PATH}/retrieve`, body: JSON.stringify({ entries: [request] }), success: [200] });
+      const found = await exchange(options, {
+        ...post,
+        path: `${PATH}/retrieve`,
+        body: JSON.stringify({ entries: [request] }),
+        success: [200],
+      });
       return decodeAnswer(SERVICE, () => decodeFound(found));
     },
   };
 }
 
 /** The proposal of a signature over a digest (kind hashedrekord 0.0.1). */
-export function hashedRekordProposal({ digest, signature, verifier }: Pick<LoggedSeal, "digest" | "signature" | "verifier">): object {
+export function hashedRekordProposal({
+  digest,
+  signature,
+  verifier,
+}: Pick<LoggedSeal, "digest" | "signature" | "verifier">): object {
   return {
     apiVersion: "0.0.1",
     kind: "hashedrekord",
@@ -46,7 +55,10 @@ export function hashedRekordProposal({ digest, signature, verifier }: Pick<Logge
 }
 
 /** The proposal of an envelope with one signature (kind dsse 0.0.1). */
-export function dsseProposal({ signature, verifier }: Pick<LoggedSeal, "signature" | "verifier">, { payload, payloadType, keyid }: NonNullable<LoggedSeal["envelope"]>): object {
+export function dsseProposal(
+  { signature, verifier }: Pick<LoggedSeal, "signature" | "verifier">,
+  { payload, payloadType, keyid }: NonNullable<LoggedSeal["envelope"]>,
+): object {
   const envelope = JSON.stringify({ payload: toBase64(payload), payloadType, signatures: [{ sig: toBase64(signature), keyid }] });
   return { apiVersion: "0.0.1", kind: "dsse", spec: { proposedContent: { envelope, verifiers: [pemOf(verifier)] } } };
 }
@@ -57,7 +69,8 @@ function pemOf({ kind, der }: EntryVerifier): string {
 
 function decodeFound(answer: Uint8Array): LogEntry {
   const list = parseJson(answer);
-  if (!Array.isArray(list) || list.length !== 1) throw new LacreError("BAD_JSON", "the ledger says that it has the entry, and does not give it out");
+  if (!Array.isArray(list) || list.length !== 1)
+    throw new LacreError("BAD_JSON", "the ledger says that it has the entry, and does not give it out");
   return decodeMember(new JsonObject(list[0], "entry"));
 }
 
@@ -70,7 +83,8 @@ const MAX_HASHES = 64;
 
 function decodeMember(map: JsonObject): LogEntry {
   const [uuid, ...more] = map.keys();
-  if (uuid === undefined || more.length > 0) throw new LacreError("BAD_JSON", "the answer is not one entry", { expected: "1", found: `${map.keys().length}` });
+  if (uuid === undefined || more.length > 0)
+    throw new LacreError("BAD_JSON", "the answer is not one entry", { expected: "1", found: `${map.keys().length}` });
   const entry = map.object(uuid);
   const canonicalizedBody = entry.bytes("body");
   const body = new JsonObject(parseJson(canonicalizedBody), "body");
@@ -88,11 +102,13 @@ function decodeMember(map: JsonObject): LogEntry {
 }
 
 function decodeProof(proof: JsonObject | undefined): InclusionProof | undefined {
-  return proof && {
-    logIndex: proof.int64("logIndex"),
-    rootHash: fromHex(proof.string("rootHash")),
-    treeSize: proof.int64("treeSize"),
-    hashes: proof.strings(MAX_HASHES, "hashes").map(fromHex),
-    checkpoint: proof.string("checkpoint"),
-  };
+  return (
+    proof && {
+      logIndex: proof.int64("logIndex"),
+      rootHash: fromHex(proof.string("rootHash")),
+      treeSize: proof.int64("treeSize"),
+      hashes: proof.strings(MAX_HASHES, "hashes").map(fromHex),
+      checkpoint: proof.string("checkpoint"),
+    }
+  );
 }

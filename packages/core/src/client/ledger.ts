@@ -75,7 +75,13 @@ export function hashedRekordRequest(digest: Uint8Array, signature: Uint8Array, v
 }
 
 /** The request that logs a whole DSSE envelope (kind dsse 0.0.2), for the ledgers and clients that still want it. */
-export function dsseRequest(payload: Uint8Array, payloadType: string, signature: Uint8Array, keyid: string, verifier: EntryVerifier): object {
+export function dsseRequest(
+  payload: Uint8Array,
+  payloadType: string,
+  signature: Uint8Array,
+  keyid: string,
+  verifier: EntryVerifier,
+): object {
   return {
     dsseRequestV002: {
       envelope: { payload: toBase64(payload), payloadType, signatures: [{ sig: toBase64(signature), keyid }] },

@@ -110,7 +110,10 @@ export async function exchange(options: ClientOptions, call: Exchange): Promise<
 }
 
 /** As `exchange`, for a call that has more than one good answer: with its status and media type. */
-export async function ask(options: ClientOptions, call: Exchange): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }> {
+export async function ask(
+  options: ClientOptions,
+  call: Exchange,
+): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }> {
   const outcome = await perform(options, call);
   if (outcome.kind === "refused") throw refused(call, hostOf(options), outcome);
   return outcome;
@@ -130,9 +133,20 @@ export async function readResource(options: ClientOptions, path: string, service
  * sends the whole, of which the part is cut. Fewer octets than asked for come back where the resource ends. Throws as
  * `exchange`.
  */
-export async function readRange(options: ClientOptions, path: string, range: { readonly offset: number; readonly length: number }, service: string): Promise<Uint8Array | undefined> {
+export async function readRange(
+  options: ClientOptions,
+  path: string,
+  range: { readonly offset: number; readonly length: number },
+  service: string,
+): Promise<Uint8Array | undefined> {
   const { offset, length } = range;
-  const call: Exchange = { path, method: "GET", headers: { range: `bytes=${offset}-${offset + length - 1}` }, success: [200, 206], service };
+  const call: Exchange = {
+    path,
+    method: "GET",
+    headers: { range: `bytes=${offset}-${offset + length - 1}` },
+    success: [200, 206],
+    service,
+  };
   const outcome = await perform(options, call);
   if (outcome.kind === "answer") return outcome.status === 206 ? outcome.body : outcome.body.subarray(offset, offset + length);
   if (outcome.status === 404) return undefined;
@@ -152,7 +166,8 @@ async function perform(options: ClientOptions, call: Exchange): Promise<Outcome 
     const outcome = await attemptOnce(url, options, call);
     if (outcome.kind !== "failed") return outcome;
     const delayMs = outcome.retryAfterMs ?? Math.random() * Math.min(LONGEST_DELAY_MS, BASE_DELAY_MS * 2 ** attempt);
-    const isGivenUp = attempt >= retries || delayMs > LONGEST_DELAY_MS || (options.signal as Signal | undefined)?.aborted === true;
+    const isGivenUp =
+      attempt >= retries || delayMs > LONGEST_DELAY_MS || (options.signal as Signal | undefined)?.aborted === true;
     if (isGivenUp) throw unreachable(call, hostOf(options), outcome, attempt + 1);
     await sleep(delayMs);
   }
@@ -170,12 +185,17 @@ async function attemptOnce(url: string, options: ClientOptions, call: Exchange):
   const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   try {
     const init = { method: call.method, headers: call.headers, signal, redirect: "manual" as const };
-    const answer = await options.fetch(url, call.body === undefined ? init : { ...init, body: call.body as Uint8Array<ArrayBuffer> | string });
+    const answer = await options.fetch(
+      url,
+      call.body === undefined ? init : { ...init, body: call.body as Uint8Array<ArrayBuffer> | string },
+    );
     const isSuccess = call.success.includes(answer.status);
     const body = await readBounded(answer, isSuccess ? maxBytes : Math.min(maxBytes, 64 << 10));
     if (isSuccess) {
       if (body === undefined) {
-        throw new LacreError("SERVICE_ANSWER_INVALID", `the answer of ${call.service} is too large`, { expected: `at most ${maxBytes} octets` });
+        throw new LacreError("SERVICE_ANSWER_INVALID", `the answer of ${call.service} is too large`, {
+          expected: `at most ${maxBytes} octets`,
+        });
       }
       return { kind: "answer", status: answer.status, contentType: answer.headers.get("content-type") ?? "", body };
     }
@@ -230,7 +250,8 @@ function messageOf(body: Uint8Array | undefined): string {
   try {
     message = text(body);
     const json = parseJson(body);
-    if (json !== null && typeof json === "object" && "message" in json && typeof json.message === "string") message = json.message;
+    if (json !== null && typeof json === "object" && "message" in json && typeof json.message === "string")
+      message = json.message;
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
   }
@@ -240,7 +261,11 @@ function messageOf(body: Uint8Array | undefined): string {
 /** Text from outside made fit for one line of an error. */
 function clean(message: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is removed
-  return message.replace(TOKEN, "<token>").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim().slice(0, 300);
+  return message
+    .replace(TOKEN, "<token>")
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ")
+    .trim()
+    .slice(0, 300);
 }
 
 /** undici says "fetch failed" and keeps the reason in `cause`; the reason is what helps. */
@@ -254,7 +279,11 @@ function reasonOf(cause: unknown): string {
 
 function refused(call: Exchange, host: string, outcome: { status: number; message: string }): LacreError {
   const isRedirect = outcome.status === 0 || (outcome.status >= 300 && outcome.status < 400);
-  const why = isRedirect ? "it answers with a redirect, which is never followed" : outcome.message === "" ? `status ${outcome.status}` : outcome.message;
+  const why = isRedirect
+    ? "it answers with a redirect, which is never followed"
+    : outcome.message === ""
+      ? `status ${outcome.status}`
+      : outcome.message;
   return new LacreError("SERVICE_REFUSED", `${call.service} at ${host} refused: ${why}`, {
     expected: `status ${call.success.join(" or ")}`,
     found: `status ${outcome.status}`,

@@ -22,8 +22,18 @@ const server: Server = createServer((request, response) => {
 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 after(() => server.close());
-const client = createWitnessClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/w/`, fetch: globalThis.fetch as unknown as Fetch, retries: 0 });
-const note = signCheckpoint({ origin: "log.example", name: "log.example", size: 2n, root: sha256(utf8("r")), key: generateKey("Ed25519") });
+const client = createWitnessClient({
+  url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/w/`,
+  fetch: globalThis.fetch as unknown as Fetch,
+  retries: 0,
+});
+const note = signCheckpoint({
+  origin: "log.example",
+  name: "log.example",
+  size: 2n,
+  root: sha256(utf8("r")),
+  key: generateKey("Ed25519"),
+});
 
 async function refuses(code: LacreCode, work: Promise<unknown>): Promise<void> {
   await assert.rejects(work, (error) => error instanceof LacreError && error.code === code);
@@ -31,16 +41,27 @@ async function refuses(code: LacreCode, work: Promise<unknown>): Promise<void> {
 
 test("asks as the protocol writes it, and reads lines or a size", async () => {
   answer = { status: 200, body: "— w AAAAAAA=\n" };
-  assert.deepEqual(await client.addCheckpoint({ oldSize: 1n, proof: [sha256(utf8("p"))], note }), { kind: "cosigned", lines: [{ name: "w", keyHint: new Uint8Array(4), signature: new Uint8Array(1) }] });
-  assert.deepEqual([asked!.method, asked!.url, asked!.body.split("\n")[0], asked!.body.endsWith(`\n\n${note}`)], ["POST", "/w/add-checkpoint", "old 1", true]);
+  assert.deepEqual(await client.addCheckpoint({ oldSize: 1n, proof: [sha256(utf8("p"))], note }), {
+    kind: "cosigned",
+    lines: [{ name: "w", keyHint: new Uint8Array(4), signature: new Uint8Array(1) }],
+  });
+  assert.deepEqual(
+    [asked!.method, asked!.url, asked!.body.split("\n")[0], asked!.body.endsWith(`\n\n${note}`)],
+    ["POST", "/w/add-checkpoint", "old 1", true],
+  );
   answer = { status: 409, type: "text/x.tlog.size", body: "17\n" };
   assert.deepEqual(await client.addCheckpoint({ oldSize: 1n, proof: [], note }), { kind: "conflict", size: 17n });
 });
 
 test("answers of another shape are refused", async () => {
   for (const bad of [
-    { status: 200, body: "" }, { status: 200, body: "fine\n" }, { status: 409, type: "text/plain", body: "17\n" }, { status: 409, type: "text/x.tlog.size", body: "17" },
-    { status: 409, type: "text/x.tlog.size", body: "-1\n" }, { status: 409, type: "text/x.tlog.size", body: "" }, { status: 200, body: "x".repeat(200_000) },
+    { status: 200, body: "" },
+    { status: 200, body: "fine\n" },
+    { status: 409, type: "text/plain", body: "17\n" },
+    { status: 409, type: "text/x.tlog.size", body: "17" },
+    { status: 409, type: "text/x.tlog.size", body: "-1\n" },
+    { status: 409, type: "text/x.tlog.size", body: "" },
+    { status: 200, body: "x".repeat(200_000) },
   ]) {
     answer = bad;
     await refuses("SERVICE_ANSWER_INVALID", client.addCheckpoint({ oldSize: 0n, proof: [], note }));

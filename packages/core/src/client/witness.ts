@@ -26,7 +26,11 @@ export interface WitnessClient {
    * Submits a checkpoint with the proof from the size that the witness is believed to be at. Throws SERVICE_REFUSED,
    * SERVICE_UNREACHABLE, SERVICE_ANSWER_INVALID.
    */
-  addCheckpoint(request: { readonly oldSize: bigint; readonly proof: readonly Uint8Array[]; readonly note: string }): Promise<WitnessAnswer>;
+  addCheckpoint(request: {
+    readonly oldSize: bigint;
+    readonly proof: readonly Uint8Array[];
+    readonly note: string;
+  }): Promise<WitnessAnswer>;
   /** The checkpoint of a log that the witness cosigned last, as it shows it to monitors; undefined when there is none. */
   latest(origin: string): Promise<string | undefined>;
 }
@@ -38,7 +42,12 @@ export function createWitnessClient(options: ClientOptions): WitnessClient {
     url: options.url,
     async addCheckpoint(request) {
       const { status, contentType, body } = await ask(bounded, {
-        path: "add-checkpoint", method: "POST", headers: { "content-type": "text/plain; charset=utf-8" }, body: formatWitnessRequest(request), success: [200, 409], service: SERVICE,
+        path: "add-checkpoint",
+        method: "POST",
+        headers: { "content-type": "text/plain; charset=utf-8" },
+        body: formatWitnessRequest(request),
+        success: [200, 409],
+        service: SERVICE,
       });
       return decodeAnswer(SERVICE, (): WitnessAnswer => {
         if (status === 200) return { kind: "cosigned", lines: parseSignatureLines(text(body)) };

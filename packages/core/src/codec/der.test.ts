@@ -6,11 +6,16 @@ import { LacreError } from "../errors.ts";
 import * as der from "./der.ts";
 
 function refused(hex: string, read: (bytes: Uint8Array) => unknown = (bytes) => der.decodeDer(bytes)): void {
-  assert.throws(() => read(fromHex(hex)), (error: unknown) => error instanceof LacreError && error.code === "BAD_DER", hex);
+  assert.throws(
+    () => read(fromHex(hex)),
+    (error: unknown) => error instanceof LacreError && error.code === "BAD_DER",
+    hex,
+  );
 }
 
 test("refuses lengths that are indefinite, overlong, oversize or cut off", () => {
-  for (const hex of ["", "30", "3080", "30800000", "308101ff", "30820001ff", "3081", "3085000000000a", "3003", "30030101"]) refused(hex);
+  for (const hex of ["", "30", "3080", "30800000", "308101ff", "30820001ff", "3081", "3085000000000a", "3003", "30030101"])
+    refused(hex);
 });
 
 test("refuses bytes after the value, multi-byte tags and a wrong tag", () => {

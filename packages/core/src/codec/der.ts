@@ -263,7 +263,8 @@ export function readOid(value: Der): string {
 /** Characters of a UTF8String, PrintableString or IA5String. */
 export function readString(value: Der): string {
   if (value.tag === TAG.utf8String) return text(value.content);
-  if (value.tag !== TAG.printableString && value.tag !== TAG.ia5String) throw bad("not a character string", `0x${value.tag.toString(16)}`);
+  if (value.tag !== TAG.printableString && value.tag !== TAG.ia5String)
+    throw bad("not a character string", `0x${value.tag.toString(16)}`);
   return readAscii(value.content);
 }
 
@@ -294,7 +295,13 @@ export function readTimeMs(value: Der): number {
   const year = tag === TAG.utcTime ? pair(0) + (pair(0) < 50 ? 2000 : 1900) : pair(0) * 100 + pair(2);
   const [month, day, hour, minute, second] = [pair(at), pair(at + 2), pair(at + 4), pair(at + 6), pair(at + 8)];
   const fraction = tag === TAG.generalizedTime && content.length > 15 ? readFraction(content.subarray(14, -1)) : 0;
-  if (content[content.length - 1] !== 0x5a || (tag === TAG.utcTime && content.length !== 13) || fraction === undefined || content.length < 13) throw malformed();
+  if (
+    content[content.length - 1] !== 0x5a ||
+    (tag === TAG.utcTime && content.length !== 13) ||
+    fraction === undefined ||
+    content.length < 13
+  )
+    throw malformed();
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   const length = month === 2 && leap ? 29 : (MONTH_LENGTHS[month - 1] ?? 0);
   if (day < 1 || day > length || hour > 23 || minute > 59 || second > 59) throw bad("no such time", readAscii(content));

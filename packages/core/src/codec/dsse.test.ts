@@ -9,7 +9,10 @@ import { pae } from "./dsse.ts";
 test("encodes type and payload with their lengths", () => {
   const encoded = pae("application/vnd.in-toto+json", utf8("{}"));
   assert.equal(text(encoded), "DSSEv1 28 application/vnd.in-toto+json 2 {}");
-  assert.equal(createHash("sha256").update(encoded).digest("hex"), "4842cb1ba6fed6e460d8a0d56f6b64ccf1f1e11f7714a7f282080d5780251b63");
+  assert.equal(
+    createHash("sha256").update(encoded).digest("hex"),
+    "4842cb1ba6fed6e460d8a0d56f6b64ccf1f1e11f7714a7f282080d5780251b63",
+  );
   assert.equal(text(pae("", new Uint8Array(0))), "DSSEv1 0  0 ");
 });
 
@@ -19,5 +22,8 @@ test("lengths count octets of UTF-8, not characters", () => {
 });
 
 test("refuses a type without a UTF-8 form", () => {
-  assert.throws(() => pae("\ud800", utf8("{}")), (error) => error instanceof LacreError && error.code === "BAD_UTF8");
+  assert.throws(
+    () => pae("\ud800", utf8("{}")),
+    (error) => error instanceof LacreError && error.code === "BAD_UTF8",
+  );
 });

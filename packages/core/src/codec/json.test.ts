@@ -12,24 +12,29 @@ function refuses(code: LacreCode, run: () => unknown): void {
 }
 
 test("reads what JSON.parse reads", () => {
-  fc.assert(fc.property(fc.json({ maxDepth: 5 }), (source) => {
-    assert.deepEqual(parseJson(source), JSON.parse(source));
-    assert.deepEqual(parseJson(utf8(source)), JSON.parse(source));
-  }));
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 5 }), (source) => {
+      assert.deepEqual(parseJson(source), JSON.parse(source));
+      assert.deepEqual(parseJson(utf8(source)), JSON.parse(source));
+    }),
+  );
 });
 
 test("refuses what JSON.parse refuses, with a code", () => {
-  fc.assert(fc.property(fc.array(fc.constantFrom(..."{}[]:,\"\\u00e9ab1.- \n", "\\u", "true")), (parts) => {
-    const source = parts.join("");
-    let expected: unknown;
-    try {
-      expected = JSON.parse(source);
-    } catch {
-      assert.throws(() => parseJson(source), LacreError);
-      return;
-    }
-    assert.deepEqual(parseJson(source), expected);
-  }), { numRuns: 2000 });
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...'{}[]:,"\\u00e9ab1.- \n', "\\u", "true")), (parts) => {
+      const source = parts.join("");
+      let expected: unknown;
+      try {
+        expected = JSON.parse(source);
+      } catch {
+        assert.throws(() => parseJson(source), LacreError);
+        return;
+      }
+      assert.deepEqual(parseJson(source), expected);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test("refuses duplicate names, also when one is escaped", () => {
@@ -41,7 +46,11 @@ test("refuses duplicate names, also when one is escaped", () => {
 });
 
 test("equal names in different objects, and values that look like names, are fine", () => {
-  assert.deepEqual(parseJson('[{"a":"a"},{"a":"a","b":{"a":"b"}},{"b":["a","a"]}]'), [{ a: "a" }, { a: "a", b: { a: "b" } }, { b: ["a", "a"] }]);
+  assert.deepEqual(parseJson('[{"a":"a"},{"a":"a","b":{"a":"b"}},{"b":["a","a"]}]'), [
+    { a: "a" },
+    { a: "a", b: { a: "b" } },
+    { b: ["a", "a"] },
+  ]);
   assert.deepEqual(parseJson('{"a":{"b":1,"c":2},"b":{"b":1}}'), { a: { b: 1, c: 2 }, b: { b: 1 } });
   assert.deepEqual(parseJson('{"a":"x:\\"a\\":{","b":"\\\\"}'), { a: 'x:"a":{', b: "\\" });
 });
@@ -77,7 +86,13 @@ test("__proto__ is a name like another and poisons nothing", () => {
 
 test("works in linear time on hostile text", () => {
   // Quadratic work on these would take minutes.
-  for (const source of ['"' + "\\".repeat(2_000_000), '"' + '\\"'.repeat(1_000_000), '{"a":1},'.repeat(500_000), '":'.repeat(1_000_000), "[{".repeat(30) + '"a":'.repeat(1_000_000)]) {
+  for (const source of [
+    '"' + "\\".repeat(2_000_000),
+    '"' + '\\"'.repeat(1_000_000),
+    '{"a":1},'.repeat(500_000),
+    '":'.repeat(1_000_000),
+    "[{".repeat(30) + '"a":'.repeat(1_000_000),
+  ]) {
     assert.throws(() => parseJson(source), LacreError);
   }
   const many = `{${Array.from({ length: 200_000 }, (_, i) => `"k${i}":0`).join(",")}}`;
@@ -88,20 +103,35 @@ test("canonical form agrees with the canonicalize package and with RFC 8785's ex
   const wellFormed = fc.string({ unit: "binary" });
   const value = fc.letrec((tie) => ({
     any: fc.oneof(
-      { maxDepth: 4 }, wellFormed, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null), fc.integer(),
-      fc.array(tie("any"), { maxLength: 4 }), fc.dictionary(fc.oneof(wellFormed, fc.string()), tie("any"), { maxKeys: 5 }),
+      { maxDepth: 4 },
+      wellFormed,
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.boolean(),
+      fc.constant(null),
+      fc.integer(),
+      fc.array(tie("any"), { maxLength: 4 }),
+      fc.dictionary(fc.oneof(wellFormed, fc.string()), tie("any"), { maxKeys: 5 }),
     ),
   })).any;
-  fc.assert(fc.property(value, (any) => {
-    const ours = canonicalJson(any as Json);
-    assert.equal(ours, canonicalize(any));
-    assert.deepEqual(canonicalJson(parseJson(ours)), ours);
-  }));
+  fc.assert(
+    fc.property(value, (any) => {
+      const ours = canonicalJson(any as Json);
+      assert.equal(ours, canonicalize(any));
+      assert.deepEqual(canonicalJson(parseJson(ours)), ours);
+    }),
+  );
   assert.equal(
-    canonicalJson(parseJson('{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/","literals":[null,true,false]}')),
+    canonicalJson(
+      parseJson(
+        '{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/","literals":[null,true,false]}',
+      ),
+    ),
     '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}',
   );
-  assert.equal(canonicalJson({ "\ufb33": 1, "\ud83d\ude00": 2, "\u20ac": 3, "\r": 4, "1": 5 }), '{"\\r":4,"1":5,"€":3,"😀":2,"\ufb33":1}');
+  assert.equal(
+    canonicalJson({ "\ufb33": 1, "\ud83d\ude00": 2, "\u20ac": 3, "\r": 4, "1": 5 }),
+    '{"\\r":4,"1":5,"€":3,"😀":2,"\ufb33":1}',
+  );
   assert.equal(canonicalJson([-0, "<>&"]), '[0,"<>&"]');
 });
 
@@ -151,7 +181,25 @@ test("64-bit integers are exact, unsigned, and spelled one way", () => {
   assert.equal(int('"9223372036854775807"'), 9223372036854775807n);
   assert.equal(int("9007199254740991"), 9007199254740991n);
   assert.equal(int('"0"'), 0n);
-  for (const wrong of ["-1", '"-1"', "1.5", '"1.0"', '"1e3"', "9007199254740992", "9007199254740993", '"9223372036854775808"', '"01"', '"+1"', '""', '" 1"', '"0x1"', "1e40", "true", "[]", '"99999999999999999999999999"']) {
+  for (const wrong of [
+    "-1",
+    '"-1"',
+    "1.5",
+    '"1.0"',
+    '"1e3"',
+    "9007199254740992",
+    "9007199254740993",
+    '"9223372036854775808"',
+    '"01"',
+    '"+1"',
+    '""',
+    '" 1"',
+    '"0x1"',
+    "1e40",
+    "true",
+    "[]",
+    '"99999999999999999999999999"',
+  ]) {
     refuses("BAD_JSON", () => int(wrong));
   }
 });

@@ -33,7 +33,10 @@ const DEFAULTS: JsonLimits = { maxBytes: 16 << 20, maxDepth: 64 };
 export function parseJson(input: Uint8Array | string, limits: Partial<JsonLimits> = {}): Json {
   const { maxBytes, maxDepth } = { ...DEFAULTS, ...limits };
   if (input.length > maxBytes) {
-    throw new LacreError("TOO_LARGE", "JSON text is too large", { expected: `at most ${maxBytes} bytes`, found: `${input.length}` });
+    throw new LacreError("TOO_LARGE", "JSON text is too large", {
+      expected: `at most ${maxBytes} bytes`,
+      found: `${input.length}`,
+    });
   }
   const source = typeof input === "string" ? input : text(input);
   scan(source, maxDepth);
@@ -65,7 +68,8 @@ function scan(source: string, maxDepth: number): void {
         const names = seen[depth];
         if (keyStart < 0 || names === undefined) throw new LacreError("BAD_JSON", "a colon without a member name");
         const name = unescaped(source.slice(keyStart, keyEnd));
-        if (names.has(name)) throw new LacreError("BAD_JSON", "a member name appears twice in one object", { found: name.slice(0, 80) });
+        if (names.has(name))
+          throw new LacreError("BAD_JSON", "a member name appears twice in one object", { found: name.slice(0, 80) });
         names.add(name);
         keyStart = -1;
         break;
@@ -73,7 +77,8 @@ function scan(source: string, maxDepth: number): void {
       case 0x7b:
       case 0x5b: {
         depth++;
-        if (depth > maxDepth) throw new LacreError("TOO_LARGE", "JSON is nested too deeply", { expected: `at most ${maxDepth} levels` });
+        if (depth > maxDepth)
+          throw new LacreError("TOO_LARGE", "JSON is nested too deeply", { expected: `at most ${maxDepth} levels` });
         const names = seen[depth];
         if (names === undefined) seen[depth] = new Set();
         else if (names.size > 0) names.clear();
@@ -131,7 +136,9 @@ function canonical(value: Json, depth: number): string {
       if (value === null) return "null";
       if (Array.isArray(value)) return `[${value.map((item: Json) => canonical(item, depth + 1)).join(",")}]`;
       const object = value as { readonly [key: string]: Json };
-      const members = Object.keys(object).sort().map((key) => `${canonicalString(key)}:${canonical(object[key]!, depth + 1)}`);
+      const members = Object.keys(object)
+        .sort()
+        .map((key) => `${canonicalString(key)}:${canonical(object[key]!, depth + 1)}`);
       return `{${members.join(",")}}`;
     }
     default:
@@ -229,7 +236,8 @@ export class JsonObject {
   /** Refuses members (null or not) under any other name. */
   refuseUnknown(allowed: readonly string[]): void {
     for (const key of this.keys()) {
-      if (!allowed.includes(key)) throw new LacreError("BAD_JSON", `${this.where} has an unknown member`, { found: key.slice(0, 80) });
+      if (!allowed.includes(key))
+        throw new LacreError("BAD_JSON", `${this.where} has an unknown member`, { found: key.slice(0, 80) });
     }
   }
 
@@ -245,14 +253,22 @@ export class JsonObject {
   /** A list of at most `limit` objects; an absent one is empty. Throws TOO_LARGE for a longer one. */
   objects(limit: number, name: string, ...aliases: readonly string[]): JsonObject[] {
     const list = this.optionalArray(name, ...aliases) ?? [];
-    if (list.length > limit) throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, { expected: `at most ${limit}`, found: `${list.length}` });
+    if (list.length > limit)
+      throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, {
+        expected: `at most ${limit}`,
+        found: `${list.length}`,
+      });
     return list.map((item, i) => new JsonObject(item, `${this.#path(name)}[${i}]`, this));
   }
 
   /** A list of at most `limit` strings; an absent one is empty. Throws TOO_LARGE for a longer one. */
   strings(limit: number, name: string, ...aliases: readonly string[]): string[] {
     const list = this.optionalArray(name, ...aliases) ?? [];
-    if (list.length > limit) throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, { expected: `at most ${limit}`, found: `${list.length}` });
+    if (list.length > limit)
+      throw new LacreError("TOO_LARGE", `${this.#path(name)} has too many elements`, {
+        expected: `at most ${limit}`,
+        found: `${list.length}`,
+      });
     return list.map((item, i) => {
       if (typeof item !== "string") throw this.#refuse(`${name}[${i}]`, "string", item);
       if (!item.isWellFormed()) throw new LacreError("BAD_JSON", `${this.#path(name)}[${i}] has a lone surrogate`);
@@ -328,7 +344,10 @@ export class JsonObject {
       const exact = BigInt(value);
       if (exact <= MAX_INT64) return exact;
     }
-    throw new LacreError("BAD_JSON", `${this.#path(name)} is not ${expected}`, { expected, found: JSON.stringify(value).slice(0, 40) });
+    throw new LacreError("BAD_JSON", `${this.#path(name)} is not ${expected}`, {
+      expected,
+      found: JSON.stringify(value).slice(0, 40),
+    });
   }
 
   array(name: string, ...aliases: readonly string[]): readonly Json[] {

@@ -6,10 +6,15 @@ import { toHex } from "../bytes/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { formatNote, parseNote } from "./note.ts";
 
-const NOTE = "log.lacre.example\n1\nOmTLlTEHG08np3VnEIFh4wY770eZqrXzwwyw7aSrmuM=\n\n— log.lacre.example atqHn1XNhgQVSMHC6FygZZruGRom8mJYSAZnQTGwHkdaCd5SvQG8MRUEFsZpgd+4WEVn+7yUZd+Z+1aL1nrCYoh2uA4=\n";
+const NOTE =
+  "log.lacre.example\n1\nOmTLlTEHG08np3VnEIFh4wY770eZqrXzwwyw7aSrmuM=\n\n— log.lacre.example atqHn1XNhgQVSMHC6FygZZruGRom8mJYSAZnQTGwHkdaCd5SvQG8MRUEFsZpgd+4WEVn+7yUZd+Z+1aL1nrCYoh2uA4=\n";
 
 function refuses(code: LacreCode, text: string): void {
-  assert.throws(() => parseNote(text), (error) => error instanceof LacreError && error.code === code, JSON.stringify(text));
+  assert.throws(
+    () => parseNote(text),
+    (error) => error instanceof LacreError && error.code === code,
+    JSON.stringify(text),
+  );
 }
 
 test("reads a note and writes it back byte for byte", () => {
@@ -28,11 +33,35 @@ test("the last blank line divides", () => {
 
 test("refuses every other form", () => {
   for (const wrong of [
-    "", "\n", "a\n", "a\n\n", "a\n— k AAAAAAA=\n", NOTE.slice(0, -1), NOTE.replaceAll("\n", "\r\n"), `${NOTE}more\n`, `${NOTE}\n`,
-    NOTE.replace("— ", "- "), NOTE.replace("— ", "—"), NOTE.replace("\n\n— log", "\n\n—  log"), "a\n\n— k+ AAAAAAA=\n", "a\n\n— k\u00a0l AAAAAAA=\n",
-    "a\n\n—  AAAAAAA=\n", "a\n\n— k AAAAAAA= x\n", "a\n\n— k AAAAAA\n", "a\n\n— k AAAAAA==\n", "a\n\n— k AAAAAAB=\n", "a\u0000\n\n— k AAAAAAA=\n",
-    "a\tb\n\n— k AAAAAAA=\n", "a\n\n— k AAAAAAA=\n\n", "\ud800\n\n— k AAAAAAA=\n", "a\n\n— k AAAAAAAAX", "x— k AAAAAAA=\n", "a\n\n— k\n", "a\n\n— \n",
-  ]) refuses("BAD_NOTE", wrong);
+    "",
+    "\n",
+    "a\n",
+    "a\n\n",
+    "a\n— k AAAAAAA=\n",
+    NOTE.slice(0, -1),
+    NOTE.replaceAll("\n", "\r\n"),
+    `${NOTE}more\n`,
+    `${NOTE}\n`,
+    NOTE.replace("— ", "- "),
+    NOTE.replace("— ", "—"),
+    NOTE.replace("\n\n— log", "\n\n—  log"),
+    "a\n\n— k+ AAAAAAA=\n",
+    "a\n\n— k\u00a0l AAAAAAA=\n",
+    "a\n\n—  AAAAAAA=\n",
+    "a\n\n— k AAAAAAA= x\n",
+    "a\n\n— k AAAAAA\n",
+    "a\n\n— k AAAAAA==\n",
+    "a\n\n— k AAAAAAB=\n",
+    "a\u0000\n\n— k AAAAAAA=\n",
+    "a\tb\n\n— k AAAAAAA=\n",
+    "a\n\n— k AAAAAAA=\n\n",
+    "\ud800\n\n— k AAAAAAA=\n",
+    "a\n\n— k AAAAAAAAX",
+    "x— k AAAAAAA=\n",
+    "a\n\n— k\n",
+    "a\n\n— \n",
+  ])
+    refuses("BAD_NOTE", wrong);
 });
 
 test("bounds the text and the number of signatures", () => {
@@ -53,11 +82,16 @@ test("what is written is read back", () => {
   const name = fc.string({ unit: "grapheme", minLength: 1 }).filter((value) => !/[\s+\u0000-\u001f\u007f]/u.test(value));
   const bytes = (min: number, max: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: min, maxLength: max });
   const signature = fc.record({ name, keyHint: bytes(4, 4), signature: bytes(1, 80) }, { noNullPrototype: true });
-  const lines = fc.array(fc.string().filter((line) => !/[\u0000-\u001f\u007f]/.test(line)), { minLength: 1 });
-  fc.assert(fc.property(lines, fc.array(signature, { minLength: 1, maxLength: 20 }), (text, signatures) => {
-    const note = { text: `${text.join("\n")}\n`, signatures };
-    assert.deepEqual(parseNote(formatNote(note)), note);
-  }));
+  const lines = fc.array(
+    fc.string().filter((line) => !/[\u0000-\u001f\u007f]/.test(line)),
+    { minLength: 1 },
+  );
+  fc.assert(
+    fc.property(lines, fc.array(signature, { minLength: 1, maxLength: 20 }), (text, signatures) => {
+      const note = { text: `${text.join("\n")}\n`, signatures };
+      assert.deepEqual(parseNote(formatNote(note)), note);
+    }),
+  );
 });
 
 test("writing a note that could not be read is misuse", () => {

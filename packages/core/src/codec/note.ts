@@ -52,7 +52,8 @@ export function parseNote(text: string): Note {
   if (tail === "") throw bad("note has no signature");
   if (!tail.endsWith("\n")) throw bad("note does not end with a newline");
   const lines = tail.slice(0, -1).split("\n");
-  if (lines.length > MAX_SIGNATURES) throw new LacreError("TOO_LARGE", "note has more than 20 signatures", { found: `${lines.length}` });
+  if (lines.length > MAX_SIGNATURES)
+    throw new LacreError("TOO_LARGE", "note has more than 20 signatures", { found: `${lines.length}` });
   return { text: text.slice(0, divide + 1), signatures: lines.map(parseSignature) };
 }
 

@@ -38,7 +38,8 @@ export function parsePemAll(text: string, label?: string): PemBlock[] {
     if (kind === undefined) throw bad("boundary line is malformed", line);
     if (side === "BEGIN") {
       if (open !== undefined) throw bad("block has no end", open);
-      if (label !== undefined && kind !== label) throw new LacreError("BAD_PEM", "block is of another kind", { expected: label, found: kind.slice(0, 60) });
+      if (label !== undefined && kind !== label)
+        throw new LacreError("BAD_PEM", "block is of another kind", { expected: label, found: kind.slice(0, 60) });
       open = kind;
       body = [];
     } else {

@@ -34,7 +34,13 @@ export interface Algorithm {
 }
 
 function row(
-  number: number, keyDetails: string, flag: string | undefined, family: SignatureFamily, keyType: KeyType, hash: HashName, rsaBits = 0,
+  number: number,
+  keyDetails: string,
+  flag: string | undefined,
+  family: SignatureFamily,
+  keyType: KeyType,
+  hash: HashName,
+  rsaBits = 0,
 ): Algorithm {
   const prehashed = family !== "ed25519" && family !== "ml-dsa";
   return { keyDetails, number, flag, family, keyType, rsaBits, hash, prehashed };
@@ -69,6 +75,7 @@ export function findAlgorithm(keyDetails: string): Algorithm | undefined {
 /** The row of a `keyDetails` name. Throws ALGORITHM_UNKNOWN. */
 export function algorithmOf(keyDetails: string): Algorithm {
   const found = BY_DETAILS.get(keyDetails);
-  if (found === undefined) throw new LacreError("ALGORITHM_UNKNOWN", "algorithm is not in the registry", { found: keyDetails.slice(0, 60) });
+  if (found === undefined)
+    throw new LacreError("ALGORITHM_UNKNOWN", "algorithm is not in the registry", { found: keyDetails.slice(0, 60) });
   return found;
 }

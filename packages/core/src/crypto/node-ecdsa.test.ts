@@ -33,7 +33,11 @@ function* numbersFrom(seed: number): Generator<number> {
 }
 
 const ROUNDS: Readonly<Record<CurveName, number>> = { "P-256": 3000, "P-384": 240, "P-521": 120 };
-const ROWS: Readonly<Record<CurveName, string>> = { "P-256": "PKIX_ECDSA_P256_SHA_256", "P-384": "PKIX_ECDSA_P384_SHA_384", "P-521": "PKIX_ECDSA_P521_SHA_512" };
+const ROWS: Readonly<Record<CurveName, string>> = {
+  "P-256": "PKIX_ECDSA_P256_SHA_256",
+  "P-384": "PKIX_ECDSA_P384_SHA_384",
+  "P-521": "PKIX_ECDSA_P521_SHA_512",
+};
 
 for (const name of NAMES) {
   test(`${name}: over a digest as OpenSSL over the message, for signatures good and spoiled`, () => {
@@ -68,7 +72,9 @@ for (const name of NAMES) {
           const n = CURVES[name].n;
           const [r, s] = numbersOf(signature);
           // The complement of s is as good as s; any other change is not.
-          signature = [encode(r, n - s), encode(n - r, s), encode(s, r), encode(r, residue(2n * s, n)), encode(r, invert(s, n))][pick(5)]!;
+          signature = [encode(r, n - s), encode(n - r, s), encode(s, r), encode(r, residue(2n * s, n)), encode(r, invert(s, n))][
+            pick(5)
+          ]!;
         }
       }
       const expected = crypto.verify(algorithm.hash, message, pairs[key]!.publicKey, signature);
@@ -122,7 +128,10 @@ for (const name of NAMES) {
     const { point, r, s } = craft(name, key, k, z);
     const digest = digestOf(z);
     const signature = encode(r, s);
-    assert.ok(ORACLES[name].verify(signature, digest, encodePoint(curve, point), { prehash: false, lowS: false, format: "der" }), `${what}: the signature is good`);
+    assert.ok(
+      ORACLES[name].verify(signature, digest, encodePoint(curve, point), { prehash: false, lowS: false, format: "der" }),
+      `${what}: the signature is good`,
+    );
     assert.equal(alone({ curve, point, digest, signature }), true, what);
     assert.equal(alone({ curve, point, digest, signature: encode(r, residue(-s, curve.n)) }), true, `${what}, other s`);
     assert.equal(alone({ curve, point, digest, signature: encode(r, residue(s + 1n, curve.n)) }), false, `${what}, s + 1`);
@@ -167,7 +176,10 @@ test("a digest longer than the order counts by its leftmost bits", () => {
     const signature = crypto.sign("sha512", message, privateKey);
     const digest = crypto.hash("sha512", message, "buffer");
     assert.equal(alone({ curve: CURVES[name], point, digest, signature }), true);
-    assert.equal(alone({ curve: CURVES[name], point, digest: concat(Uint8Array.of(digest[0]! ^ 1), digest.subarray(1)), signature }), false);
+    assert.equal(
+      alone({ curve: CURVES[name], point, digest: concat(Uint8Array.of(digest[0]! ^ 1), digest.subarray(1)), signature }),
+      false,
+    );
   }
 });
 
@@ -176,11 +188,19 @@ test("a batch of all curves, good and bad, gives what each gives alone", () => {
   for (let i = 0; i < 30; i++) {
     const name = NAMES[i % 3]!;
     const { point, r, s } = craft(name, BigInt(i + 2), BigInt(i + 1000), BigInt(i % 4));
-    claims.push({ curve: CURVES[name], point, digest: toOctets(BigInt(i % 4), 32), signature: encode(r, i % 5 === 0 ? s - 1n : s) });
+    claims.push({
+      curve: CURVES[name],
+      point,
+      digest: toOctets(BigInt(i % 4), 32),
+      signature: encode(r, i % 5 === 0 ? s - 1n : s),
+    });
   }
   const together = verifyEcdsaDigests(claims);
   assert.deepEqual(together, claims.map(alone));
-  assert.deepEqual(together, claims.map((_, i) => i % 5 !== 0));
+  assert.deepEqual(
+    together,
+    claims.map((_, i) => i % 5 !== 0),
+  );
   assert.deepEqual(verifyEcdsaDigests([]), []);
 });
 
@@ -200,7 +220,8 @@ test("the platform's own verifyDigest is used only if it answers both known ques
       throw new Error("not this way");
     },
     // Hashes what it is given, as crypto.verify does.
-    (hash: string, digest: Uint8Array, key: crypto.KeyObject, signature: Uint8Array) => crypto.verify(hash, digest, key, signature),
+    (hash: string, digest: Uint8Array, key: crypto.KeyObject, signature: Uint8Array) =>
+      crypto.verify(hash, digest, key, signature),
   ];
   for (const candidate of wrong) assert.equal(adoptNative(candidate), undefined);
 });

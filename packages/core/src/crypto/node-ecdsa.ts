@@ -53,7 +53,10 @@ export function verifyEcdsaDigests(claims: readonly EcdsaClaim[]): boolean[] {
   for (const curve of Object.values(CURVES)) {
     const mine = [...claims.entries()].filter(([, claim]) => claim.curve === curve);
     if (mine.length === 0) continue;
-    const inverses = invertAll(mine.map(([, claim]) => numberR(claim.signature)), curve.n);
+    const inverses = invertAll(
+      mine.map(([, claim]) => numberR(claim.signature)),
+      curve.n,
+    );
     const shifted: Shifted[] = [];
     for (const [i, [index, claim]] of mine.entries()) {
       const task: Task = { ...claim, index, z: digestNumber(curve, claim.digest), inverseOfR: inverses[i]! };
@@ -61,7 +64,10 @@ export function verifyEcdsaDigests(claims: readonly EcdsaClaim[]): boolean[] {
       if ("w" in step) shifted.push(step);
       else verdicts[index] = verifyUnder(curve, claim.point, step.message, claim.signature);
     }
-    const slopes = invertAll(shifted.map(({ task, w }) => residue(w.x - task.point.x, curve.p)), curve.p);
+    const slopes = invertAll(
+      shifted.map(({ task, w }) => residue(w.x - task.point.x, curve.p)),
+      curve.p,
+    );
     for (const [i, { task, message, w }] of shifted.entries()) {
       verdicts[task.index] = verifyUnder(curve, addPoints(curve, task.point, w, slopes[i]!), message, task.signature);
     }
@@ -129,11 +135,17 @@ export function adoptNative(candidate: unknown): NativeVerifyDigest | undefined 
   if (typeof candidate !== "function") return undefined;
   const native = candidate as (...question: Parameters<NativeVerifyDigest>) => unknown;
   const key = crypto.createPublicKey({
-    key: Buffer.from("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==", "base64"),
+    key: Buffer.from(
+      "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==",
+      "base64",
+    ),
     format: "der",
     type: "spki",
   });
-  const signature = Buffer.from("MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=", "base64");
+  const signature = Buffer.from(
+    "MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=",
+    "base64",
+  );
   const digest = Buffer.from("6221d61fdb870e48655996ed4278171b093e3d8079dc4b8ab6c6550655ab4231", "hex");
   const other = Buffer.from(digest);
   other[0]! ^= 1;

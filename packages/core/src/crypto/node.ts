@@ -207,6 +207,9 @@ export const platform: Platform = {
       throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream", { found: algorithm.keyDetails });
     }
     const state = crypto.createSign(algorithm.hash);
-    return { update: (chunk) => void state.update(chunk), finish: () => plain(state.sign({ key: privateKey(key), ...padding(algorithm) })) };
+    return {
+      update: (chunk) => void state.update(chunk),
+      finish: () => plain(state.sign({ key: privateKey(key), ...padding(algorithm) })),
+    };
   },
 } satisfies Platform;

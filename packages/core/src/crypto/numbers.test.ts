@@ -126,10 +126,18 @@ test("Ed25519 keys: takes what @noble/curves takes strictly and calls no small o
       return false;
     }
   };
-  fc.assert(fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (octets) => judge(octets) === oracle(octets)), { numRuns: 300 });
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (octets) => judge(octets) === oracle(octets)),
+    { numRuns: 300 },
+  );
   let taken = 0;
   for (let low = 0; low < 256; low++) {
-    for (const [fill, high] of [[0, 0], [0, 0x80], [0xff, 0x7f], [0xff, 0xff]] as const) {
+    for (const [fill, high] of [
+      [0, 0],
+      [0, 0x80],
+      [0xff, 0x7f],
+      [0xff, 0xff],
+    ] as const) {
       const octets = new Uint8Array(32).fill(fill);
       octets[0] = low;
       octets[31] = high;
@@ -138,7 +146,10 @@ test("Ed25519 keys: takes what @noble/curves takes strictly and calls no small o
     }
   }
   assert.ok(taken > 200);
-  for (const y of ["26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"]) {
+  for (const y of [
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  ]) {
     assert.ok(ed25519.Point.fromBytes(fromHex(y)).isSmallOrder());
     assert.equal(judge(fromHex(y)), false);
   }

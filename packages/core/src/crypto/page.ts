@@ -56,7 +56,11 @@ function verifyDigest({ algorithm, key, digest, signature }: DigestClaim): Signa
     case "rsa-pss": {
       const encoded = openRsaSignature(decodeRsaKey(raw), signature);
       if (encoded === undefined) return "invalid";
-      return answer(algorithm.family === "rsa-pss" ? isPssEncoding(hash, algorithm.hash, digest, encoded) : isPkcs1Encoding(algorithm.hash, digest, encoded));
+      return answer(
+        algorithm.family === "rsa-pss"
+          ? isPssEncoding(hash, algorithm.hash, digest, encoded)
+          : isPkcs1Encoding(algorithm.hash, digest, encoded),
+      );
     }
     default:
       return "unknown";
@@ -127,8 +131,12 @@ function importPrivateKey(pkcs8: Uint8Array): { readonly handle: PlatformKey; re
   try {
     const { type, secret, raw: stated } = decodePkcs8(pkcs8);
     const raw = publicOf(type, secret);
-    if (stated !== undefined && !equalBytes(stated, raw)) throw new LacreError("KEY_INVALID", "public key is not the private key's");
-    return { handle: { platformKey: { type, secret: Uint8Array.from(secret) } satisfies PagePrivateKey }, spki: encodeSpki(type, raw) };
+    if (stated !== undefined && !equalBytes(stated, raw))
+      throw new LacreError("KEY_INVALID", "public key is not the private key's");
+    return {
+      handle: { platformKey: { type, secret: Uint8Array.from(secret) } satisfies PagePrivateKey },
+      spki: encodeSpki(type, raw),
+    };
   } catch {
     // The cause could quote key bytes; it stays here.
     throw new LacreError("KEY_INVALID", "not an unencrypted PKCS#8 private key of a known type");
@@ -156,7 +164,8 @@ export const platform: Platform = {
   importPrivateKey,
   sign,
   streamSigner(algorithm, key) {
-    if (algorithm.family !== "ecdsa") throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream here", { found: algorithm.keyDetails });
+    if (algorithm.family !== "ecdsa")
+      throw new LacreError("ALGORITHM_UNKNOWN", "this algorithm cannot sign a stream here", { found: algorithm.keyDetails });
     const state = HASHES[algorithm.hash].create();
     return { update: (chunk) => void state.update(chunk), finish: () => signDigest(algorithm, key, state.digest()) };
   },

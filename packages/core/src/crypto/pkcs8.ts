@@ -4,7 +4,21 @@
  * Ed25519 (RFC 8410).
  */
 import { concat } from "../bytes/index.ts";
-import { bits, context, contextTag, decodeDer, integer, octets, openDer, readBits, readOctets, readOid, readSmall, sequence, TAG } from "../codec/der.ts";
+import {
+  bits,
+  context,
+  contextTag,
+  decodeDer,
+  integer,
+  octets,
+  openDer,
+  readBits,
+  readOctets,
+  readOid,
+  readSmall,
+  sequence,
+  TAG,
+} from "../codec/der.ts";
 import { LacreError } from "../errors.ts";
 import { CURVES, type CurveName } from "./curve.ts";
 import { algorithmIdentifier, curveOfOid, EC_KEY } from "./spki.ts";

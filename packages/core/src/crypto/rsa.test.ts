@@ -38,7 +38,10 @@ test("a key with a negative number is refused", () => {
   assert.deepEqual(decodeRsaKey(sequence(modulus, exponent)), key);
   const negative = Uint8Array.of(2, 1, 0x80);
   for (const raw of [sequence(negative, exponent), sequence(modulus, negative)]) {
-    assert.throws(() => decodeRsaKey(raw), (error: unknown) => error instanceof LacreError && error.code === "KEY_INVALID");
+    assert.throws(
+      () => decodeRsaKey(raw),
+      (error: unknown) => error instanceof LacreError && error.code === "KEY_INVALID",
+    );
   }
 });
 
@@ -66,7 +69,14 @@ interface Parts {
 }
 
 /** EMSA-PSS (RFC 8017 section 9.1.1), each part replaceable. */
-function pss({ trailer = 0xbc, topBit = false, padding = 0, separator = 1, salt = crypto.randomBytes(32), spoilHash = false }: Parts = {}): Uint8Array {
+function pss({
+  trailer = 0xbc,
+  topBit = false,
+  padding = 0,
+  separator = 1,
+  salt = crypto.randomBytes(32),
+  spoilHash = false,
+}: Parts = {}): Uint8Array {
   const h = hash("sha256", concat(new Uint8Array(8), digest, salt));
   const block = new Uint8Array(256 - 32 - 1);
   block[block.length - salt.length - 1] = separator;
@@ -86,7 +96,12 @@ test("PSS encodings are judged as OpenSSL judges them, one part wrong at a time"
     const ours = isPssEncoding(hash, "sha256", digest, encoded);
     let theirs: boolean | "not below the modulus";
     try {
-      theirs = crypto.verify("sha256", message, { key: publicKey, padding: RSA_PKCS1_PSS_PADDING, saltLength: 32 }, seal(encoded));
+      theirs = crypto.verify(
+        "sha256",
+        message,
+        { key: publicKey, padding: RSA_PKCS1_PSS_PADDING, saltLength: 32 },
+        seal(encoded),
+      );
     } catch {
       theirs = "not below the modulus";
     }
@@ -98,7 +113,8 @@ test("PSS encodings are judged as OpenSSL judges them, one part wrong at a time"
   assert.deepEqual(judge(pss({ separator: 2 })), [false, false]);
   assert.deepEqual(judge(pss({ separator: 0 })), [false, false]);
   assert.deepEqual(judge(pss({ spoilHash: true })), [false, false]);
-  for (const length of [0, 31, 33, 64]) assert.deepEqual(judge(pss({ salt: crypto.randomBytes(length) })), [false, false], `salt of ${length}`);
+  for (const length of [0, 31, 33, 64])
+    assert.deepEqual(judge(pss({ salt: crypto.randomBytes(length) })), [false, false], `salt of ${length}`);
   // The spare bit set makes most such messages larger than the modulus; then only we can look.
   const [ours, theirs] = judge(pss({ topBit: true }));
   assert.equal(ours, false);

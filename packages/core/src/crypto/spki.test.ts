@@ -12,10 +12,16 @@ import { algorithmIdentifier, decodeSpki, encodeSpki, keyTypeOf } from "./spki.t
 
 // Node generates ML-DSA keys from version 24 on.
 const HAS_ML_DSA = Number(process.versions.node.split(".")[0]) >= 24;
-const TYPES = [...new Set(ALGORITHMS.map((algorithm) => algorithm.keyType))].filter((type) => HAS_ML_DSA || !type.startsWith("ML-DSA"));
+const TYPES = [...new Set(ALGORITHMS.map((algorithm) => algorithm.keyType))].filter(
+  (type) => HAS_ML_DSA || !type.startsWith("ML-DSA"),
+);
 
 function refused(spki: Uint8Array, code: string, what: string): void {
-  assert.throws(() => importPublicKey(spki), (error: unknown) => error instanceof LacreError && error.code === code, what);
+  assert.throws(
+    () => importPublicKey(spki),
+    (error: unknown) => error instanceof LacreError && error.code === code,
+    what,
+  );
 }
 
 for (const type of TYPES) {
@@ -41,7 +47,12 @@ for (const type of TYPES) {
 }
 
 function oidOf(type: KeyType): string {
-  return { Ed25519: "1.3.101.112", "ML-DSA-44": "2.16.840.1.101.3.4.3.17", "ML-DSA-65": "2.16.840.1.101.3.4.3.18", "ML-DSA-87": "2.16.840.1.101.3.4.3.19" }[type as "Ed25519"];
+  return {
+    Ed25519: "1.3.101.112",
+    "ML-DSA-44": "2.16.840.1.101.3.4.3.17",
+    "ML-DSA-65": "2.16.840.1.101.3.4.3.18",
+    "ML-DSA-87": "2.16.840.1.101.3.4.3.19",
+  }[type as "Ed25519"];
 }
 
 test("says what type a key is of before looking whether it is one, and nothing of unknown types", () => {
@@ -63,22 +74,38 @@ test("refuses curves outside the registry", () => {
   }
   refused(crypto.generateKeyPairSync("ed448").publicKey.export({ format: "der", type: "spki" }), "KEY_INVALID", "Ed448");
   refused(crypto.generateKeyPairSync("x25519").publicKey.export({ format: "der", type: "spki" }), "KEY_INVALID", "X25519");
-  refused(crypto.generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey.export({ format: "der", type: "spki" }), "KEY_INVALID", "id-RSASSA-PSS");
+  refused(
+    crypto.generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey.export({ format: "der", type: "spki" }),
+    "KEY_INVALID",
+    "id-RSASSA-PSS",
+  );
 });
 
 test("refuses RSA keys of other sizes, with an even modulus, with unsafe or negative numbers", () => {
   const rsa = (modulus: bigint | Uint8Array, exponent: bigint | Uint8Array): Uint8Array =>
-    encodeSpki("RSA", sequence(modulus instanceof Uint8Array ? modulus : integer(modulus), exponent instanceof Uint8Array ? exponent : integer(exponent)));
+    encodeSpki(
+      "RSA",
+      sequence(
+        modulus instanceof Uint8Array ? modulus : integer(modulus),
+        exponent instanceof Uint8Array ? exponent : integer(exponent),
+      ),
+    );
   const modulus = 2n ** 2047n + 1n;
   assert.equal(importPublicKey(rsa(modulus, 3n)).rsaBits, 2048);
   assert.equal(importPublicKey(rsa(modulus, 0xffffffffn)).rsaBits, 2048);
-  for (const bits of [512n, 1024n, 2047n, 2049n, 2056n, 4095n, 4097n, 8192n]) refused(rsa(2n ** (bits - 1n) + 1n, 65537n), "KEY_INVALID", `${bits} bits`);
-  for (const exponent of [0n, 1n, 2n, 4n, 65536n, 0x100000001n]) refused(rsa(modulus, exponent), "KEY_INVALID", `exponent ${exponent}`);
+  for (const bits of [512n, 1024n, 2047n, 2049n, 2056n, 4095n, 4097n, 8192n])
+    refused(rsa(2n ** (bits - 1n) + 1n, 65537n), "KEY_INVALID", `${bits} bits`);
+  for (const exponent of [0n, 1n, 2n, 4n, 65536n, 0x100000001n])
+    refused(rsa(modulus, exponent), "KEY_INVALID", `exponent ${exponent}`);
   refused(rsa(modulus + 1n, 65537n), "KEY_INVALID", "even modulus");
   const negative = Uint8Array.of(2, 1, 0xfd);
   refused(rsa(modulus, negative), "KEY_INVALID", "negative exponent");
   refused(rsa(negative, 65537n), "KEY_INVALID", "negative modulus");
-  refused(encodeSpki("RSA", concat(sequence(integer(modulus), integer(3n)), Uint8Array.of(0))), "BAD_DER", "bytes behind the numbers");
+  refused(
+    encodeSpki("RSA", concat(sequence(integer(modulus), integer(3n)), Uint8Array.of(0))),
+    "BAD_DER",
+    "bytes behind the numbers",
+  );
 });
 
 test("refuses raw keys of a wrong length", () => {
@@ -110,7 +137,10 @@ test("PKCS#8 of version 2, with attributes and the public key behind (RFC 8410 s
   );
   const key = decodePkcs8(bytes);
   assert.equal(key.raw?.length, 32);
-  assert.deepEqual(encodePkcs8("Ed25519", key.secret, key.raw!), fromBase64("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"));
+  assert.deepEqual(
+    encodePkcs8("Ed25519", key.secret, key.raw!),
+    fromBase64("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"),
+  );
   // Version 1 has no place for it.
   const early = bytes.slice();
   early[4] = 0;

@@ -83,7 +83,8 @@ function checkRsa(raw: Uint8Array): number {
   const { bits: size, exponent, modulus } = decodeRsaKey(raw);
   if (size !== 2048 && size !== 3072 && size !== 4096) throw invalid("RSA key is not of 2048, 3072 or 4096 bits", `${size} bits`);
   if (modulus % 2n === 0n) throw invalid("RSA modulus is even");
-  if (exponent < 3n || exponent > 0xffffffffn || exponent % 2n === 0n) throw invalid("RSA exponent is unsafe", exponent.toString().slice(0, 40));
+  if (exponent < 3n || exponent > 0xffffffffn || exponent % 2n === 0n)
+    throw invalid("RSA exponent is unsafe", exponent.toString().slice(0, 40));
   return size;
 }
 

@@ -38,7 +38,11 @@ for (const [name, binding] of Object.entries(BINDINGS)) {
   test(`${name}: every signature of vectors/crypto gets its verdict`, () => {
     for (const vector of OWN.cases) {
       const signed = vector.message === undefined ? { digest: fromHex(vector.digest!) } : { message: fromHex(vector.message) };
-      assert.equal(verdict(binding, vector.algorithm, vector.spki, signed, vector.signature), vector.expected, `${vector.algorithm}: ${vector.name}`);
+      assert.equal(
+        verdict(binding, vector.algorithm, vector.spki, signed, vector.signature),
+        vector.expected,
+        `${vector.algorithm}: ${vector.name}`,
+      );
     }
   });
 }
@@ -54,7 +58,14 @@ test("vectors/crypto has good and bad cases of every algorithm but ML-DSA and Ed
 interface Wycheproof {
   readonly testGroups: readonly {
     readonly publicKeyDer: string;
-    readonly tests: readonly { readonly tcId: number; readonly comment: string; readonly msg: string; readonly sig: string; readonly result: string; readonly flags: readonly string[] }[];
+    readonly tests: readonly {
+      readonly tcId: number;
+      readonly comment: string;
+      readonly msg: string;
+      readonly sig: string;
+      readonly result: string;
+      readonly flags: readonly string[];
+    }[];
   }[];
 }
 
@@ -106,13 +117,21 @@ test("a batch judges each claim on its own and keeps their order", () => {
     if (vector.digest === undefined) continue;
     try {
       const key = node.importPublicKey(fromHex(vector.spki));
-      claims.push({ algorithm: node.algorithmOf(vector.algorithm), key, signed: { digest: fromHex(vector.digest) }, signature: fromHex(vector.signature) });
+      claims.push({
+        algorithm: node.algorithmOf(vector.algorithm),
+        key,
+        signed: { digest: fromHex(vector.digest) },
+        signature: fromHex(vector.signature),
+      });
       expected.push(vector.expected);
     } catch {
       continue;
     }
   }
-  assert.deepEqual(node.checkSignatures(claims).map((refusal) => refusal?.code ?? "valid"), expected);
+  assert.deepEqual(
+    node.checkSignatures(claims).map((refusal) => refusal?.code ?? "valid"),
+    expected,
+  );
   assert.deepEqual(node.checkSignatures([]), []);
 });
 
@@ -126,8 +145,14 @@ test("a digest of another length is refused, even where its number is the same",
   const digest = node.sha256(message);
   for (const binding of Object.values(BINDINGS)) {
     const claim = { algorithm, key: binding.importPublicKey(key.publicKey.spki), signature };
-    const verdicts = binding.checkSignatures([{ ...claim, signed: { digest } }, { ...claim, signed: { digest: digest.subarray(1) } }]);
-    assert.deepEqual(verdicts.map((refusal) => refusal?.code), [undefined, "SIGNATURE_INVALID"]);
+    const verdicts = binding.checkSignatures([
+      { ...claim, signed: { digest } },
+      { ...claim, signed: { digest: digest.subarray(1) } },
+    ]);
+    assert.deepEqual(
+      verdicts.map((refusal) => refusal?.code),
+      [undefined, "SIGNATURE_INVALID"],
+    );
     assert.match(verdicts[1]!.message, /length/);
   }
 });
@@ -194,9 +219,12 @@ test("an algorithm that the platform lacks is unknown, not a bad key and not a p
   const signed = { message: new Uint8Array(1) };
   for (const [name, binding] of Object.entries(BINDINGS)) {
     const key = binding.importPublicKey(node.encodeSpki("ML-DSA-44", new Uint8Array(1312)));
-    const [refusal] = binding.checkSignatures([{ algorithm: node.algorithmOf("ML_DSA_44"), key, signed, signature: new Uint8Array(2420) }]);
+    const [refusal] = binding.checkSignatures([
+      { algorithm: node.algorithmOf("ML_DSA_44"), key, signed, signature: new Uint8Array(2420) },
+    ]);
     // Node 22 verifies ML-DSA when its OpenSSL does, but makes no keys.
-    const allowed = name === "page" ? ["ALGORITHM_UNKNOWN"] : HAS_ML_DSA ? ["SIGNATURE_INVALID"] : ["SIGNATURE_INVALID", "ALGORITHM_UNKNOWN"];
+    const allowed =
+      name === "page" ? ["ALGORITHM_UNKNOWN"] : HAS_ML_DSA ? ["SIGNATURE_INVALID"] : ["SIGNATURE_INVALID", "ALGORITHM_UNKNOWN"];
     assert.ok(allowed.includes(refusal?.code ?? "valid"), refusal?.code);
   }
 });
@@ -219,7 +247,8 @@ test("a private key is refused in any other form, and its bytes are in no messag
   for (const binding of Object.values(BINDINGS)) {
     const { pkcs8, publicKey } = binding.generateKey("P-256");
     const cut = pkcs8.subarray(0, pkcs8.length - 1);
-    for (const bytes of [new Uint8Array(), publicKey.spki, cut]) assert.throws(() => binding.importPrivateKey(bytes), code("KEY_INVALID"));
+    for (const bytes of [new Uint8Array(), publicKey.spki, cut])
+      assert.throws(() => binding.importPrivateKey(bytes), code("KEY_INVALID"));
   }
 });
 

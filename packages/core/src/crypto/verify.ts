@@ -66,25 +66,37 @@ function refusalOf(check: () => void): LacreError | undefined {
 
 function checkShape({ algorithm, key, signed, signature }: SignatureClaim): void {
   if (!fits(algorithm, key)) {
-    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: `${key.type} ${key.rsaBits || ""}`.trim() });
+    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", {
+      expected: algorithm.keyDetails,
+      found: `${key.type} ${key.rsaBits || ""}`.trim(),
+    });
   }
   if (algorithm.family === "ecdsa") checkEcdsaEncoding(signature, key.type);
   if ("digest" in signed && signed.digest.length !== DIGEST_LENGTH[algorithm.hash]) {
-    throw new LacreError("SIGNATURE_INVALID", "digest has the wrong length for the algorithm", { expected: algorithm.hash, found: `${signed.digest.length} octets` });
+    throw new LacreError("SIGNATURE_INVALID", "digest has the wrong length for the algorithm", {
+      expected: algorithm.hash,
+      found: `${signed.digest.length} octets`,
+    });
   }
 }
 
 function settle(algorithm: Algorithm, result: SignatureResult): void {
   if (result === "valid") return;
   if (result === "unknown") {
-    throw new LacreError("ALGORITHM_UNKNOWN", "this signature cannot be checked here", { found: `${algorithm.keyDetails} on ${platform.name}` });
+    throw new LacreError("ALGORITHM_UNKNOWN", "this signature cannot be checked here", {
+      found: `${algorithm.keyDetails} on ${platform.name}`,
+    });
   }
   throw new LacreError("SIGNATURE_INVALID", "signature does not verify", { found: algorithm.keyDetails });
 }
 
 /** Signs a message. Throws KEY_INVALID when the key does not fit. */
 export function signMessage(algorithm: Algorithm, key: PrivateKey, message: Uint8Array): Uint8Array {
-  if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
+  if (!fits(algorithm, key.publicKey))
+    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", {
+      expected: algorithm.keyDetails,
+      found: key.publicKey.type,
+    });
   return platform.sign(algorithm, key.handle, message);
 }
 
@@ -93,7 +105,11 @@ export function signMessage(algorithm: Algorithm, key: PrivateKey, message: Uint
  * that cannot sign a stream (pure Ed25519, ML-DSA).
  */
 export function createStreamSigner(algorithm: Algorithm, key: PrivateKey): StreamSigner {
-  if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
+  if (!fits(algorithm, key.publicKey))
+    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", {
+      expected: algorithm.keyDetails,
+      found: key.publicKey.type,
+    });
   return platform.streamSigner(algorithm, key.handle);
 }
 

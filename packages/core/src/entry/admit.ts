@@ -6,7 +6,15 @@
  * Unknown members are refused at every level, for what is not understood must not be logged as if it had been checked.
  */
 import type { JsonObject } from "../codec/index.ts";
-import { ALGORITHMS, findAlgorithm, fits, importPublicKey, type Algorithm, type PublicKey, type Signed } from "../crypto/index.ts";
+import {
+  ALGORITHMS,
+  findAlgorithm,
+  fits,
+  importPublicKey,
+  type Algorithm,
+  type PublicKey,
+  type Signed,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "../x509/index.ts";
 import { toBase64 } from "../bytes/index.ts";
@@ -52,7 +60,11 @@ export function refused(message: string, detail: { expected?: string; found?: st
 
 /** The body, if it fits into a log. Throws TOO_LARGE. */
 export function boundedBody(body: Uint8Array): Uint8Array {
-  if (body.length > MAX_BODY) throw new LacreError("TOO_LARGE", "entry is too large for the log", { expected: `at most ${MAX_BODY} bytes`, found: `${body.length}` });
+  if (body.length > MAX_BODY)
+    throw new LacreError("TOO_LARGE", "entry is too large for the log", {
+      expected: `at most ${MAX_BODY} bytes`,
+      found: `${body.length}`,
+    });
   return body;
 }
 
@@ -91,19 +103,29 @@ export function readVerifier(verifier: JsonObject, permitted: readonly string[])
   const decoded = certificate === undefined ? undefined : decodeCertificate(bytes);
   const key = decoded?.publicKey ?? importPublicKey(bytes);
   if (!fits(algorithm, key)) {
-    throw new LacreError("KEY_INVALID", "key is not of the type that keyDetails says", { expected: algorithm.keyDetails, found: `${key.type} ${key.rsaBits || ""}`.trim() });
+    throw new LacreError("KEY_INVALID", "key is not of the type that keyDetails says", {
+      expected: algorithm.keyDetails,
+      found: `${key.type} ${key.rsaBits || ""}`.trim(),
+    });
   }
   // Members in the order of RFC 8785; names of algorithms and base64 need no escapes.
   const canonical = `{"keyDetails":"${algorithm.keyDetails}","${certificate === undefined ? "publicKey" : "x509Certificate"}":{"rawBytes":"${toBase64(bytes)}"}}`;
-  const read: EntryVerifier = decoded === undefined ? { kind: "publicKey", der: bytes } : { kind: "certificate", der: bytes, certificate: decoded };
+  const read: EntryVerifier =
+    decoded === undefined ? { kind: "publicKey", der: bytes } : { kind: "certificate", der: bytes, certificate: decoded };
   return { algorithm, key, canonical, verifier: read };
 }
 
 function readAlgorithm(verifier: JsonObject, permitted: readonly string[]): Algorithm {
   const value = verifier.get("keyDetails", "key_details");
-  const algorithm = typeof value === "number" ? ALGORITHMS.find((row) => row.number === value) : findAlgorithm(verifier.string("keyDetails", "key_details"));
+  const algorithm =
+    typeof value === "number"
+      ? ALGORITHMS.find((row) => row.number === value)
+      : findAlgorithm(verifier.string("keyDetails", "key_details"));
   if (algorithm === undefined || !permitted.includes(algorithm.keyDetails)) {
-    throw new LacreError("ALGORITHM_UNKNOWN", "keyDetails is not permitted here", { expected: permitted.join(", "), found: `${value as string | number}`.slice(0, 60) });
+    throw new LacreError("ALGORITHM_UNKNOWN", "keyDetails is not permitted here", {
+      expected: permitted.join(", "),
+      found: `${value as string | number}`.slice(0, 60),
+    });
   }
   return algorithm;
 }

@@ -11,8 +11,25 @@
 import { compareBytes, fromBase64, toBase64, utf8 } from "../bytes/index.ts";
 import { pae, type JsonObject } from "../codec/index.ts";
 import { sha256 } from "../crypto/index.ts";
-import { boundedBody, readVerifier, refused, requiredBytes, type RequestForm, type RequestVerifier, type SignatureCheck } from "./admit.ts";
-import { assignSignatures, checkDistinct, MAX_REQUEST_SIGNATURES, MAX_REQUEST_VERIFIERS, parseEnvelope, verifies, type EnvelopeSignature, type Pair } from "./envelope.ts";
+import {
+  boundedBody,
+  readVerifier,
+  refused,
+  requiredBytes,
+  type RequestForm,
+  type RequestVerifier,
+  type SignatureCheck,
+} from "./admit.ts";
+import {
+  assignSignatures,
+  checkDistinct,
+  MAX_REQUEST_SIGNATURES,
+  MAX_REQUEST_VERIFIERS,
+  parseEnvelope,
+  verifies,
+  type EnvelopeSignature,
+  type Pair,
+} from "./envelope.ts";
 import { MAX_SIGNATURES, readHexDigest, readPemVerifier, readProtoDigest, readProtoVerifier, type EntryForm } from "./facts.ts";
 import { hexDigest, messageCheck, readRequestPem, signedMessage, type PemVerifier, type ProposedForm } from "./proposed.ts";
 
@@ -29,7 +46,11 @@ export const dsse1: EntryForm = {
       signatures: spec.objects(MAX_SIGNATURES, "signatures").map((item) => {
         item.refuseUnknown(["signature", "verifier"]);
         // As the envelope spelled it, which may be the URL-safe way.
-        return { signature: item.looseBytes("signature"), verifier: readPemVerifier(item.bytes("verifier")), keyDetails: undefined };
+        return {
+          signature: item.looseBytes("signature"),
+          verifier: readPemVerifier(item.bytes("verifier")),
+          keyDetails: undefined,
+        };
       }),
     };
   },
@@ -70,13 +91,22 @@ export const dsse1Request: ProposedForm = {
     const pairs =
       others.length === 0
         ? envelope.signatures.map((signature) => ({ signature, verifier: only }))
-        : assignSignatures(envelope.signatures, verifiers, ({ signature }, { key }) => signedMessage(key, envelope.encoded, signature));
+        : assignSignatures(envelope.signatures, verifiers, ({ signature }, { key }) =>
+            signedMessage(key, envelope.encoded, signature),
+          );
     const [envelopeHash, payloadHash] = [sha256(utf8(text)), sha256(envelope.payload)];
     const sorted = pairs.toSorted((a, b) => compareBytes(utf8(a.signature.spelled), utf8(b.signature.spelled)));
     return {
       facts: {
-        digest: undefined, payloadHash: { algorithm: "sha256", value: payloadHash }, envelopeHash: { algorithm: "sha256", value: envelopeHash }, payloadType: undefined,
-        signatures: sorted.map(({ signature, verifier }) => ({ signature: signature.signature, verifier: verifier.verifier, keyDetails: undefined })),
+        digest: undefined,
+        payloadHash: { algorithm: "sha256", value: payloadHash },
+        envelopeHash: { algorithm: "sha256", value: envelopeHash },
+        payloadType: undefined,
+        signatures: sorted.map(({ signature, verifier }) => ({
+          signature: signature.signature,
+          verifier: verifier.verifier,
+          keyDetails: undefined,
+        })),
       },
       spec: {
         envelopeHash: hexDigest(envelopeHash),
@@ -94,8 +124,13 @@ function checkText({ signature, verifier }: Pair<EnvelopeSignature, PemVerifier>
 
 /** The encoding that is signed is at hand, so pure Ed25519 can be checked too; the prehashed one is not used for envelopes. */
 const PERMITTED: readonly string[] = [
-  "PKIX_ECDSA_P256_SHA_256", "PKIX_ECDSA_P384_SHA_384", "PKIX_ECDSA_P521_SHA_512",
-  "PKIX_RSA_PKCS1V15_2048_SHA256", "PKIX_RSA_PKCS1V15_3072_SHA256", "PKIX_RSA_PKCS1V15_4096_SHA256", "PKIX_ED25519",
+  "PKIX_ECDSA_P256_SHA_256",
+  "PKIX_ECDSA_P384_SHA_384",
+  "PKIX_ECDSA_P521_SHA_512",
+  "PKIX_RSA_PKCS1V15_2048_SHA256",
+  "PKIX_RSA_PKCS1V15_3072_SHA256",
+  "PKIX_RSA_PKCS1V15_4096_SHA256",
+  "PKIX_ED25519",
 ];
 
 export const dsseRequest: RequestForm = {
@@ -125,8 +160,16 @@ export const dsseRequest: RequestForm = {
       version: dsse2.version,
       body: boundedBody(dsseBody(payloadHash, sorted)),
       facts: {
-        kind: dsse2.kind, version: dsse2.version, digest: undefined, payloadHash: { algorithm: "sha256", value: payloadHash }, payloadType: undefined,
-        signatures: sorted.map(({ signature, verifier }) => ({ signature, verifier: verifier.verifier, keyDetails: verifier.algorithm.keyDetails })),
+        kind: dsse2.kind,
+        version: dsse2.version,
+        digest: undefined,
+        payloadHash: { algorithm: "sha256", value: payloadHash },
+        payloadType: undefined,
+        signatures: sorted.map(({ signature, verifier }) => ({
+          signature,
+          verifier: verifier.verifier,
+          keyDetails: verifier.algorithm.keyDetails,
+        })),
       },
       // With one verifier it is plain who should verify what; with several it took the checks themselves to find out.
       checks: others.length === 0 ? pairs.map((pair) => check(pair, message)) : [],
@@ -134,7 +177,10 @@ export const dsseRequest: RequestForm = {
   },
 };
 
-function check({ signature, verifier: { algorithm, key } }: Pair<Uint8Array, RequestVerifier>, message: Uint8Array): SignatureCheck {
+function check(
+  { signature, verifier: { algorithm, key } }: Pair<Uint8Array, RequestVerifier>,
+  message: Uint8Array,
+): SignatureCheck {
   return { algorithm, key, signed: { message }, signature };
 }
 
@@ -148,5 +194,7 @@ function readSignature(signature: JsonObject): Uint8Array {
 function dsseBody(payloadHash: Uint8Array, pairs: readonly Pair<Uint8Array, RequestVerifier>[]): Uint8Array {
   const items = pairs.map(({ signature, verifier }) => `{"content":"${toBase64(signature)}","verifier":${verifier.canonical}}`);
   const hash = `{"algorithm":"SHA2_256","digest":"${toBase64(payloadHash)}"}`;
-  return utf8(`{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":${hash},"signatures":[${items.join(",")}]}}}`);
+  return utf8(
+    `{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":${hash},"signatures":[${items.join(",")}]}}}`,
+  );
 }

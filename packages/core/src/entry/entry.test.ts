@@ -20,15 +20,21 @@ function refuses(code: LacreCode | readonly LacreCode[], run: () => unknown, mes
 }
 
 // The vectors that were made for this project: one signature over "lacre\n", and its bodies in both dialects.
-const SPKI = fromBase64("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==");
+const SPKI = fromBase64(
+  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==",
+);
 const KEY = importPublicKey(SPKI);
 const SIGNATURE = fromBase64("MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=");
-const BODY_V1 = '{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"6221d61fdb870e48655996ed4278171b093e3d8079dc4b8ab6c6550655ab4231"}},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","publicKey":{"content":"LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFQWhmbUYvQzJSRGtvSjQrV21aNXBvanBQTEJVcgozMjFzMzJibHVBS0MxTzBaU24zcnk1ZHhMUzNhUEtoYXFIWmFWdlJmeDFoWmxsTHlpWHhsTUc1WGxBPT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="}}}}';
-const BODY_V2 = '{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"YiHWH9uHDkhlWZbtQngXGwk+PYB53EuKtsZVBlWrQjE="},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA=="}}}}}}';
+const BODY_V1 =
+  '{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"6221d61fdb870e48655996ed4278171b093e3d8079dc4b8ab6c6550655ab4231"}},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","publicKey":{"content":"LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RRZ0FFQWhmbUYvQzJSRGtvSjQrV21aNXBvanBQTEJVcgozMjFzMzJibHVBS0MxTzBaU24zcnk1ZHhMUzNhUEtoYXFIWmFWdlJmeDFoWmxsTHlpWHhsTUc1WGxBPT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="}}}}';
+const BODY_V2 =
+  '{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"YiHWH9uHDkhlWZbtQngXGwk+PYB53EuKtsZVBlWrQjE="},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA=="}}}}}}';
 const ARTIFACT = utf8("lacre\n");
 
 const digests = (data: Uint8Array): Map<HashName, Uint8Array> =>
-  new Map((["sha256", "sha384", "sha512"] as const).map((name) => [name, new Uint8Array(createHash(name).update(data).digest())]));
+  new Map(
+    (["sha256", "sha384", "sha512"] as const).map((name) => [name, new Uint8Array(createHash(name).update(data).digest())]),
+  );
 const message: BundleContent = { kind: "message", digest: undefined, signature: SIGNATURE };
 const good: EntryEvidence = { content: message, artifact: digests(ARTIFACT), certificate: undefined, key: KEY };
 
@@ -36,7 +42,10 @@ function request(): Loose {
   return {
     hashedRekordRequestV002: {
       digest: toBase64(sha256(ARTIFACT)),
-      signature: { content: toBase64(SIGNATURE), verifier: { publicKey: { rawBytes: toBase64(SPKI) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" } },
+      signature: {
+        content: toBase64(SIGNATURE),
+        verifier: { publicKey: { rawBytes: toBase64(SPKI) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" },
+      },
     },
   };
 }
@@ -63,10 +72,15 @@ test("a request becomes the published leaf, with the signature to check", () => 
 test("bodies by template are canonical JSON", () => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-384" });
   const spki = publicKey.export({ type: "spki", format: "der" });
-  const hashed = admitRequest({ hashedRekordRequestV002: {
-    digest: toBase64(digests(ARTIFACT).get("sha384")!),
-    signature: { content: toBase64(sign("sha384", ARTIFACT, privateKey)), verifier: { publicKey: { rawBytes: toBase64(spki) }, keyDetails: "PKIX_ECDSA_P384_SHA_384" } },
-  } });
+  const hashed = admitRequest({
+    hashedRekordRequestV002: {
+      digest: toBase64(digests(ARTIFACT).get("sha384")!),
+      signature: {
+        content: toBase64(sign("sha384", ARTIFACT, privateKey)),
+        verifier: { publicKey: { rawBytes: toBase64(spki) }, keyDetails: "PKIX_ECDSA_P384_SHA_384" },
+      },
+    },
+  });
   assert.match(text(hashed.body), /SHA2_384/);
   checkAll(hashed);
   for (const { body } of [hashed, admitRequest(request()), admitRequest(envelopeRequest(signers(3)))]) {
@@ -75,8 +89,13 @@ test("bodies by template are canonical JSON", () => {
 });
 
 test("takes both spellings, every base64, and enums by number", () => {
-  const spelled = JSON.parse(JSON.stringify(request()).replaceAll("hashedRekordRequestV002", "hashed_rekord_request_v002").replaceAll("publicKey", "public_key")
-    .replaceAll("rawBytes", "raw_bytes").replaceAll("keyDetails", "key_details")) as Loose;
+  const spelled = JSON.parse(
+    JSON.stringify(request())
+      .replaceAll("hashedRekordRequestV002", "hashed_rekord_request_v002")
+      .replaceAll("publicKey", "public_key")
+      .replaceAll("rawBytes", "raw_bytes")
+      .replaceAll("keyDetails", "key_details"),
+  ) as Loose;
   assert.equal(text(admitRequest(spelled).body), BODY_V2);
   const inner = spelled.hashed_rekord_request_v002;
   inner.signature.verifier.key_details = 5;
@@ -86,13 +105,23 @@ test("takes both spellings, every base64, and enums by number", () => {
 });
 
 test("refuses unknown members at every level", () => {
-  for (const at of [(r: Loose) => r, (r: Loose) => r.hashedRekordRequestV002, (r: Loose) => r.hashedRekordRequestV002.signature,
-    (r: Loose) => r.hashedRekordRequestV002.signature.verifier, (r: Loose) => r.hashedRekordRequestV002.signature.verifier.publicKey]) {
+  for (const at of [
+    (r: Loose) => r,
+    (r: Loose) => r.hashedRekordRequestV002,
+    (r: Loose) => r.hashedRekordRequestV002.signature,
+    (r: Loose) => r.hashedRekordRequestV002.signature.verifier,
+    (r: Loose) => r.hashedRekordRequestV002.signature.verifier.publicKey,
+  ]) {
     const changed = request();
     at(changed).extra = null;
     refuses("BAD_JSON", () => admitRequest(changed));
   }
-  for (const at of [(r: Loose) => r.dsseRequestV002, (r: Loose) => r.dsseRequestV002.envelope, (r: Loose) => r.dsseRequestV002.envelope.signatures[0], (r: Loose) => r.dsseRequestV002.verifiers[0]]) {
+  for (const at of [
+    (r: Loose) => r.dsseRequestV002,
+    (r: Loose) => r.dsseRequestV002.envelope,
+    (r: Loose) => r.dsseRequestV002.envelope.signatures[0],
+    (r: Loose) => r.dsseRequestV002.verifiers[0],
+  ]) {
     const changed = envelopeRequest(signers(1));
     at(changed).extra = 1;
     refuses("BAD_JSON", () => admitRequest(changed));
@@ -117,17 +146,40 @@ test("digest, key and algorithm of a request agree", () => {
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => (r.digest = toBase64(new Uint8Array(48))))));
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => (r.digest = ""))));
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => (r.signature.content = ""))));
-  for (const wrong of ["PKIX_ECDSA_P384_SHA_384", "PKIX_ED25519_PH", "PKIX_RSA_PKCS1V15_2048_SHA256", 12]) refuses("KEY_INVALID", () => admitRequest(change((r) => (r.signature.verifier.keyDetails = wrong))));
-  for (const wrong of ["PKIX_ED25519", "PKIX_RSA_PSS_2048_SHA256", "PKIX_ECDSA_P384_SHA_256", "ML_DSA_44", "X", "", 7, 99, 0.5, 0]) refuses("ALGORITHM_UNKNOWN", () => admitRequest(change((r) => (r.signature.verifier.keyDetails = wrong))));
+  for (const wrong of ["PKIX_ECDSA_P384_SHA_384", "PKIX_ED25519_PH", "PKIX_RSA_PKCS1V15_2048_SHA256", 12])
+    refuses("KEY_INVALID", () => admitRequest(change((r) => (r.signature.verifier.keyDetails = wrong))));
+  for (const wrong of [
+    "PKIX_ED25519",
+    "PKIX_RSA_PSS_2048_SHA256",
+    "PKIX_ECDSA_P384_SHA_256",
+    "ML_DSA_44",
+    "X",
+    "",
+    7,
+    99,
+    0.5,
+    0,
+  ])
+    refuses("ALGORITHM_UNKNOWN", () => admitRequest(change((r) => (r.signature.verifier.keyDetails = wrong))));
   refuses("BAD_JSON", () => admitRequest(change((r) => delete r.signature.verifier.keyDetails)));
   refuses("BAD_JSON", () => admitRequest(change((r) => delete r.digest)));
   refuses("BAD_JSON", () => admitRequest(change((r) => delete r.signature)));
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => delete r.signature.verifier.publicKey)));
-  refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => (r.signature.verifier.x509Certificate = { rawBytes: toBase64(SPKI) }))));
+  refuses("ENTRY_REQUEST_INVALID", () =>
+    admitRequest(change((r) => (r.signature.verifier.x509Certificate = { rawBytes: toBase64(SPKI) }))),
+  );
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => (r.signature.verifier.publicKey.rawBytes = ""))));
   // A key where a certificate belongs, and junk where a key belongs.
-  refuses(["BAD_DER", "CERT_INVALID"], () => admitRequest(change((r) => (r.signature.verifier = { x509Certificate: { rawBytes: toBase64(SPKI) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" }))));
-  refuses("BAD_DER", () => admitRequest(change((r) => (r.signature.verifier.publicKey.rawBytes = toBase64(Uint8Array.of(...SPKI, 0))))));
+  refuses(["BAD_DER", "CERT_INVALID"], () =>
+    admitRequest(
+      change(
+        (r) => (r.signature.verifier = { x509Certificate: { rawBytes: toBase64(SPKI) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" }),
+      ),
+    ),
+  );
+  refuses("BAD_DER", () =>
+    admitRequest(change((r) => (r.signature.verifier.publicKey.rawBytes = toBase64(Uint8Array.of(...SPKI, 0))))),
+  );
 });
 
 test("a request with a certificate carries its octets and is checked with its key", (t) => {
@@ -135,20 +187,33 @@ test("a request with a certificate carries its octets and is checked with its ke
   if (bundle === undefined) return t.diagnostic("the conformance cases are not at hand");
   assert.ok(bundle.key.kind === "certificate" && bundle.content.kind === "message");
   const [der] = bundle.key.chain;
-  const admitted = admitRequest({ hashedRekordRequestV002: {
-    digest: toBase64(bundle.content.digest!.value),
-    signature: { content: toBase64(bundle.content.signature), verifier: { x509Certificate: { rawBytes: toBase64(der!) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" } },
-  } });
+  const admitted = admitRequest({
+    hashedRekordRequestV002: {
+      digest: toBase64(bundle.content.digest!.value),
+      signature: {
+        content: toBase64(bundle.content.signature),
+        verifier: { x509Certificate: { rawBytes: toBase64(der!) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" },
+      },
+    },
+  });
   assert.equal(text(admitted.body), text(bundle.logEntries[0]!.canonicalizedBody));
   checkAll(admitted);
 });
 
 test("a body that no tile can hold is refused", () => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const big = (octets: number): Loose => ({ hashedRekordRequestV002: {
-    digest: toBase64(sha256(ARTIFACT)),
-    signature: { content: toBase64(new Uint8Array(octets)), verifier: { publicKey: { rawBytes: toBase64(publicKey.export({ type: "spki", format: "der" })) }, keyDetails: "PKIX_ECDSA_P256_SHA_256" } },
-  } });
+  const big = (octets: number): Loose => ({
+    hashedRekordRequestV002: {
+      digest: toBase64(sha256(ARTIFACT)),
+      signature: {
+        content: toBase64(new Uint8Array(octets)),
+        verifier: {
+          publicKey: { rawBytes: toBase64(publicKey.export({ type: "spki", format: "der" })) },
+          keyDetails: "PKIX_ECDSA_P256_SHA_256",
+        },
+      },
+    },
+  });
   assert.ok(privateKey);
   const room = 65_535 - admitRequest(big(3)).body.length + 4;
   const octets = Math.floor(room / 4) * 3;
@@ -166,10 +231,13 @@ interface Signer {
 }
 function signers(count: number): Signer[] {
   return Array.from({ length: count }, (_, i): Signer => {
-    const pair = i === 1 ? generateKeyPairSync("ed25519") : generateKeyPairSync("ec", { namedCurve: i === 2 ? "P-521" : "P-256" });
+    const pair =
+      i === 1 ? generateKeyPairSync("ed25519") : generateKeyPairSync("ec", { namedCurve: i === 2 ? "P-521" : "P-256" });
     return {
-      key: pair.privateKey, spki: pair.publicKey.export({ type: "spki", format: "der" }),
-      keyDetails: i === 1 ? "PKIX_ED25519" : i === 2 ? "PKIX_ECDSA_P521_SHA_512" : "PKIX_ECDSA_P256_SHA_256", hash: i === 1 ? null : i === 2 ? "sha512" : "sha256",
+      key: pair.privateKey,
+      spki: pair.publicKey.export({ type: "spki", format: "der" }),
+      keyDetails: i === 1 ? "PKIX_ED25519" : i === 2 ? "PKIX_ECDSA_P521_SHA_512" : "PKIX_ECDSA_P256_SHA_256",
+      hash: i === 1 ? null : i === 2 ? "sha512" : "sha256",
     };
   });
 }
@@ -177,10 +245,16 @@ const PAYLOAD = utf8('{"_type":"x"}');
 const TYPE = "application/vnd.in-toto+json";
 function envelopeRequest(by: readonly Signer[], type = TYPE): Loose {
   const encoded = Buffer.from(pae(type, PAYLOAD));
-  return { dsseRequestV002: {
-    envelope: { payload: toBase64(PAYLOAD), payloadType: type, signatures: by.map(({ key, hash }) => ({ sig: toBase64(sign(hash, encoded, key)), keyid: "" })) },
-    verifiers: by.map(({ spki, keyDetails }) => ({ publicKey: { rawBytes: toBase64(spki) }, keyDetails })),
-  } };
+  return {
+    dsseRequestV002: {
+      envelope: {
+        payload: toBase64(PAYLOAD),
+        payloadType: type,
+        signatures: by.map(({ key, hash }) => ({ sig: toBase64(sign(hash, encoded, key)), keyid: "" })),
+      },
+      verifiers: by.map(({ spki, keyDetails }) => ({ publicKey: { rawBytes: toBase64(spki) }, keyDetails })),
+    },
+  };
 }
 
 test("an envelope becomes a dsse entry, its signature checked over the encoding", () => {
@@ -222,7 +296,13 @@ test("every signature needs a verifier, every verifier that is tried a signature
   refuses("SIGNATURE_INVALID", () => checkAll(admitRequest(change((r) => r.verifiers.pop()))));
   const stranger = envelopeRequest(signers(1)).dsseRequestV002.verifiers[0];
   refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => r.verifiers.unshift(stranger))));
-  refuses("ENTRY_REQUEST_INVALID", () => admitRequest(change((r) => { r.verifiers[1] = stranger; })));
+  refuses("ENTRY_REQUEST_INVALID", () =>
+    admitRequest(
+      change((r) => {
+        r.verifiers[1] = stranger;
+      }),
+    ),
+  );
   admitRequest(change((r) => r.verifiers.push(stranger)));
   const three = envelopeRequest(signers(3));
   three.dsseRequestV002.verifiers.pop();
@@ -246,8 +326,17 @@ test("an envelope's request has its parts and its bounds", () => {
   refuses("BAD_JSON", () => admitRequest(change((r) => delete r.envelope)));
   refuses("ALGORITHM_UNKNOWN", () => admitRequest(change((r) => (r.verifiers[0].keyDetails = "PKIX_ED25519_PH"))));
   refuses("TOO_LARGE", () => admitRequest(change((r) => (r.verifiers = Array(11).fill(r.verifiers[0])))));
-  refuses("TOO_LARGE", () => admitRequest(change((r) => (r.envelope.signatures = Array.from({ length: 11 }, (_, i) => ({ sig: toBase64(Uint8Array.of(i)) }))))));
-  assert.equal(admitRequest(change((r) => (r.envelope.signatures = Array.from({ length: 10 }, (_, i) => ({ sig: toBase64(Uint8Array.of(i)) }))))).checks.length, 10);
+  refuses("TOO_LARGE", () =>
+    admitRequest(
+      change((r) => (r.envelope.signatures = Array.from({ length: 11 }, (_, i) => ({ sig: toBase64(Uint8Array.of(i)) })))),
+    ),
+  );
+  assert.equal(
+    admitRequest(
+      change((r) => (r.envelope.signatures = Array.from({ length: 10 }, (_, i) => ({ sig: toBase64(Uint8Array.of(i)) })))),
+    ).checks.length,
+    10,
+  );
 });
 
 // Reading
@@ -258,7 +347,9 @@ test("reads both dialects of hashedrekord into the same facts", () => {
   assert.deepEqual(one.digest, { algorithm: "sha256", value: sha256(ARTIFACT) });
   assert.deepEqual(two.digest, one.digest);
   assert.deepEqual(one.signatures, [{ signature: SIGNATURE, verifier: { kind: "publicKey", der: SPKI }, keyDetails: undefined }]);
-  assert.deepEqual(two.signatures, [{ signature: SIGNATURE, verifier: { kind: "publicKey", der: SPKI }, keyDetails: "PKIX_ECDSA_P256_SHA_256" }]);
+  assert.deepEqual(two.signatures, [
+    { signature: SIGNATURE, verifier: { kind: "publicKey", der: SPKI }, keyDetails: "PKIX_ECDSA_P256_SHA_256" },
+  ]);
   checkEntryMatches(one, good);
   checkEntryMatches(two, good);
 });
@@ -266,8 +357,16 @@ test("reads both dialects of hashedrekord into the same facts", () => {
 test("the body must be of the kind and version that the entry states, and these be known", () => {
   refuses("ENTRY_INVALID", () => decodeEntry(utf8(BODY_V1), "hashedrekord", "0.0.2"));
   refuses("ENTRY_INVALID", () => decodeEntry(utf8(BODY_V1), "dsse", "0.0.1"));
-  refuses("ENTRY_INVALID", () => decodeEntry(utf8(BODY_V1.replace('"apiVersion":"0.0.1"', '"apiVersion":"0.0.2"')), "hashedrekord", "0.0.1"));
-  for (const [kind, version] of [["rekord", "0.0.1"], ["hashedrekord", "0.0.3"], ["intoto", "0.0.3"], ["", ""], ["__proto__", "0.0.1"]] as const) {
+  refuses("ENTRY_INVALID", () =>
+    decodeEntry(utf8(BODY_V1.replace('"apiVersion":"0.0.1"', '"apiVersion":"0.0.2"')), "hashedrekord", "0.0.1"),
+  );
+  for (const [kind, version] of [
+    ["rekord", "0.0.1"],
+    ["hashedrekord", "0.0.3"],
+    ["intoto", "0.0.3"],
+    ["", ""],
+    ["__proto__", "0.0.1"],
+  ] as const) {
     refuses("ENTRY_UNSUPPORTED", () => decodeEntry(utf8(BODY_V1), kind, version));
   }
 });
@@ -290,20 +389,64 @@ function cases(): Case[] {
   return [
     { kind: "hashedrekord", version: "0.0.1", body: JSON.parse(BODY_V1), evidence: good },
     { kind: "hashedrekord", version: "0.0.2", body: JSON.parse(BODY_V2), evidence: good },
-    { kind: "dsse", version: "0.0.1", evidence: dsseEvidence, body: { apiVersion: "0.0.1", kind: "dsse", spec: {
-      envelopeHash: hex256(utf8("anything")), payloadHash: hex256(PAYLOAD), signatures: [{ signature: toBase64(SIGNATURE), verifier: PEM }],
-    } } },
-    { kind: "dsse", version: "0.0.2", evidence: dsseEvidence, body: { apiVersion: "0.0.2", kind: "dsse", spec: { dsseV002: {
-      payloadHash: { algorithm: "SHA2_256", digest: toBase64(sha256(PAYLOAD)) },
-      signatures: [{ content: toBase64(SIGNATURE), verifier: { keyDetails: "PKIX_ECDSA_P256_SHA_256", publicKey: { rawBytes: toBase64(SPKI) } } }],
-    } } } },
-    { kind: "intoto", version: "0.0.2", evidence: dsseEvidence, body: { apiVersion: "0.0.2", kind: "intoto", spec: { content: {
-      envelope: { payload: twice(PAYLOAD), payloadType: TYPE, signatures: [{ keyid: "", publicKey: PEM, sig: twice(SIGNATURE) }] },
-      hash: hex256(utf8("anything")), payloadHash: hex256(PAYLOAD),
-    } } } },
+    {
+      kind: "dsse",
+      version: "0.0.1",
+      evidence: dsseEvidence,
+      body: {
+        apiVersion: "0.0.1",
+        kind: "dsse",
+        spec: {
+          envelopeHash: hex256(utf8("anything")),
+          payloadHash: hex256(PAYLOAD),
+          signatures: [{ signature: toBase64(SIGNATURE), verifier: PEM }],
+        },
+      },
+    },
+    {
+      kind: "dsse",
+      version: "0.0.2",
+      evidence: dsseEvidence,
+      body: {
+        apiVersion: "0.0.2",
+        kind: "dsse",
+        spec: {
+          dsseV002: {
+            payloadHash: { algorithm: "SHA2_256", digest: toBase64(sha256(PAYLOAD)) },
+            signatures: [
+              {
+                content: toBase64(SIGNATURE),
+                verifier: { keyDetails: "PKIX_ECDSA_P256_SHA_256", publicKey: { rawBytes: toBase64(SPKI) } },
+              },
+            ],
+          },
+        },
+      },
+    },
+    {
+      kind: "intoto",
+      version: "0.0.2",
+      evidence: dsseEvidence,
+      body: {
+        apiVersion: "0.0.2",
+        kind: "intoto",
+        spec: {
+          content: {
+            envelope: {
+              payload: twice(PAYLOAD),
+              payloadType: TYPE,
+              signatures: [{ keyid: "", publicKey: PEM, sig: twice(SIGNATURE) }],
+            },
+            hash: hex256(utf8("anything")),
+            payloadHash: hex256(PAYLOAD),
+          },
+        },
+      },
+    },
   ];
 }
-const match = ({ kind, version, body, evidence }: Case): void => checkEntryMatches(decodeEntry(utf8(JSON.stringify(body)), kind, version), evidence);
+const match = ({ kind, version, body, evidence }: Case): void =>
+  checkEntryMatches(decodeEntry(utf8(JSON.stringify(body)), kind, version), evidence);
 
 test("an entry of each kind matches its own bundle", () => {
   for (const entry of cases()) match(entry);
@@ -317,7 +460,11 @@ test("an entry of each kind is refused for another signature", () => {
   const other = SIGNATURE.with(20, SIGNATURE[20]! ^ 1);
   for (const signature of [other, SIGNATURE.subarray(1), new Uint8Array(0), Uint8Array.of(...SIGNATURE, 0)]) {
     for (const entry of cases()) {
-      refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...entry.evidence, content: { ...entry.evidence.content, signature } } }), `${entry.kind} ${entry.version}`);
+      refuses(
+        "ENTRY_MISMATCH",
+        () => match({ ...entry, evidence: { ...entry.evidence, content: { ...entry.evidence.content, signature } } }),
+        `${entry.kind} ${entry.version}`,
+      );
     }
   }
 });
@@ -325,9 +472,10 @@ test("an entry of each kind is refused for another signature", () => {
 test("an entry of each kind is refused for another artifact or payload", () => {
   for (const entry of cases()) {
     const { content } = entry.evidence;
-    const evidence: EntryEvidence = content.kind === "message"
-      ? { ...entry.evidence, artifact: digests(utf8("other")) }
-      : { ...entry.evidence, content: { ...content, payload: utf8("{}") } };
+    const evidence: EntryEvidence =
+      content.kind === "message"
+        ? { ...entry.evidence, artifact: digests(utf8("other")) }
+        : { ...entry.evidence, content: { ...content, payload: utf8("{}") } };
     refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence }), `${entry.kind} ${entry.version}`);
   }
 });
@@ -338,20 +486,29 @@ test("an entry of each kind is refused for another key, and for a certificate in
   for (const entry of cases()) {
     refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...entry.evidence, key } }), `${entry.kind} ${entry.version}`);
     // The same octets, but called a certificate.
-    refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...entry.evidence, certificate: SPKI } }), `${entry.kind} ${entry.version}`);
+    refuses(
+      "ENTRY_MISMATCH",
+      () => match({ ...entry, evidence: { ...entry.evidence, certificate: SPKI } }),
+      `${entry.kind} ${entry.version}`,
+    );
   }
 });
 
 test("entries with certificates match that certificate alone", () => {
   const certificate = Uint8Array.of(0x30, 0x03, 0x02, 0x01, 0x05);
   const pem = toBase64(utf8(formatPem("CERTIFICATE", certificate)));
-  const source = (entry: Case): string => JSON.stringify(entry.body).replaceAll(PEM, pem).replace('"publicKey":{"rawBytes"', '"x509Certificate":{"rawBytes"')
-    .replace(`"rawBytes":"${toBase64(SPKI)}"`, `"rawBytes":"${toBase64(certificate)}"`);
+  const source = (entry: Case): string =>
+    JSON.stringify(entry.body)
+      .replaceAll(PEM, pem)
+      .replace('"publicKey":{"rawBytes"', '"x509Certificate":{"rawBytes"')
+      .replace(`"rawBytes":"${toBase64(SPKI)}"`, `"rawBytes":"${toBase64(certificate)}"`);
   for (const entry of cases()) {
     const body = JSON.parse(source(entry)) as Loose;
     match({ ...entry, body, evidence: { ...entry.evidence, certificate } });
     refuses("ENTRY_MISMATCH", () => match({ ...entry, body }));
-    refuses("ENTRY_MISMATCH", () => match({ ...entry, body, evidence: { ...entry.evidence, certificate: certificate.with(4, 6) } }));
+    refuses("ENTRY_MISMATCH", () =>
+      match({ ...entry, body, evidence: { ...entry.evidence, certificate: certificate.with(4, 6) } }),
+    );
   }
   // A chain in PEM counts by its first certificate.
   const chain = toBase64(utf8(formatPem("CERTIFICATE", certificate) + formatPem("CERTIFICATE", certificate.with(4, 9))));
@@ -375,9 +532,13 @@ test("hashedrekord over an envelope records the digest of its encoding", () => {
   two!.body.spec.hashedRekordV002.data.digest = toBase64(sha256(encoded));
   for (const entry of [one!, two!]) {
     match({ ...entry, evidence: dsseEvidence });
-    refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payloadType: "text/plain" } } }));
+    refuses("ENTRY_MISMATCH", () =>
+      match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payloadType: "text/plain" } } }),
+    );
     // The digest of the payload alone is not what was signed.
-    refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payload: encoded } } }));
+    refuses("ENTRY_MISMATCH", () =>
+      match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payload: encoded } } }),
+    );
   }
 });
 
@@ -407,7 +568,9 @@ test("other hashes are compared with the artifact's digest of that hash; a missi
   for (const algorithm of ["sha384", "sha512"] as const) {
     one!.body.spec.data.hash = { algorithm, value: toHex(digests(ARTIFACT).get(algorithm)!) };
     match(one!);
-    refuses("ARTIFACT_DIGEST_MISSING", () => match({ ...one!, evidence: { ...good, artifact: new Map([["sha256", sha256(ARTIFACT)]]) } }));
+    refuses("ARTIFACT_DIGEST_MISSING", () =>
+      match({ ...one!, evidence: { ...good, artifact: new Map([["sha256", sha256(ARTIFACT)]]) } }),
+    );
   }
   refuses("ARTIFACT_MISSING", () => match({ ...one!, evidence: { ...good, artifact: undefined } }));
 });
@@ -415,7 +578,11 @@ test("other hashes are compared with the artifact's digest of that hash; a missi
 test("exactly one signature, as many recorded as compared", () => {
   for (const count of [0, 2]) {
     const [, , dsse1, dsse2, intoto] = cases();
-    for (const [entry, list] of [[dsse1!, dsse1!.body.spec.signatures], [dsse2!, dsse2!.body.spec.dsseV002.signatures], [intoto!, intoto!.body.spec.content.envelope.signatures]] as const) {
+    for (const [entry, list] of [
+      [dsse1!, dsse1!.body.spec.signatures],
+      [dsse2!, dsse2!.body.spec.dsseV002.signatures],
+      [intoto!, intoto!.body.spec.content.envelope.signatures],
+    ] as const) {
       list.push(list[0]);
       list.length = count;
       refuses("ENTRY_MISMATCH", () => match(entry));
@@ -424,7 +591,8 @@ test("exactly one signature, as many recorded as compared", () => {
 });
 
 test("intoto 0.0.1 is read, but proves nothing of a signature", () => {
-  const read = (spec: Loose): ReturnType<typeof decodeEntry> => decodeEntry(utf8(JSON.stringify({ apiVersion: "0.0.1", kind: "intoto", spec })), "intoto", "0.0.1");
+  const read = (spec: Loose): ReturnType<typeof decodeEntry> =>
+    decodeEntry(utf8(JSON.stringify({ apiVersion: "0.0.1", kind: "intoto", spec })), "intoto", "0.0.1");
   const content = { hash: hex256(PAYLOAD), payloadHash: hex256(PAYLOAD) };
   refuses("BAD_JSON", () => read({ content, publicKey: PEM, extra: 1 }));
   refuses("BAD_JSON", () => read({ content: { ...content, extra: 1 }, publicKey: PEM }));
@@ -440,7 +608,9 @@ test("facts that record nothing of what was signed match nothing", () => {
 
 test("intoto: another payload type, and a payload beside another hash, are refused", () => {
   const entry = cases()[4]!;
-  refuses("ENTRY_MISMATCH", () => match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payloadType: "text/plain" } } }));
+  refuses("ENTRY_MISMATCH", () =>
+    match({ ...entry, evidence: { ...dsseEvidence, content: { ...ENVELOPE, payloadType: "text/plain" } } }),
+  );
   entry.body.spec.content.envelope.payload = twice(utf8("{}"));
   refuses("ENTRY_INVALID", () => match(entry));
   entry.body.spec.content.envelope.payload = toBase64(PAYLOAD);
@@ -477,7 +647,13 @@ test("bodies are strict: every object refuses an unknown member and misses each 
 test("digests and verifiers of a body have the forms of their kind", () => {
   const [one, two] = cases();
   const hash = one!.body.spec.data.hash;
-  for (const wrong of [{ algorithm: "sha1", value: "00".repeat(20) }, { algorithm: "sha256", value: "00".repeat(31) }, { algorithm: "SHA2_256", value: hash.value }, { algorithm: "sha512", value: hash.value }, { algorithm: "toString", value: "" }]) {
+  for (const wrong of [
+    { algorithm: "sha1", value: "00".repeat(20) },
+    { algorithm: "sha256", value: "00".repeat(31) },
+    { algorithm: "SHA2_256", value: hash.value },
+    { algorithm: "sha512", value: hash.value },
+    { algorithm: "toString", value: "" },
+  ]) {
     one!.body.spec.data.hash = wrong;
     refuses("ENTRY_INVALID", () => match(one!));
   }
@@ -485,8 +661,11 @@ test("digests and verifiers of a body have the forms of their kind", () => {
   refuses("BAD_HEX", () => match(one!));
   one!.body.spec.data.hash = hash;
   for (const [code, pem] of [
-    ["ENTRY_INVALID", formatPem("EC PRIVATE KEY", SPKI)], ["ENTRY_INVALID", formatPem("PUBLIC KEY", SPKI) + formatPem("PUBLIC KEY", SPKI)],
-    ["ENTRY_INVALID", formatPem("CERTIFICATE", SPKI) + formatPem("PUBLIC KEY", SPKI)], ["ENTRY_INVALID", formatPem("CERTIFICATE", SPKI).repeat(11)], ["BAD_PEM", "key"],
+    ["ENTRY_INVALID", formatPem("EC PRIVATE KEY", SPKI)],
+    ["ENTRY_INVALID", formatPem("PUBLIC KEY", SPKI) + formatPem("PUBLIC KEY", SPKI)],
+    ["ENTRY_INVALID", formatPem("CERTIFICATE", SPKI) + formatPem("PUBLIC KEY", SPKI)],
+    ["ENTRY_INVALID", formatPem("CERTIFICATE", SPKI).repeat(11)],
+    ["BAD_PEM", "key"],
   ] as const) {
     one!.body.spec.signature.publicKey.content = toBase64(utf8(pem));
     refuses(code, () => match(one!), pem);
@@ -503,8 +682,14 @@ test("digests and verifiers of a body have the forms of their kind", () => {
 test("the conformance cases: entries match where nothing about them is wrong", (t) => {
   if (!existsSync(VECTORS)) return t.diagnostic("the conformance cases are not at hand");
   const mismatched = new Set([
-    "wrong-hashedrekord-entry_fail", "dsse-mismatch-envelope_fail", "rekor2-dsse-mismatch-sig_fail", "intoto-log-entry-mismatch_fail", "managed-key-wrong-key_fail",
-    "dsse-invalid-sig_fail", "signature-mismatch_fail", "incorrect-public-key_fail",
+    "wrong-hashedrekord-entry_fail",
+    "dsse-mismatch-envelope_fail",
+    "rekor2-dsse-mismatch-sig_fail",
+    "intoto-log-entry-mismatch_fail",
+    "managed-key-wrong-key_fail",
+    "dsse-invalid-sig_fail",
+    "signature-mismatch_fail",
+    "incorrect-public-key_fail",
   ]);
   const artifact = readFileSync(new URL("a.txt", VECTORS));
   const surprises: string[] = [];
@@ -516,13 +701,17 @@ test("the conformance cases: entries match where nothing about them is wrong", (
     try {
       bundle = vectorBundle(folder)!;
       const [leaf] = bundle.key.kind === "certificate" ? bundle.key.chain : [];
-      key = leaf === undefined ? importPublicKey(parsePem(readFileSync(new URL(`${folder}/key.pub`, VECTORS), "utf8"))) : decodeCertificate(leaf).publicKey;
+      key =
+        leaf === undefined
+          ? importPublicKey(parsePem(readFileSync(new URL(`${folder}/key.pub`, VECTORS), "utf8")))
+          : decodeCertificate(leaf).publicKey;
     } catch (error) {
       assert.ok(error instanceof LacreError);
       continue;
     }
     const certificate = bundle.key.kind === "certificate" ? bundle.key.chain[0] : undefined;
-    if (certificate !== undefined) assert.equal(toHex(key.spki), toHex(new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" })));
+    if (certificate !== undefined)
+      assert.equal(toHex(key.spki), toHex(new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" })));
     let outcome = "match";
     for (const entry of bundle.logEntries) {
       try {

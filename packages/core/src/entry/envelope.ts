@@ -74,7 +74,11 @@ export interface Pair<S, V> {
  * one that is tried and verifies nothing new refuses the request, as upstream's ledger has it. Throws
  * ENTRY_REQUEST_INVALID.
  */
-export function assignSignatures<S, V>(signatures: readonly S[], verifiers: readonly V[], fits: (signature: S, verifier: V) => boolean): Pair<S, V>[] {
+export function assignSignatures<S, V>(
+  signatures: readonly S[],
+  verifiers: readonly V[],
+  fits: (signature: S, verifier: V) => boolean,
+): Pair<S, V>[] {
   const pairs: Pair<S, V>[] = [];
   let open = [...signatures];
   for (const verifier of verifiers) {

@@ -28,7 +28,9 @@ export const hashedrekord1: EntryForm = {
       digest: readHexDigest(data.object("hash")),
       payloadHash: undefined,
       payloadType: undefined,
-      signatures: [{ signature: signature.bytes("content"), verifier: readPemVerifier(publicKey.bytes("content")), keyDetails: undefined }],
+      signatures: [
+        { signature: signature.bytes("content"), verifier: readPemVerifier(publicKey.bytes("content")), keyDetails: undefined },
+      ],
     };
   },
 };
@@ -60,7 +62,12 @@ export const hashedrekord1Request: ProposedForm = {
     const signature = requiredBytes(holder, "content");
     const { key, canonical, verifier } = readRequestPem(requiredBytes(holder.object("publicKey"), "content"));
     return {
-      facts: { digest: { algorithm: digest.algorithm, value: digest.value }, payloadHash: undefined, payloadType: undefined, signatures: [{ signature, verifier, keyDetails: undefined }] },
+      facts: {
+        digest: { algorithm: digest.algorithm, value: digest.value },
+        payloadHash: undefined,
+        payloadType: undefined,
+        signatures: [{ signature, verifier, keyDetails: undefined }],
+      },
       spec: { data: { hash: digest.canonical }, signature: { content: toBase64(signature), publicKey: { content: canonical } } },
       checks: [{ algorithm: digestAlgorithm(key, digest.algorithm), key, signed: { digest: digest.value }, signature }],
     };
@@ -69,8 +76,13 @@ export const hashedrekord1Request: ProposedForm = {
 
 /** Algorithms that sign a digest, and so can be checked without the artifact. */
 const PERMITTED: readonly string[] = [
-  "PKIX_ECDSA_P256_SHA_256", "PKIX_ECDSA_P384_SHA_384", "PKIX_ECDSA_P521_SHA_512",
-  "PKIX_RSA_PKCS1V15_2048_SHA256", "PKIX_RSA_PKCS1V15_3072_SHA256", "PKIX_RSA_PKCS1V15_4096_SHA256", "PKIX_ED25519_PH",
+  "PKIX_ECDSA_P256_SHA_256",
+  "PKIX_ECDSA_P384_SHA_384",
+  "PKIX_ECDSA_P521_SHA_512",
+  "PKIX_RSA_PKCS1V15_2048_SHA256",
+  "PKIX_RSA_PKCS1V15_3072_SHA256",
+  "PKIX_RSA_PKCS1V15_4096_SHA256",
+  "PKIX_ED25519_PH",
 ];
 
 export const hashedrekordRequest: RequestForm = {
@@ -86,7 +98,10 @@ export const hashedrekordRequest: RequestForm = {
     const { algorithm, key, verifier } = by;
     const expected = DIGEST_LENGTH[algorithm.hash];
     if (digest.length !== expected) {
-      throw refused("digest has the wrong length for the algorithm", { expected: `${expected} octets (${algorithm.hash})`, found: `${digest.length}` });
+      throw refused("digest has the wrong length for the algorithm", {
+        expected: `${expected} octets (${algorithm.hash})`,
+        found: `${digest.length}`,
+      });
     }
     return {
       kind: hashedrekord2.kind,
@@ -94,7 +109,11 @@ export const hashedrekordRequest: RequestForm = {
       body: boundedBody(hashedrekordBody(digest, signature, by)),
       checks: [{ algorithm, key, signed: { digest }, signature }],
       facts: {
-        kind: hashedrekord2.kind, version: hashedrekord2.version, digest: { algorithm: algorithm.hash, value: digest }, payloadHash: undefined, payloadType: undefined,
+        kind: hashedrekord2.kind,
+        version: hashedrekord2.version,
+        digest: { algorithm: algorithm.hash, value: digest },
+        payloadHash: undefined,
+        payloadType: undefined,
         signatures: [{ signature, verifier, keyDetails: algorithm.keyDetails }],
       },
     };

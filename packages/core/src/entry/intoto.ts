@@ -46,7 +46,10 @@ export const intoto2: EntryForm = {
     const payloadHash = readHexDigest(content.object("payloadHash"));
     const envelope = content.object("envelope");
     envelope.refuseUnknown(["payload", "payloadType", "signatures"]);
-    if (envelope.has("payload") && !equalBytes(hash(payloadHash.algorithm, twiceDecoded(envelope, "payload")), payloadHash.value)) {
+    if (
+      envelope.has("payload") &&
+      !equalBytes(hash(payloadHash.algorithm, twiceDecoded(envelope, "payload")), payloadHash.value)
+    ) {
       throw new LacreError("ENTRY_INVALID", "payload and payload hash of an entry differ");
     }
     return {
@@ -56,7 +59,11 @@ export const intoto2: EntryForm = {
       payloadType: envelope.string("payloadType"),
       signatures: envelope.objects(MAX_SIGNATURES, "signatures").map((item) => {
         item.refuseUnknown(["keyid", "publicKey", "sig"]);
-        return { signature: twiceDecoded(item, "sig"), verifier: readPemVerifier(item.bytes("publicKey")), keyDetails: undefined };
+        return {
+          signature: twiceDecoded(item, "sig"),
+          verifier: readPemVerifier(item.bytes("publicKey")),
+          keyDetails: undefined,
+        };
       }),
     };
   },
@@ -79,7 +86,10 @@ export const intoto1Request: ProposedForm = {
       throw refused("no signature of the envelope is the key's");
     }
     return {
-      spec: { content: { hash: hexDigest(sha256(utf8(text))), payloadHash: hexDigest(sha256(envelope.payload)) }, publicKey: canonical },
+      spec: {
+        content: { hash: hexDigest(sha256(utf8(text))), payloadHash: hexDigest(sha256(envelope.payload)) },
+        publicKey: canonical,
+      },
       checks: others.length === 0 ? [messageCheck(key, envelope.encoded, only!.signature)] : [],
       attestation: envelope.payload,
     };

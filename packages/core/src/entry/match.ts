@@ -38,30 +38,38 @@ function mismatch(message: string, detail: { expected?: string; found?: string }
  */
 export function checkEntryMatches(facts: EntryFacts, evidence: EntryEvidence): void {
   const [recorded, ...more] = facts.signatures;
-  if (recorded === undefined || more.length > 0) throw mismatch("entry has not exactly one signature", { expected: "1", found: `${facts.signatures.length}` });
+  if (recorded === undefined || more.length > 0)
+    throw mismatch("entry has not exactly one signature", { expected: "1", found: `${facts.signatures.length}` });
   checkRecordedSignature(facts, recorded, evidence);
   checkRecordedVerifier(recorded, evidence);
   if (facts.digest !== undefined) checkRecordedDigest(facts.digest, recorded, evidence);
   if (facts.payloadHash !== undefined) checkRecordedPayload(facts.payloadHash, facts.payloadType, evidence.content);
   if (facts.digest === undefined && facts.payloadHash === undefined) {
-    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind do not record what was signed", { found: `${facts.kind} ${facts.version}` });
+    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind do not record what was signed", {
+      found: `${facts.kind} ${facts.version}`,
+    });
   }
 }
 
 function checkRecordedSignature(facts: EntryFacts, { signature }: EntrySignature, { content }: EntryEvidence): void {
   if (signature === undefined) {
-    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind do not record the signature", { found: `${facts.kind} ${facts.version}` });
+    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind do not record the signature", {
+      found: `${facts.kind} ${facts.version}`,
+    });
   }
-  if (!equalBytes(signature, content.signature)) throw mismatch("entry is of another signature", { expected: toHex(content.signature), found: toHex(signature) });
+  if (!equalBytes(signature, content.signature))
+    throw mismatch("entry is of another signature", { expected: toHex(content.signature), found: toHex(signature) });
 }
 
 function checkRecordedVerifier({ verifier, keyDetails }: EntrySignature, { certificate, key }: EntryEvidence): void {
   const expected = certificate === undefined ? "publicKey" : "certificate";
   if (verifier.kind !== expected) throw mismatch("entry is verified in another way", { expected, found: verifier.kind });
-  if (!equalBytes(verifier.der, certificate ?? key.spki)) throw mismatch(`entry is of another ${expected === "publicKey" ? "key" : "certificate"}`);
+  if (!equalBytes(verifier.der, certificate ?? key.spki))
+    throw mismatch(`entry is of another ${expected === "publicKey" ? "key" : "certificate"}`);
   if (keyDetails === undefined) return;
   const algorithm = findAlgorithm(keyDetails);
-  if (algorithm === undefined || !fits(algorithm, key)) throw mismatch("entry states an algorithm that does not fit the key", { expected: key.type, found: keyDetails.slice(0, 60) });
+  if (algorithm === undefined || !fits(algorithm, key))
+    throw mismatch("entry states an algorithm that does not fit the key", { expected: key.type, found: keyDetails.slice(0, 60) });
 }
 
 function checkRecordedDigest(digest: Digest, { keyDetails }: EntrySignature, { content, artifact }: EntryEvidence): void {
@@ -69,12 +77,21 @@ function checkRecordedDigest(digest: Digest, { keyDetails }: EntrySignature, { c
     // The digest is what the signature covers, so both name one hash; a pure scheme covers no digest at all.
     const algorithm = findAlgorithm(keyDetails);
     if (algorithm === undefined || !algorithm.prehashed || algorithm.hash !== digest.algorithm) {
-      throw mismatch("entry's digest is not of the hash that its algorithm signs", { expected: algorithm?.hash ?? "a known algorithm", found: digest.algorithm });
+      throw mismatch("entry's digest is not of the hash that its algorithm signs", {
+        expected: algorithm?.hash ?? "a known algorithm",
+        found: digest.algorithm,
+      });
     }
   }
-  const expected = content.kind === "dsse" ? hash(digest.algorithm, pae(content.payloadType, content.payload)) : artifactDigest(digest.algorithm, artifact);
+  const expected =
+    content.kind === "dsse"
+      ? hash(digest.algorithm, pae(content.payloadType, content.payload))
+      : artifactDigest(digest.algorithm, artifact);
   if (!equalBytes(digest.value, expected)) {
-    throw mismatch(`entry is of another ${content.kind === "dsse" ? "envelope" : "artifact"}`, { expected: toHex(expected), found: toHex(digest.value) });
+    throw mismatch(`entry is of another ${content.kind === "dsse" ? "envelope" : "artifact"}`, {
+      expected: toHex(expected),
+      found: toHex(digest.value),
+    });
   }
 }
 
@@ -83,7 +100,8 @@ function artifactDigest(algorithm: HashName, artifact: EntryEvidence["artifact"]
   const digest = artifact.get(algorithm);
   if (digest === undefined) {
     throw new LacreError("ARTIFACT_DIGEST_MISSING", "the entry records the artifact by another digest than is at hand", {
-      expected: algorithm, found: [...artifact.keys()].join(", "),
+      expected: algorithm,
+      found: [...artifact.keys()].join(", "),
     });
   }
   return digest;
@@ -92,8 +110,12 @@ function artifactDigest(algorithm: HashName, artifact: EntryEvidence["artifact"]
 function checkRecordedPayload(payloadHash: Digest, payloadType: string | undefined, content: BundleContent): void {
   if (content.kind !== "dsse") throw mismatch("entry is of an envelope, the bundle holds a message signature");
   const expected = hash(payloadHash.algorithm, content.payload);
-  if (!equalBytes(payloadHash.value, expected)) throw mismatch("entry is of another payload", { expected: toHex(expected), found: toHex(payloadHash.value) });
+  if (!equalBytes(payloadHash.value, expected))
+    throw mismatch("entry is of another payload", { expected: toHex(expected), found: toHex(payloadHash.value) });
   if (payloadType !== undefined && payloadType !== content.payloadType) {
-    throw mismatch("entry is of another payload type", { expected: content.payloadType.slice(0, 100), found: payloadType.slice(0, 100) });
+    throw mismatch("entry is of another payload type", {
+      expected: content.payloadType.slice(0, 100),
+      found: payloadType.slice(0, 100),
+    });
   }
 }

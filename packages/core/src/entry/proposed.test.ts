@@ -23,7 +23,10 @@ interface Signer {
   readonly privateKey: KeyObject;
   readonly pem: string;
 }
-const signer = ({ privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject }): Signer => ({ privateKey, pem: publicKey.export({ format: "pem", type: "spki" }) as string });
+const signer = ({ privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject }): Signer => ({
+  privateKey,
+  pem: publicKey.export({ format: "pem", type: "spki" }) as string,
+});
 const p256 = signer(generateKeyPairSync("ec", { namedCurve: "P-256" }));
 const other = signer(generateKeyPairSync("ec", { namedCurve: "P-256" }));
 const p384 = signer(generateKeyPairSync("ec", { namedCurve: "P-384" }));
@@ -37,21 +40,38 @@ const PAYLOAD = Buffer.from('{"_type":"https://in-toto.io/Statement/v1"}');
 const hashedrekord = (by: Signer, hash: string): Loose => ({
   apiVersion: "0.0.1",
   kind: "hashedrekord",
-  spec: { data: { hash: { algorithm: hash, value: hexOf(hash, DATA) } }, signature: { content: base64(sign(hash, DATA, by.privateKey)), publicKey: { content: base64(by.pem) } } },
+  spec: {
+    data: { hash: { algorithm: hash, value: hexOf(hash, DATA) } },
+    signature: { content: base64(sign(hash, DATA, by.privateKey)), publicKey: { content: base64(by.pem) } },
+  },
 });
 const signPae = (by: Signer, hash: string | null): Buffer => sign(hash, pae(TYPE, PAYLOAD), by.privateKey);
 const envelopeOf = (...sigs: readonly Uint8Array[]): string =>
-  JSON.stringify({ payloadType: TYPE, payload: base64(PAYLOAD), signatures: sigs.map((sig) => ({ keyid: "", sig: base64(sig) })) });
+  JSON.stringify({
+    payloadType: TYPE,
+    payload: base64(PAYLOAD),
+    signatures: sigs.map((sig) => ({ keyid: "", sig: base64(sig) })),
+  });
 const dsse = (envelope: string, ...verifiers: readonly Signer[]): Loose => ({
-  apiVersion: "0.0.1", kind: "dsse", spec: { proposedContent: { envelope, verifiers: verifiers.map(({ pem }) => base64(pem)) } },
+  apiVersion: "0.0.1",
+  kind: "dsse",
+  spec: { proposedContent: { envelope, verifiers: verifiers.map(({ pem }) => base64(pem)) } },
 });
-const intoto1 = (envelope: string, by: Signer = p256): Loose => ({ apiVersion: "0.0.1", kind: "intoto", spec: { content: { envelope }, publicKey: base64(by.pem) } });
+const intoto1 = (envelope: string, by: Signer = p256): Loose => ({
+  apiVersion: "0.0.1",
+  kind: "intoto",
+  spec: { content: { envelope }, publicKey: base64(by.pem) },
+});
 const intoto2 = (by: Signer = p256, sig: Uint8Array = signPae(p256, "sha256")): Loose => ({
   apiVersion: "0.0.2",
   kind: "intoto",
   spec: {
     content: {
-      envelope: { payload: base64(base64(PAYLOAD)), payloadType: TYPE, signatures: [{ sig: base64(base64(sig)), publicKey: base64(by.pem) }] },
+      envelope: {
+        payload: base64(base64(PAYLOAD)),
+        payloadType: TYPE,
+        signatures: [{ sig: base64(base64(sig)), publicKey: base64(by.pem) }],
+      },
       hash: { algorithm: "sha256", value: "ab".repeat(32) },
     },
   },
@@ -59,7 +79,10 @@ const intoto2 = (by: Signer = p256, sig: Uint8Array = signPae(p256, "sha256")): 
 const rekord = (by: Signer = p256, hash: string | null = "sha256"): Loose => ({
   apiVersion: "0.0.1",
   kind: "rekord",
-  spec: { signature: { format: "x509", content: base64(sign(hash, DATA, by.privateKey)), publicKey: { content: base64(by.pem) } }, data: { content: base64(DATA) } },
+  spec: {
+    signature: { format: "x509", content: base64(sign(hash, DATA, by.privateKey)), publicKey: { content: base64(by.pem) } },
+    data: { content: base64(DATA) },
+  },
 });
 
 const body = ({ body: bytes }: Admitted): Loose => JSON.parse(text(bytes));
@@ -72,14 +95,20 @@ function admitGood(request: Loose): Admitted {
   checkAll(admitted);
   const { kind, version } = admitted;
   assert.equal(text(admitted.body), canonicalJson(parseJson(admitted.body)));
-  assert.deepEqual([kind, version, body(admitted).kind, body(admitted).apiVersion], [request.kind, request.apiVersion, request.kind, request.apiVersion]);
+  assert.deepEqual(
+    [kind, version, body(admitted).kind, body(admitted).apiVersion],
+    [request.kind, request.apiVersion, request.kind, request.apiVersion],
+  );
   if (kind !== "rfc3161") assert.equal(describeEntry(admitted.body).kind, kind);
   return admitted;
 }
 function refused(code: LacreCode | readonly LacreCode[], request: Loose, saying = /./): void {
   assert.throws(
     () => checkAll(admitProposed(parseJson(JSON.stringify(request)))),
-    (error) => error instanceof LacreError && (typeof code === "string" ? error.code === code : code.includes(error.code)) && saying.test(error.message),
+    (error) =>
+      error instanceof LacreError &&
+      (typeof code === "string" ? error.code === code : code.includes(error.code)) &&
+      saying.test(error.message),
     JSON.stringify(request).slice(0, 200),
   );
 }
@@ -90,7 +119,8 @@ function changed(request: Loose, change: (spec: Loose, whole: Loose) => void): L
 }
 
 test("the vector's request becomes the vector's leaf", () => {
-  const spki = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==";
+  const spki =
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==";
   const pem = `-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----`;
   const request = {
     kind: "hashedrekord",
@@ -126,13 +156,24 @@ test("bodies of the public log come out of their own requests", { skip: !existsS
 });
 
 test("hashedrekord: every permitted pair of key and digest is logged as it was sent", () => {
-  for (const [by, hash] of [[p256, "sha256"], [p384, "sha384"], [p521, "sha512"], [rsa, "sha256"], [p384, "sha256"]] as const) {
+  for (const [by, hash] of [
+    [p256, "sha256"],
+    [p384, "sha384"],
+    [p521, "sha512"],
+    [rsa, "sha256"],
+    [p384, "sha256"],
+  ] as const) {
     const request = hashedrekord(by, hash);
     const admitted = admitGood(request);
     assert.deepEqual(body(admitted).spec.data.hash, request.spec.data.hash);
     assert.equal(Buffer.from(body(admitted).spec.signature.publicKey.content, "base64").toString(), by.pem);
   }
-  for (const [by, hash] of [[p256, "sha512"], [rsa, "sha512"], [p521, "sha384"]] as const) refused("ALGORITHM_UNKNOWN", hashedrekord(by, hash));
+  for (const [by, hash] of [
+    [p256, "sha512"],
+    [rsa, "sha512"],
+    [p521, "sha384"],
+  ] as const)
+    refused("ALGORITHM_UNKNOWN", hashedrekord(by, hash));
 });
 
 test("hashedrekord: digits of a digest keep their case, and so the leaf", () => {
@@ -141,36 +182,84 @@ test("hashedrekord: digits of a digest keep their case, and so the leaf", () => 
 });
 
 test("hashedrekord: PEM is written anew: no final newline, CRLF, one long line, a chain", () => {
-  for (const spelled of [p256.pem.trimEnd(), p256.pem.replaceAll("\n", "\r\n"), `comment\n${p256.pem}`, p256.pem.replace(/([A-Za-z0-9+/=])\n(?=[A-Za-z0-9])/g, "$1")]) {
+  for (const spelled of [
+    p256.pem.trimEnd(),
+    p256.pem.replaceAll("\n", "\r\n"),
+    `comment\n${p256.pem}`,
+    p256.pem.replace(/([A-Za-z0-9+/=])\n(?=[A-Za-z0-9])/g, "$1"),
+  ]) {
     const request = changed(hashedrekord(p256, "sha256"), ({ signature }) => (signature.publicKey.content = base64(spelled)));
     assert.equal(Buffer.from(body(admitGood(request)).spec.signature.publicKey.content, "base64").toString(), p256.pem);
   }
   const pkcs1 = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const request = hashedrekord(signer(pkcs1), "sha256");
   request.spec.signature.publicKey.content = base64(pkcs1.publicKey.export({ format: "pem", type: "pkcs1" }));
-  assert.equal(Buffer.from(body(admitGood(request)).spec.signature.publicKey.content, "base64").toString(), pkcs1.publicKey.export({ format: "pem", type: "spki" }));
+  assert.equal(
+    Buffer.from(body(admitGood(request)).spec.signature.publicKey.content, "base64").toString(),
+    pkcs1.publicKey.export({ format: "pem", type: "spki" }),
+  );
 });
 
 test("hashedrekord: a wrong signature, digest, key or length is refused", () => {
   const good = hashedrekord(p256, "sha256");
-  refused("SIGNATURE_INVALID", changed(good, ({ data }) => (data.hash.value = hexOf("sha256", "other"))));
-  refused("SIGNATURE_INVALID", changed(good, ({ signature }) => (signature.publicKey.content = base64(other.pem))));
-  refused("SIGNATURE_INVALID", changed(good, ({ signature }) => (signature.content = base64("no signature"))));
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ data }) => (data.hash.value = "ab")));
-  refused("BAD_HEX", changed(good, ({ data }) => (data.hash.value = "zz".repeat(32))));
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ data }) => (data.hash.algorithm = "md5")), /is not known/);
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ signature }) => (signature.content = "")));
-  refused("BAD_JSON", changed(good, ({ signature }) => delete signature.publicKey));
-  refused("BAD_PEM", changed(good, ({ signature }) => (signature.publicKey.content = base64("ssh-ed25519 AAAA"))));
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ signature }) => (signature.publicKey.content = base64(p256.pem + other.pem))));
-  refused("ENTRY_REQUEST_INVALID", changed(good, ({ signature }) => (signature.publicKey.content = base64(p256.pem.replaceAll("PUBLIC KEY", "PGP PUBLIC KEY BLOCK")))));
+  refused(
+    "SIGNATURE_INVALID",
+    changed(good, ({ data }) => (data.hash.value = hexOf("sha256", "other"))),
+  );
+  refused(
+    "SIGNATURE_INVALID",
+    changed(good, ({ signature }) => (signature.publicKey.content = base64(other.pem))),
+  );
+  refused(
+    "SIGNATURE_INVALID",
+    changed(good, ({ signature }) => (signature.content = base64("no signature"))),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(good, ({ data }) => (data.hash.value = "ab")),
+  );
+  refused(
+    "BAD_HEX",
+    changed(good, ({ data }) => (data.hash.value = "zz".repeat(32))),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(good, ({ data }) => (data.hash.algorithm = "md5")),
+    /is not known/,
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(good, ({ signature }) => (signature.content = "")),
+  );
+  refused(
+    "BAD_JSON",
+    changed(good, ({ signature }) => delete signature.publicKey),
+  );
+  refused(
+    "BAD_PEM",
+    changed(good, ({ signature }) => (signature.publicKey.content = base64("ssh-ed25519 AAAA"))),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(good, ({ signature }) => (signature.publicKey.content = base64(p256.pem + other.pem))),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(
+      good,
+      ({ signature }) => (signature.publicKey.content = base64(p256.pem.replaceAll("PUBLIC KEY", "PGP PUBLIC KEY BLOCK"))),
+    ),
+  );
 });
 
 test("hashedrekord: pure Ed25519 over a digest cannot pass", () => {
   const request = hashedrekord(p256, "sha512");
   request.spec.signature = { content: base64(sign(null, DATA, ed25519.privateKey)), publicKey: { content: base64(ed25519.pem) } };
   refused(["ALGORITHM_UNKNOWN", "SIGNATURE_INVALID"], request);
-  refused("ALGORITHM_UNKNOWN", changed(request, ({ data }) => (data.hash = { algorithm: "sha256", value: hexOf("sha256", DATA) })));
+  refused(
+    "ALGORITHM_UNKNOWN",
+    changed(request, ({ data }) => (data.hash = { algorithm: "sha256", value: hexOf("sha256", DATA) })),
+  );
 });
 
 test("unknown members are left aside and do not reach the leaf", () => {
@@ -191,11 +280,22 @@ test("dsse: hashes, signatures sorted by their text, each with its own verifier"
   assert.equal(spec.envelopeHash.value, hexOf("sha256", envelope));
   assert.equal(spec.payloadHash.value, hexOf("sha256", PAYLOAD));
   const expected = sigs.map((sig, i) => ({ signature: base64(sig), verifier: base64([p256, other, ed25519][i]!.pem) }));
-  assert.deepEqual(spec.signatures, expected.toSorted((a, b) => (a.signature < b.signature ? -1 : 1)));
+  assert.deepEqual(
+    spec.signatures,
+    expected.toSorted((a, b) => (a.signature < b.signature ? -1 : 1)),
+  );
 });
 
 test("dsse: SHA-256 whatever the curve, and the curve's own hash too", () => {
-  for (const [by, hash] of [[p256, "sha256"], [p384, "sha256"], [p384, "sha384"], [p521, "sha256"], [p521, "sha512"], [rsa, "sha256"], [ed25519, null]] as const) {
+  for (const [by, hash] of [
+    [p256, "sha256"],
+    [p384, "sha256"],
+    [p384, "sha384"],
+    [p521, "sha256"],
+    [p521, "sha512"],
+    [rsa, "sha256"],
+    [ed25519, null],
+  ] as const) {
     admitGood(dsse(envelopeOf(signPae(by, hash)), by));
     if (by !== p256 && by !== ed25519) admitGood(dsse(envelopeOf(signPae(by, hash), signPae(p256, "sha256")), by, p256));
   }
@@ -222,7 +322,10 @@ test("dsse: what nobody signed, what a stranger signed and keys that sign nothin
   refused("SIGNATURE_INVALID", dsse(envelopeOf(mine).replace(TYPE, "text/plain"), p256));
   refused("BAD_JSON", dsse(envelopeOf(mine).replace('"keyid":""', '"keyid":"","keyid":"a"'), p256));
   refused("BAD_JSON", dsse("not json", p256));
-  refused("ENTRY_REQUEST_INVALID", changed(dsse(envelopeOf(mine), p256), (spec) => (spec.payloadHash = { algorithm: "sha256", value: "00".repeat(32) })));
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(dsse(envelopeOf(mine), p256), (spec) => (spec.payloadHash = { algorithm: "sha256", value: "00".repeat(32) })),
+  );
 });
 
 test("envelopes without a type, and signatures without a byte, are refused", () => {
@@ -234,7 +337,10 @@ test("envelopes without a type, and signatures without a byte, are refused", () 
   old.spec.content.envelope = { ...old.spec.content.envelope, payloadType: "", payload: base64(base64(untyped)) };
   refused("ENTRY_REQUEST_INVALID", old, /no payload type/);
   refused("ENTRY_REQUEST_INVALID", dsse(envelopeOf(signPae(p256, "sha256"), new Uint8Array(0)), p256), /empty signature/);
-  refused("BAD_BASE64", changed(intoto2(), ({ content }) => (content.envelope.signatures[0].sig = base64("===="))));
+  refused(
+    "BAD_BASE64",
+    changed(intoto2(), ({ content }) => (content.envelope.signatures[0].sig = base64("===="))),
+  );
 });
 
 test("keys that the registry has no size for are refused before anything is verified", () => {
@@ -254,7 +360,10 @@ test("intoto 0.0.1: hashes of envelope and payload, and the key that signed", ()
   const envelope = envelopeOf(signPae(p256, "sha256"));
   const admitted = admitGood(intoto1(envelope));
   assert.deepEqual(body(admitted).spec, {
-    content: { hash: { algorithm: "sha256", value: hexOf("sha256", envelope) }, payloadHash: { algorithm: "sha256", value: hexOf("sha256", PAYLOAD) } },
+    content: {
+      hash: { algorithm: "sha256", value: hexOf("sha256", envelope) },
+      payloadHash: { algorithm: "sha256", value: hexOf("sha256", PAYLOAD) },
+    },
     publicKey: base64(p256.pem),
   });
   assert.deepEqual(Buffer.from(admitted.attestation!), PAYLOAD);
@@ -270,40 +379,113 @@ test("intoto 0.0.2: the payload goes, hash and key ids stay as they were sent", 
   assert.deepEqual(Object.keys(envelope.signatures[0]), ["keyid", "publicKey", "sig"]);
   assert.deepEqual([hash.value, payloadHash.value], ["ab".repeat(32), hexOf("sha256", PAYLOAD)]);
   assert.deepEqual(Object.keys(body(admitGood(intoto2())).spec.content.envelope.signatures[0]), ["publicKey", "sig"]);
-  assert.deepEqual(Buffer.from(decodeEntry(admitted.body, "intoto", "0.0.2").signatures[0]!.signature!), Buffer.from(Buffer.from(envelope.signatures[0].sig, "base64").toString(), "base64"));
+  assert.deepEqual(
+    Buffer.from(decodeEntry(admitted.body, "intoto", "0.0.2").signatures[0]!.signature!),
+    Buffer.from(Buffer.from(envelope.signatures[0].sig, "base64").toString(), "base64"),
+  );
   refused("SIGNATURE_INVALID", intoto2(other));
-  refused("BAD_JSON", changed(intoto2(), ({ content }) => delete content.hash));
-  refused("ENTRY_REQUEST_INVALID", changed(intoto2(), ({ content }) => (content.envelope.signatures = [])));
-  refused("BAD_BASE64", changed(intoto2(), ({ content }) => (content.envelope.payload = base64("{not base64}"))));
+  refused(
+    "BAD_JSON",
+    changed(intoto2(), ({ content }) => delete content.hash),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(intoto2(), ({ content }) => (content.envelope.signatures = [])),
+  );
+  refused(
+    "BAD_BASE64",
+    changed(intoto2(), ({ content }) => (content.envelope.payload = base64("{not base64}"))),
+  );
 });
 
 test("rekord: the artifact is hashed and goes; the signature is over it", () => {
-  for (const [by, hash] of [[p256, "sha256"], [p384, "sha384"], [rsa, "sha256"], [ed25519, null]] as const) {
+  for (const [by, hash] of [
+    [p256, "sha256"],
+    [p384, "sha384"],
+    [rsa, "sha256"],
+    [ed25519, null],
+  ] as const) {
     const { spec } = body(admitGood(rekord(by, hash)));
     assert.deepEqual(spec.data, { hash: { algorithm: "sha256", value: hexOf("sha256", DATA) } });
     assert.deepEqual(Object.keys(spec.signature), ["content", "format", "publicKey"]);
   }
-  refused("SIGNATURE_INVALID", changed(rekord(), ({ data }) => (data.content = base64("other"))));
-  refused("ENTRY_REQUEST_INVALID", changed(rekord(), ({ data }) => (data.hash = { algorithm: "sha256", value: "00".repeat(32) })));
-  refused("BAD_JSON", changed(rekord(), (spec) => (spec.data = { hash: { algorithm: "sha256", value: hexOf("sha256", DATA) }, url: "http://localhost/x" })));
-  for (const format of ["pgp", "minisign", "ssh", "tuf"]) refused("ENTRY_REQUEST_INVALID", changed(rekord(), ({ signature }) => (signature.format = format)));
+  refused(
+    "SIGNATURE_INVALID",
+    changed(rekord(), ({ data }) => (data.content = base64("other"))),
+  );
+  refused(
+    "ENTRY_REQUEST_INVALID",
+    changed(rekord(), ({ data }) => (data.hash = { algorithm: "sha256", value: "00".repeat(32) })),
+  );
+  refused(
+    "BAD_JSON",
+    changed(
+      rekord(),
+      (spec) => (spec.data = { hash: { algorithm: "sha256", value: hexOf("sha256", DATA) }, url: "http://localhost/x" }),
+    ),
+  );
+  for (const format of ["pgp", "minisign", "ssh", "tuf"])
+    refused(
+      "ENTRY_REQUEST_INVALID",
+      changed(rekord(), ({ signature }) => (signature.format = format)),
+    );
 });
 
 test("rfc3161: a token is logged as it is, a broken one is not", () => {
   const dir = mkdtempSync(join(tmpdir(), "lacre-tsr-"));
   try {
-    const openssl = (...args: readonly string[]): Buffer => execFileSync("openssl", args, { cwd: dir, stdio: ["ignore", "pipe", "ignore"] });
-    writeFileSync(join(dir, "conf"), "[req]\ndistinguished_name=dn\n[dn]\n[ext]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n[tsa]\ndefault_tsa=one\n[one]\nserial=serial\ncrypto_device=builtin\nsigner_digest=sha256\ndefault_policy=1.2.3\ndigests=sha256\naccuracy=secs:1\ness_cert_id_alg=sha256\n");
+    const openssl = (...args: readonly string[]): Buffer =>
+      execFileSync("openssl", args, { cwd: dir, stdio: ["ignore", "pipe", "ignore"] });
+    writeFileSync(
+      join(dir, "conf"),
+      "[req]\ndistinguished_name=dn\n[dn]\n[ext]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n[tsa]\ndefault_tsa=one\n[one]\nserial=serial\ncrypto_device=builtin\nsigner_digest=sha256\ndefault_policy=1.2.3\ndigests=sha256\naccuracy=secs:1\ness_cert_id_alg=sha256\n",
+    );
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key");
-    openssl("req", "-x509", "-new", "-key", "key", "-subj", "/CN=clock", "-days", "9", "-config", "conf", "-extensions", "ext", "-out", "cert");
+    openssl(
+      "req",
+      "-x509",
+      "-new",
+      "-key",
+      "key",
+      "-subj",
+      "/CN=clock",
+      "-days",
+      "9",
+      "-config",
+      "conf",
+      "-extensions",
+      "ext",
+      "-out",
+      "cert",
+    );
     writeFileSync(join(dir, "data"), DATA);
     const reply = (...more: readonly string[]): Buffer => {
       openssl("ts", "-query", "-data", "data", "-sha256", ...more, "-out", "tsq");
-      openssl("ts", "-reply", "-queryfile", "tsq", "-config", "conf", "-section", "one", "-inkey", "key", "-signer", "cert", "-out", "tsr");
+      openssl(
+        "ts",
+        "-reply",
+        "-queryfile",
+        "tsq",
+        "-config",
+        "conf",
+        "-section",
+        "one",
+        "-inkey",
+        "key",
+        "-signer",
+        "cert",
+        "-out",
+        "tsr",
+      );
       return readFileSync(join(dir, "tsr"));
     };
-    const rfc3161 = (tsr: Uint8Array): Loose => ({ apiVersion: "0.0.1", kind: "rfc3161", spec: { tsr: { content: base64(tsr) } } });
-    for (const tsr of [reply("-cert"), reply()]) assert.deepEqual(body(admitGood(rfc3161(tsr))).spec, { tsr: { content: base64(tsr) } });
+    const rfc3161 = (tsr: Uint8Array): Loose => ({
+      apiVersion: "0.0.1",
+      kind: "rfc3161",
+      spec: { tsr: { content: base64(tsr) } },
+    });
+    for (const tsr of [reply("-cert"), reply()])
+      assert.deepEqual(body(admitGood(rfc3161(tsr))).spec, { tsr: { content: base64(tsr) } });
     const forged = Buffer.from(reply("-cert"));
     forged[forged.length - 1]! ^= 1;
     refused(["TIMESTAMP_INVALID", "BAD_DER"], rfc3161(forged));
@@ -316,23 +498,63 @@ test("rfc3161: a token is logged as it is, a broken one is not", () => {
 });
 
 test("kinds and versions that are not logged here are named", () => {
-  for (const [kind, apiVersion] of [["helm", "0.0.1"], ["jar", "0.0.1"], ["rpm", "0.0.1"], ["alpine", "0.0.1"], ["tuf", "0.0.1"], ["cose", "0.0.1"], ["hashedrekord", "0.0.2"], ["intoto", "0.0.3"]]) {
+  for (const [kind, apiVersion] of [
+    ["helm", "0.0.1"],
+    ["jar", "0.0.1"],
+    ["rpm", "0.0.1"],
+    ["alpine", "0.0.1"],
+    ["tuf", "0.0.1"],
+    ["cose", "0.0.1"],
+    ["hashedrekord", "0.0.2"],
+    ["intoto", "0.0.3"],
+  ]) {
     refused("ENTRY_UNSUPPORTED", { kind, apiVersion, spec: {} });
   }
 });
 
 test("an entry that no bundle can hold is refused", () => {
   const sig = signPae(p256, "sha256");
-  refused("TOO_LARGE", changed(intoto2(p256, sig), ({ content }) => (content.envelope.signatures[0].keyid = "k".repeat(66_000))));
+  refused(
+    "TOO_LARGE",
+    changed(intoto2(p256, sig), ({ content }) => (content.envelope.signatures[0].keyid = "k".repeat(66_000))),
+  );
 });
 
 // The published faults of Rekor's parsers (nil entries, empty messages, huge and deep input): whatever stands in the place
 // of any value, the answer is a LacreError.
 test("any value in the place of any other is a refusal, never a crash", () => {
-  const samples: readonly Loose[] = [hashedrekord(p256, "sha256"), dsse(envelopeOf(signPae(p256, "sha256")), p256), intoto1(envelopeOf(signPae(p256, "sha256"))), intoto2(), rekord(), { apiVersion: "0.0.1", kind: "rfc3161", spec: { tsr: { content: "MAA=" } } }];
-  const bad: readonly Json[] = [null, true, 0, -1, 1e300, "", "\u0000", "====", "MAA=", base64("{}"), base64("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n"), "a".repeat(5000), [], [null], [[]], {}, { content: null }, { "": {} }];
+  const samples: readonly Loose[] = [
+    hashedrekord(p256, "sha256"),
+    dsse(envelopeOf(signPae(p256, "sha256")), p256),
+    intoto1(envelopeOf(signPae(p256, "sha256"))),
+    intoto2(),
+    rekord(),
+    { apiVersion: "0.0.1", kind: "rfc3161", spec: { tsr: { content: "MAA=" } } },
+  ];
+  const bad: readonly Json[] = [
+    null,
+    true,
+    0,
+    -1,
+    1e300,
+    "",
+    "\u0000",
+    "====",
+    "MAA=",
+    base64("{}"),
+    base64("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n"),
+    "a".repeat(5000),
+    [],
+    [null],
+    [[]],
+    {},
+    { content: null },
+    { "": {} },
+  ];
   const paths = (value: Json, path: readonly string[] = []): readonly (readonly string[])[] =>
-    typeof value === "object" && value !== null ? Object.entries(value).flatMap(([name, inner]) => [[...path, name], ...paths(inner as Json, [...path, name])]) : [];
+    typeof value === "object" && value !== null
+      ? Object.entries(value).flatMap(([name, inner]) => [[...path, name], ...paths(inner as Json, [...path, name])])
+      : [];
   for (const sample of samples) {
     for (const path of paths(sample)) {
       for (const value of bad) {
@@ -353,14 +575,18 @@ test("any value in the place of any other is a refusal, never a crash", () => {
 
 test("random JSON is refused in words", () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.constantFrom("hashedrekord", "dsse", "intoto", "rekord", "rfc3161"), fc.constantFrom("0.0.1", "0.0.2"), (spec, kind, apiVersion) => {
-      try {
-        admitProposed(JSON.parse(JSON.stringify({ kind, apiVersion, spec })));
-        return false;
-      } catch (error) {
-        return error instanceof LacreError;
-      }
-    }),
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom("hashedrekord", "dsse", "intoto", "rekord", "rfc3161"),
+      fc.constantFrom("0.0.1", "0.0.2"),
+      (spec, kind, apiVersion) => {
+        try {
+          admitProposed(JSON.parse(JSON.stringify({ kind, apiVersion, spec })));
+          return false;
+        } catch (error) {
+          return error instanceof LacreError;
+        }
+      },
+    ),
   );
 });
-

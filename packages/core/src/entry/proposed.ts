@@ -11,7 +11,16 @@
  */
 import { fromHex, text, toBase64, toHex, utf8 } from "../bytes/index.ts";
 import { canonicalJson, formatPem, type Json, type JsonObject, parsePemAll } from "../codec/index.ts";
-import { ALGORITHMS, type Algorithm, DIGEST_LENGTH, encodeSpki, fits, type HashName, importPublicKey, type PublicKey } from "../crypto/index.ts";
+import {
+  ALGORITHMS,
+  type Algorithm,
+  DIGEST_LENGTH,
+  encodeSpki,
+  fits,
+  type HashName,
+  importPublicKey,
+  type PublicKey,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "../x509/index.ts";
 import { type Admitted, boundedBody, refused, type SignatureCheck } from "./admit.ts";
@@ -40,7 +49,14 @@ export interface Proposed {
 /** The leaf of a request. Throws TOO_LARGE for one that no bundle can hold. */
 export function admitted({ kind, version }: ProposedForm, { spec, checks, attestation, facts }: Proposed): Admitted {
   const body = boundedBody(utf8(canonicalJson({ apiVersion: version, kind, spec })));
-  return { kind, version, body, checks, ...(attestation === undefined ? {} : { attestation }), ...(facts === undefined ? {} : { facts: { kind, version, ...facts } }) };
+  return {
+    kind,
+    version,
+    body,
+    checks,
+    ...(attestation === undefined ? {} : { attestation }),
+    ...(facts === undefined ? {} : { facts: { kind, version, ...facts } }),
+  };
 }
 
 /** Who signed, as requests say it. */
@@ -68,10 +84,19 @@ export function readRequestPem(bytes: Uint8Array): PemVerifier {
     return verifierOf(key, formatPem("PUBLIC KEY", key.spki), { kind: "publicKey", der: key.spki });
   }
   if (first === undefined || blocks.length > MAX_CHAIN || blocks.some(({ label }) => label !== "CERTIFICATE")) {
-    throw refused("verifier is neither one public key nor certificates", { found: blocks.map(({ label }) => label).join(", ").slice(0, 80) });
+    throw refused("verifier is neither one public key nor certificates", {
+      found: blocks
+        .map(({ label }) => label)
+        .join(", ")
+        .slice(0, 80),
+    });
   }
   const [leaf] = blocks.map(({ der }) => decodeCertificate(der));
-  return verifierOf(leaf!.publicKey, blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""), { kind: "certificate", der: leaf!.der, certificate: leaf! });
+  return verifierOf(leaf!.publicKey, blocks.map(({ der }) => formatPem("CERTIFICATE", der)).join(""), {
+    kind: "certificate",
+    der: leaf!.der,
+    certificate: leaf!,
+  });
 }
 
 function verifierOf(key: PublicKey, pem: string, verifier: EntryVerifier): PemVerifier {
@@ -102,11 +127,16 @@ export interface HexDigest {
 /** Reads `{"algorithm": "sha256", "value": "<hex>"}`. Throws ENTRY_REQUEST_INVALID, BAD_HEX. */
 export function readRequestDigest(digest: JsonObject): HexDigest {
   const algorithm = digest.string("algorithm");
-  if (!HASHES.includes(algorithm)) throw refused(`${digest.where}.algorithm is not known`, { expected: HASHES.join(", "), found: algorithm.slice(0, 40) });
+  if (!HASHES.includes(algorithm))
+    throw refused(`${digest.where}.algorithm is not known`, { expected: HASHES.join(", "), found: algorithm.slice(0, 40) });
   const name = algorithm as HashName;
   const digits = digest.string("value");
   const value = fromHex(digits);
-  if (value.length !== DIGEST_LENGTH[name]) throw refused(`${digest.where}.value has the wrong length`, { expected: `${DIGEST_LENGTH[name]} octets`, found: `${value.length}` });
+  if (value.length !== DIGEST_LENGTH[name])
+    throw refused(`${digest.where}.value has the wrong length`, {
+      expected: `${DIGEST_LENGTH[name]} octets`,
+      found: `${value.length}`,
+    });
   return { algorithm: name, value, canonical: { algorithm: name, value: digits } };
 }
 
@@ -122,7 +152,10 @@ export function hexDigest(value: Uint8Array): Json {
 export function digestAlgorithm(key: PublicKey, hash: HashName): Algorithm {
   const found = ALGORITHMS.find((row) => row.prehashed && row.family !== "rsa-pss" && row.hash === hash && fits(row, key));
   if (found !== undefined) return found;
-  const detail = { expected: "P-256 or RSA with sha256, P-384 with sha384, P-521 with sha512, Ed25519ph with sha512", found: `${key.type} with ${hash}` };
+  const detail = {
+    expected: "P-256 or RSA with sha256, P-384 with sha384, P-521 with sha512, Ed25519ph with sha512",
+    found: `${key.type} with ${hash}`,
+  };
   throw new LacreError("ALGORITHM_UNKNOWN", "signatures of this key over this digest cannot be logged", detail);
 }
 
@@ -134,7 +167,10 @@ export function digestAlgorithm(key: PublicKey, hash: HashName): Algorithm {
 export function messageCheck(key: PublicKey, message: Uint8Array, signature: Uint8Array): SignatureCheck {
   const checks = messageAlgorithms(key).map((algorithm): SignatureCheck => ({ algorithm, key, signed: { message }, signature }));
   const [first, ...others] = checks;
-  if (first === undefined) throw new LacreError("ALGORITHM_UNKNOWN", "signatures of this key cannot be logged", { found: `${key.type} ${key.rsaBits || ""}`.trim() });
+  if (first === undefined)
+    throw new LacreError("ALGORITHM_UNKNOWN", "signatures of this key cannot be logged", {
+      found: `${key.type} ${key.rsaBits || ""}`.trim(),
+    });
   return others.length === 0 ? first : (checks.find(verifies) ?? first);
 }
 

@@ -26,7 +26,13 @@ export const rekord1: EntryForm = {
       digest: readHexDigest(data.object("hash")),
       payloadHash: undefined,
       payloadType: undefined,
-      signatures: [{ signature: signature.bytes("content"), verifier: readPemVerifier(signature.object("publicKey").bytes("content")), keyDetails: undefined }],
+      signatures: [
+        {
+          signature: signature.bytes("content"),
+          verifier: readPemVerifier(signature.object("publicKey").bytes("content")),
+          keyDetails: undefined,
+        },
+      ],
     };
   },
 };
@@ -47,12 +53,16 @@ export const rekord1Request: ProposedForm = {
       throw refused("data.hash is not the SHA-256 of data.content", { expected: toHex(digest) });
     }
     return {
-      spec: { data: { hash: hexDigest(digest) }, signature: { content: toBase64(signature), format: "x509", publicKey: { content: canonical } } },
+      spec: {
+        data: { hash: hexDigest(digest) },
+        signature: { content: toBase64(signature), format: "x509", publicKey: { content: canonical } },
+      },
       checks: [messageCheck(key, content, signature)],
     };
   },
 };
 
 function checkFormat(format: string): void {
-  if (format !== "x509") throw refused("signatures of this format are not logged here", { expected: "x509", found: format.slice(0, 40) });
+  if (format !== "x509")
+    throw refused("signatures of this format are not logged here", { expected: "x509", found: format.slice(0, 40) });
 }

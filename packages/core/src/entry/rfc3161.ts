@@ -19,7 +19,11 @@ export const rfc3161Request: ProposedForm = {
   version: "0.0.1",
   admit(spec) {
     const response = requiredBytes(spec.object("tsr"), "content");
-    if (response.length > MAX_RESPONSE) throw new LacreError("TOO_LARGE", "timestamp is too large", { expected: `at most ${MAX_RESPONSE} octets`, found: `${response.length}` });
+    if (response.length > MAX_RESPONSE)
+      throw new LacreError("TOO_LARGE", "timestamp is too large", {
+        expected: `at most ${MAX_RESPONSE} octets`,
+        found: `${response.length}`,
+      });
     checkEmbeddedSigner(decodeTimestampResponse(response));
     return { spec: { tsr: { content: toBase64(response) } }, checks: [] };
   },

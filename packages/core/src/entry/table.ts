@@ -16,7 +16,14 @@ import { rfc3161Request } from "./rfc3161.ts";
 
 const FORMS: readonly EntryForm[] = [hashedrekord1, hashedrekord2, dsse1, dsse2, intoto1, intoto2];
 const REQUESTS: readonly RequestForm[] = [hashedrekordRequest, dsseRequest];
-const PROPOSED: readonly ProposedForm[] = [hashedrekord1Request, dsse1Request, intoto1Request, intoto2Request, rekord1Request, rfc3161Request];
+const PROPOSED: readonly ProposedForm[] = [
+  hashedrekord1Request,
+  dsse1Request,
+  intoto1Request,
+  intoto2Request,
+  rekord1Request,
+  rfc3161Request,
+];
 const REQUEST_NAMES: readonly string[] = REQUESTS.flatMap(({ member, alias }) => [member, alias]);
 
 const MAX_DEPTH = 16;
@@ -31,12 +38,18 @@ export function decodeEntry(body: Uint8Array, kind: string, version: string): En
 
 function decodeWith(forms: readonly EntryForm[], body: Uint8Array, kind: string, version: string): EntryFacts {
   const form = forms.find((row) => row.kind === kind && row.version === version);
-  if (form === undefined) throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind are not known", { found: `${kind.slice(0, 60)} ${version.slice(0, 60)}` });
+  if (form === undefined)
+    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind are not known", {
+      found: `${kind.slice(0, 60)} ${version.slice(0, 60)}`,
+    });
   const entry = new JsonObject(parseJson(body, { maxDepth: MAX_DEPTH }), "entry");
   entry.refuseUnknown(["apiVersion", "kind", "spec"]);
   const stated = `${entry.string("kind")} ${entry.string("apiVersion")}`;
   if (stated !== `${kind} ${version}`) {
-    throw new LacreError("ENTRY_INVALID", "body is of another kind than stated", { expected: `${kind} ${version}`, found: stated.slice(0, 120) });
+    throw new LacreError("ENTRY_INVALID", "body is of another kind than stated", {
+      expected: `${kind} ${version}`,
+      found: stated.slice(0, 120),
+    });
   }
   return { kind, version, ...form.decode(entry.object("spec")) };
 }
@@ -66,7 +79,10 @@ export function admitProposed(request: Json): Admitted {
   const form = PROPOSED.find((row) => row.kind === kind && row.version === version);
   if (form === undefined) {
     const known = PROPOSED.map((row) => `${row.kind} ${row.version}`).join(", ");
-    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind and version are not logged here", { expected: known, found: `${kind.slice(0, 60)} ${version.slice(0, 60)}` });
+    throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind and version are not logged here", {
+      expected: known,
+      found: `${kind.slice(0, 60)} ${version.slice(0, 60)}`,
+    });
   }
   return admitted(form, form.admit(object.object("spec")));
 }
@@ -80,6 +96,7 @@ export function admitRequest(request: Json): Admitted {
   const object = new JsonObject(request, "request");
   object.refuseUnknown(REQUEST_NAMES);
   const [form, ...more] = REQUESTS.filter(({ member, alias }) => object.has(member, alias));
-  if (form === undefined || more.length > 0) throw refused("request must be of exactly one type", { expected: REQUESTS.map(({ member }) => member).join(" or ") });
+  if (form === undefined || more.length > 0)
+    throw refused("request must be of exactly one type", { expected: REQUESTS.map(({ member }) => member).join(" or ") });
   return form.admit(object.object(form.member, form.alias));
 }

@@ -30,7 +30,8 @@ function readTileLeaf(reader: ByteReader): CertificateEntry {
   reader.vector(2);
   const leafEnd = reader.offset - start;
   const certificate = type === 1 ? reader.vector(3) : signed;
-  if (reader.vector(2).length % 32 !== 0) throw new LacreError("BAD_DER", "entry names its issuers by something else than hashes");
+  if (reader.vector(2).length % 32 !== 0)
+    throw new LacreError("BAD_DER", "entry names its issuers by something else than hashes");
   return { timestampMs, certificate, isPrecertificate: type === 1, leafEnd };
 }
 

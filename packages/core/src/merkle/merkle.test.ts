@@ -5,7 +5,15 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { fromBase64, fromHex, toHex, utf8 } from "../bytes/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
-import { checkConsistency, checkInclusion, consistencyNodes, inclusionNodes, inclusionRoot, proveConsistency, proveInclusion } from "./proof.ts";
+import {
+  checkConsistency,
+  checkInclusion,
+  consistencyNodes,
+  inclusionNodes,
+  inclusionRoot,
+  proveConsistency,
+  proveInclusion,
+} from "./proof.ts";
 import { CompactRange, emptyRoot, hashLeaf, hashNode } from "./tree.ts";
 
 const h = (data: Uint8Array): Uint8Array => new Uint8Array(nodeHash("sha256", data, "buffer"));
@@ -29,12 +37,16 @@ function mth(leaves: readonly Uint8Array[]): Uint8Array {
 function path(m: number, leaves: readonly Uint8Array[]): Uint8Array[] {
   if (leaves.length === 1) return [];
   const k = largestPower(leaves.length);
-  return m < k ? [...path(m, leaves.slice(0, k)), mth(leaves.slice(k))] : [...path(m - k, leaves.slice(k)), mth(leaves.slice(0, k))];
+  return m < k
+    ? [...path(m, leaves.slice(0, k)), mth(leaves.slice(k))]
+    : [...path(m - k, leaves.slice(k)), mth(leaves.slice(0, k))];
 }
 function subproof(m: number, leaves: readonly Uint8Array[], known: boolean): Uint8Array[] {
   if (m === leaves.length) return known ? [] : [mth(leaves)];
   const k = largestPower(leaves.length);
-  return m <= k ? [...subproof(m, leaves.slice(0, k), known), mth(leaves.slice(k))] : [...subproof(m - k, leaves.slice(k), false), mth(leaves.slice(0, k))];
+  return m <= k
+    ? [...subproof(m, leaves.slice(0, k), known), mth(leaves.slice(k))]
+    : [...subproof(m - k, leaves.slice(k), false), mth(leaves.slice(0, k))];
 }
 
 const LEAVES = Array.from({ length: 70 }, (_, i) => hashLeaf(h, utf8(`leaf ${i}`)));
@@ -109,7 +121,13 @@ test("proves consistency of every pair of sizes, as the definition does", () => 
     for (let oldSize = 0; oldSize <= newSize; oldSize++) {
       const proof = proveConsistency(h, oldSize, newSize, node);
       if (oldSize > 0) assert.deepEqual(proof, subproof(oldSize, LEAVES.slice(0, newSize), true));
-      const claim = { oldSize: BigInt(oldSize), newSize: BigInt(newSize), oldRoot: ROOTS[oldSize]!, newRoot: ROOTS[newSize]!, proof };
+      const claim = {
+        oldSize: BigInt(oldSize),
+        newSize: BigInt(newSize),
+        oldRoot: ROOTS[oldSize]!,
+        newRoot: ROOTS[newSize]!,
+        proof,
+      };
       checkConsistency(h, claim);
       refuses(() => checkConsistency(h, { ...claim, proof: [...proof, LEAVES[0]!] }));
       if (proof.length > 0) {
@@ -125,13 +143,21 @@ test("proves consistency of every pair of sizes, as the definition does", () => 
 test("an inclusion proof holds for its own leaf, index, size, hashes and root only", () => {
   for (const size of [1, 2, 3, 5, 8, 13, 33, 64, 70]) {
     for (const index of new Set([0, size >> 1, size - 1])) {
-      const claim = { index: BigInt(index), size: BigInt(size), leafHash: LEAVES[index]!, proof: path(index, LEAVES.slice(0, size)), root: ROOTS[size]! };
+      const claim = {
+        index: BigInt(index),
+        size: BigInt(size),
+        leafHash: LEAVES[index]!,
+        proof: path(index, LEAVES.slice(0, size)),
+        root: ROOTS[size]!,
+      };
       checkInclusion(h, claim);
       refuses(() => checkInclusion(h, { ...claim, leafHash: h(utf8("other")) }));
       refuses(() => checkInclusion(h, { ...claim, root: h(utf8("other")) }));
       refuses(() => checkInclusion(h, { ...claim, proof: [...claim.proof, LEAVES[0]!] }));
       if (size > 1) refuses(() => checkInclusion(h, { ...claim, proof: claim.proof.slice(0, -1) }));
-      claim.proof.forEach((_, i) => refuses(() => checkInclusion(h, { ...claim, proof: claim.proof.with(i, LEAVES[0]!.with(0, 1)) })));
+      claim.proof.forEach((_, i) =>
+        refuses(() => checkInclusion(h, { ...claim, proof: claim.proof.with(i, LEAVES[0]!.with(0, 1)) })),
+      );
       for (let other = 0; other < size; other++) {
         if (other !== index) refuses(() => checkInclusion(h, { ...claim, index: BigInt(other) }));
       }
@@ -171,11 +197,21 @@ test("the number of hashes is checked by itself, not only through the root they 
   const [l0, l1, l2, l3] = LEAVES as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   // Roots made to fit proofs of the wrong length.
   refuses(() => checkInclusion(h, { index: 0n, size: 1n, leafHash: l0, proof: [x], root: hashNode(h, x, l0) }));
-  refuses(() => checkInclusion(h, { index: 1n, size: 2n, leafHash: l1, proof: [l0, x], root: hashNode(h, x, hashNode(h, l0, l1)) }));
+  refuses(() =>
+    checkInclusion(h, { index: 1n, size: 2n, leafHash: l1, proof: [l0, x], root: hashNode(h, x, hashNode(h, l0, l1)) }),
+  );
   refuses(() => checkInclusion(h, { index: 0n, size: 2n, leafHash: l0, proof: [], root: l0 }));
   const proof = [l2, l3, hashNode(h, l0, l1)];
   checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: ROOTS[3]!, newRoot: ROOTS[4]!, proof });
-  refuses(() => checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: hashNode(h, x, ROOTS[3]!), newRoot: hashNode(h, x, ROOTS[4]!), proof: [...proof, x] }));
+  refuses(() =>
+    checkConsistency(h, {
+      oldSize: 3n,
+      newSize: 4n,
+      oldRoot: hashNode(h, x, ROOTS[3]!),
+      newRoot: hashNode(h, x, ROOTS[4]!),
+      proof: [...proof, x],
+    }),
+  );
   refuses(() => checkConsistency(h, { oldSize: 3n, newSize: 4n, oldRoot: ROOTS[3]!, newRoot: ROOTS[4]!, proof: [] }));
   refuses(() => checkConsistency(h, { oldSize: 1n, newSize: 2n, oldRoot: l0, newRoot: l0, proof: [] }));
 });
@@ -190,10 +226,12 @@ test("refuses a tree that shrinks", () => {
 test("no random proof passes, and none breaks the checker", () => {
   const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
   const size = fc.bigInt({ min: 0n, max: (1n << 63n) - 1n });
-  fc.assert(fc.property(size, size, hash, hash, fc.array(hash, { maxLength: 64 }), (a, b, one, two, proof) => {
-    refuses(() => checkInclusion(h, { index: a, size: b, leafHash: one, proof, root: two }));
-    refuses(() => checkConsistency(h, { oldSize: a, newSize: b, oldRoot: one, newRoot: two, proof }));
-  }));
+  fc.assert(
+    fc.property(size, size, hash, hash, fc.array(hash, { maxLength: 64 }), (a, b, one, two, proof) => {
+      refuses(() => checkInclusion(h, { index: a, size: b, leafHash: one, proof, root: two }));
+      refuses(() => checkConsistency(h, { oldSize: a, newSize: b, oldRoot: one, newRoot: two, proof }));
+    }),
+  );
 });
 
 test("plans proofs of very large trees without touching their leaves", () => {
@@ -207,12 +245,25 @@ test("plans proofs of very large trees without touching their leaves", () => {
 });
 
 test("planning outside the tree is misuse", () => {
-  for (const [index, size] of [[1, 1], [-1, 1], [0, 0], [0.5, 1], [0, 2 ** 53]] as const) assert.throws(() => inclusionNodes(index, size), TypeError);
-  for (const [from, to] of [[2, 1], [-1, 1], [0, 0.5]] as const) assert.throws(() => consistencyNodes(from, to), TypeError);
+  for (const [index, size] of [
+    [1, 1],
+    [-1, 1],
+    [0, 0],
+    [0.5, 1],
+    [0, 2 ** 53],
+  ] as const)
+    assert.throws(() => inclusionNodes(index, size), TypeError);
+  for (const [from, to] of [
+    [2, 1],
+    [-1, 1],
+    [0, 0.5],
+  ] as const)
+    assert.throws(() => consistencyNodes(from, to), TypeError);
 });
 
 test("the one-leaf tree of a Rekor v2 body has the published root", () => {
-  const body = '{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"YiHWH9uHDkhlWZbtQngXGwk+PYB53EuKtsZVBlWrQjE="},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA=="}}}}}}';
+  const body =
+    '{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"YiHWH9uHDkhlWZbtQngXGwk+PYB53EuKtsZVBlWrQjE="},"signature":{"content":"MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA=="}}}}}}';
   const leaf = hashLeaf(h, utf8(body));
   assert.equal(toHex(leaf), "3a64cb9531071b4f27a77567108161e3063bef4799aab5f3c30cb0eda4ab9ae3");
   assert.deepEqual(leaf, fromBase64("OmTLlTEHG08np3VnEIFh4wY770eZqrXzwwyw7aSrmuM="));

@@ -93,7 +93,12 @@ export function consistencyNodes(oldSize: number, newSize: number): ProofStep[] 
 }
 
 function hashes(h: Sha256, steps: readonly ProofStep[], node: NodeSource): Uint8Array[] {
-  return steps.map((step) => foldRight(h, step.map(({ level, index }) => node(level, index))));
+  return steps.map((step) =>
+    foldRight(
+      h,
+      step.map(({ level, index }) => node(level, index)),
+    ),
+  );
 }
 
 /** The proof that leaf `index` is in the tree of `size` leaves. */
@@ -112,7 +117,8 @@ function mismatch(message: string, detail: { expected?: string; found?: string }
 
 function checkHashes(proof: readonly Uint8Array[], ...more: readonly Uint8Array[]): void {
   for (const hash of [...more, ...proof]) {
-    if (hash.length !== HASH_LENGTH) throw mismatch("a hash of the proof has the wrong length", { expected: "32 octets", found: `${hash.length}` });
+    if (hash.length !== HASH_LENGTH)
+      throw mismatch("a hash of the proof has the wrong length", { expected: "32 octets", found: `${hash.length}` });
   }
 }
 
@@ -127,7 +133,8 @@ export interface Inclusion {
 
 /** The root that an inclusion proof leads to. Throws PROOF_MISMATCH when the proof has not the shape that index and size ask for. */
 export function inclusionRoot(h: Sha256, { index, size, leafHash, proof }: Inclusion): Uint8Array {
-  if (index < 0n || index >= size) throw mismatch("index is not inside the tree", { expected: `below ${size}`, found: `${index}` });
+  if (index < 0n || index >= size)
+    throw mismatch("index is not inside the tree", { expected: `below ${size}`, found: `${index}` });
   checkHashes(proof, leafHash);
   let node = index;
   let last = size - 1n;
@@ -160,7 +167,8 @@ export function inclusionRoot(h: Sha256, { index, size, leafHash, proof }: Inclu
 export function checkInclusion(h: Sha256, claim: Inclusion & { readonly root: Uint8Array }): void {
   checkHashes([], claim.root);
   const found = inclusionRoot(h, claim);
-  if (!equalBytes(found, claim.root)) throw mismatch("proof leads to another root", { expected: toHex(claim.root), found: toHex(found) });
+  if (!equalBytes(found, claim.root))
+    throw mismatch("proof leads to another root", { expected: toHex(claim.root), found: toHex(found) });
 }
 
 /** The statement that one tree is the beginning of another. */
@@ -175,7 +183,8 @@ export interface Consistency {
 /** Proves that the new tree begins with the old one: nothing was changed or removed. Throws PROOF_MISMATCH. */
 export function checkConsistency(h: Sha256, { oldSize, oldRoot, newSize, newRoot, proof }: Consistency): void {
   checkHashes(proof, oldRoot, newRoot);
-  if (oldSize < 0n || oldSize > newSize) throw mismatch("the old tree is larger than the new", { expected: `at most ${newSize}`, found: `${oldSize}` });
+  if (oldSize < 0n || oldSize > newSize)
+    throw mismatch("the old tree is larger than the new", { expected: `at most ${newSize}`, found: `${oldSize}` });
   if (oldSize === newSize || oldSize === 0n) {
     if (proof.length > 0) throw mismatch("proof has too many hashes", { expected: "0", found: `${proof.length}` });
     checkRoot("old", oldRoot, oldSize === newSize ? newRoot : emptyRoot(h));
@@ -213,5 +222,6 @@ export function checkConsistency(h: Sha256, { oldSize, oldRoot, newSize, newRoot
 }
 
 function checkRoot(which: string, expected: Uint8Array, found: Uint8Array): void {
-  if (!equalBytes(expected, found)) throw mismatch(`proof leads to another ${which} root`, { expected: toHex(expected), found: toHex(found) });
+  if (!equalBytes(expected, found))
+    throw mismatch(`proof leads to another ${which} root`, { expected: toHex(expected), found: toHex(found) });
 }

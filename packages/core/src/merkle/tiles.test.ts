@@ -6,7 +6,16 @@ import * as fc from "fast-check";
 import { concat, utf8 } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import { proveInclusion, checkInclusion } from "./proof.ts";
-import { hashSlice, newTiles, parseTilePath, partialWidth, tileOfNode, tilePath, tileWidth, type TileCoordinate } from "./tiles.ts";
+import {
+  hashSlice,
+  newTiles,
+  parseTilePath,
+  partialWidth,
+  tileOfNode,
+  tilePath,
+  tileWidth,
+  type TileCoordinate,
+} from "./tiles.ts";
 import { CompactRange, hashLeaf } from "./tree.ts";
 
 const h = (data: Uint8Array): Uint8Array => new Uint8Array(nodeHash("sha256", data, "buffer"));
@@ -29,29 +38,83 @@ test("spells paths as C2SP tlog-tiles does", () => {
 
 test("refuses every other spelling", () => {
   for (const wrong of [
-    "", "0", "0/", "/0/000", "0/0", "0/00", "0/0000", "0/x000/000", "0/x000/x001/000", "0/001/000", "0/x001", "0/x1/000", "0/x001/x002", "00/000", "01/000", "64/000", "100/000",
-    "-1/000", "+1/000", "0/000.p/0", "0/000.p/256", "0/000.p/01", "0/000.p/", "0/000.p", "0/000.p/999", "0/000.p/1/", "0/000/", "0//000", "Entries/000", "entries/000 ",
-    "0/000\n", "0/../000", "0/x00１/000", "0/x009/x007/x199/x254/x740/992", "0/x001/x000/x000/x000/x000/x000/000", "tile/0/000", "issuer/000",
-  ]) assert.throws(() => parseTilePath(wrong), (error) => error instanceof LacreError && error.code === "BAD_TILE_PATH", wrong);
+    "",
+    "0",
+    "0/",
+    "/0/000",
+    "0/0",
+    "0/00",
+    "0/0000",
+    "0/x000/000",
+    "0/x000/x001/000",
+    "0/001/000",
+    "0/x001",
+    "0/x1/000",
+    "0/x001/x002",
+    "00/000",
+    "01/000",
+    "64/000",
+    "100/000",
+    "-1/000",
+    "+1/000",
+    "0/000.p/0",
+    "0/000.p/256",
+    "0/000.p/01",
+    "0/000.p/",
+    "0/000.p",
+    "0/000.p/999",
+    "0/000.p/1/",
+    "0/000/",
+    "0//000",
+    "Entries/000",
+    "entries/000 ",
+    "0/000\n",
+    "0/../000",
+    "0/x00１/000",
+    "0/x009/x007/x199/x254/x740/992",
+    "0/x001/x000/x000/x000/x000/x000/000",
+    "tile/0/000",
+    "issuer/000",
+  ])
+    assert.throws(
+      () => parseTilePath(wrong),
+      (error) => error instanceof LacreError && error.code === "BAD_TILE_PATH",
+      wrong,
+    );
 });
 
 test("what is spelled is read back; what is read is spelled the same", () => {
   const level = fc.oneof(fc.integer({ min: 0, max: 63 }), fc.constantFrom("entries", "data"));
-  fc.assert(fc.property(level, fc.maxSafeNat(), fc.integer({ min: 1, max: 256 }), (at, index, width) => {
-    const coordinate = { level: at as TileCoordinate["level"], index, width };
-    assert.deepEqual(parseTilePath(tilePath(coordinate)), coordinate);
-  }));
-  fc.assert(fc.property(fc.stringMatching(/^(entries|\d{1,2})\/(x\d{3}\/){0,2}\d{3}(\.p\/\d{1,3})?$/), (path) => {
-    try {
-      assert.equal(tilePath(parseTilePath(path)), path);
-    } catch (error) {
-      assert.ok(error instanceof LacreError);
-    }
-  }));
+  fc.assert(
+    fc.property(level, fc.maxSafeNat(), fc.integer({ min: 1, max: 256 }), (at, index, width) => {
+      const coordinate = { level: at as TileCoordinate["level"], index, width };
+      assert.deepEqual(parseTilePath(tilePath(coordinate)), coordinate);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.stringMatching(/^(entries|\d{1,2})\/(x\d{3}\/){0,2}\d{3}(\.p\/\d{1,3})?$/), (path) => {
+      try {
+        assert.equal(tilePath(parseTilePath(path)), path);
+      } catch (error) {
+        assert.ok(error instanceof LacreError);
+      }
+    }),
+  );
 });
 
 test("coordinates that no tile has are misuse", () => {
-  for (const wrong of [{ level: 64 }, { level: -1 }, { level: 0.5 }, { level: "issuer" }, { index: -1 }, { index: 2 ** 53 }, { index: 0.5 }, { width: 0 }, { width: 257 }, { width: 1.5 }]) {
+  for (const wrong of [
+    { level: 64 },
+    { level: -1 },
+    { level: 0.5 },
+    { level: "issuer" },
+    { index: -1 },
+    { index: 2 ** 53 },
+    { index: 0.5 },
+    { width: 0 },
+    { width: 257 },
+    { width: 1.5 },
+  ]) {
     assert.throws(() => tilePath({ level: 0, index: 0, width: 256, ...wrong } as TileCoordinate), TypeError);
   }
 });
@@ -74,15 +137,22 @@ test("new tiles are the tiles of the new size that the old size had not", () => 
   const all = (size: number): string[] => {
     const paths: string[] = [];
     for (let level = 0; level < 4; level++) {
-      for (let index = 0; tileWidth(level, index, size) > 0; index++) paths.push(tilePath({ level, index, width: tileWidth(level, index, size) }));
+      for (let index = 0; tileWidth(level, index, size) > 0; index++)
+        paths.push(tilePath({ level, index, width: tileWidth(level, index, size) }));
     }
     return paths;
   };
-  fc.assert(fc.property(fc.nat(70_000), fc.nat(70_000), (a, b) => {
-    const [from, to] = [Math.min(a, b), Math.max(a, b)];
-    const old = new Set(all(from));
-    assert.deepEqual(newTiles(from, to).map(tilePath), all(to).filter((path) => !old.has(path)));
-  }), { numRuns: 30 });
+  fc.assert(
+    fc.property(fc.nat(70_000), fc.nat(70_000), (a, b) => {
+      const [from, to] = [Math.min(a, b), Math.max(a, b)];
+      const old = new Set(all(from));
+      assert.deepEqual(
+        newTiles(from, to).map(tilePath),
+        all(to).filter((path) => !old.has(path)),
+      );
+    }),
+    { numRuns: 30 },
+  );
   assert.deepEqual(newTiles(255, 257).map(tilePath), ["0/000", "0/001.p/1", "1/000.p/1"]);
   assert.deepEqual(newTiles(5, 5), []);
 });
@@ -93,9 +163,12 @@ test("proofs come out of tiles as they come out of the tree", () => {
   const nodes = new Map<string, Uint8Array>();
   const leaves = Array.from({ length: size }, (_, i) => hashLeaf(h, utf8(`${i}`)));
   for (const leaf of leaves) range.append(leaf, (level, index, hash) => nodes.set(`${level}/${index}`, hash));
-  const tiles = new Map(newTiles(0, size).map(({ level, index, width }) => [
-    `${level}/${index}`, concat(...Array.from({ length: width }, (_, i) => nodes.get(`${8 * (level as number)}/${index * 256 + i}`)!)),
-  ]));
+  const tiles = new Map(
+    newTiles(0, size).map(({ level, index, width }) => [
+      `${level}/${index}`,
+      concat(...Array.from({ length: width }, (_, i) => nodes.get(`${8 * (level as number)}/${index * 256 + i}`)!)),
+    ]),
+  );
   const fromTiles = (level: number, index: number): Uint8Array => {
     const slice = tileOfNode(level, index);
     return hashSlice(h, tiles.get(`${slice.level}/${slice.index}`)!, slice);

@@ -26,7 +26,11 @@ export interface TileCoordinate {
 
 /** Path of a tile below `tile/`. */
 export function tilePath({ level, index, width }: TileCoordinate): string {
-  if (typeof level === "number" ? !Number.isInteger(level) || level < 0 || level > MAX_LEVEL : level !== "entries" && level !== "data") {
+  if (
+    typeof level === "number"
+      ? !Number.isInteger(level) || level < 0 || level > MAX_LEVEL
+      : level !== "entries" && level !== "data"
+  ) {
     throw new TypeError(`not a tile level: ${level}`);
   }
   if (!Number.isSafeInteger(index) || index < 0) throw new TypeError(`not a tile index: ${index}`);
@@ -52,7 +56,8 @@ export function parseTilePath(path: string): TileCoordinate {
       width: width === undefined ? TILE_WIDTH : Number(width),
     };
     const allowed =
-      (typeof coordinate.level !== "number" || coordinate.level <= MAX_LEVEL) && Number.isSafeInteger(coordinate.index) &&
+      (typeof coordinate.level !== "number" || coordinate.level <= MAX_LEVEL) &&
+      Number.isSafeInteger(coordinate.index) &&
       (width === undefined || coordinate.width < TILE_WIDTH);
     if (allowed && tilePath(coordinate) === path) return coordinate;
   }

@@ -20,9 +20,13 @@ const MAX_PAGES = 20_000;
 export function answerSource(answer: Uint8Array, rest: SearchSource): SearchSource {
   const object = new JsonObject(parseJson(answer, { maxBytes: MAX_BYTES }), "answer");
   const proof = object.object("proof");
-  const files = new Map([["checkpoint", utf8(object.string("checkpoint"))], [ROOT_PATH, utf8(proof.string("indexRoot"))]]);
+  const files = new Map([
+    ["checkpoint", utf8(object.string("checkpoint"))],
+    [ROOT_PATH, utf8(proof.string("indexRoot"))],
+  ]);
   const pages = new Map<string, Uint8Array>();
-  for (const page of proof.objects(MAX_PAGES, "pages")) pages.set(`${page.string("path")} ${page.int64("offset")}`, page.bytes("bytes"));
+  for (const page of proof.objects(MAX_PAGES, "pages"))
+    pages.set(`${page.string("path")} ${page.int64("offset")}`, page.bytes("bytes"));
   return {
     file: async (path) => files.get(path) ?? rest.file(path),
     range: async (path, offset, length) => {

@@ -59,9 +59,16 @@ export function parseSearchKey(text: string): string {
   const colon = text.indexOf(":");
   const word = colon < 0 ? "" : text.slice(0, colon);
   const kind = Object.hasOwn(ALIASES, word) ? ALIASES[word]! : word;
-  if (!Object.hasOwn(KINDS, kind)) throw new LacreError("SEARCH_KEY_INVALID", "a search key has no known kind", { expected: KEY_KINDS.join(", "), found: word.slice(0, 40) });
+  if (!Object.hasOwn(KINDS, kind))
+    throw new LacreError("SEARCH_KEY_INVALID", "a search key has no known kind", {
+      expected: KEY_KINDS.join(", "),
+      found: word.slice(0, 40),
+    });
   const value = text.length > MAX_VALUE ? undefined : KINDS[kind]!(text.slice(colon + 1));
-  if (value === undefined) throw new LacreError("SEARCH_KEY_INVALID", `a search key of kind ${kind} has a value that no entry can have`, { found: text.slice(colon + 1, colon + 81) });
+  if (value === undefined)
+    throw new LacreError("SEARCH_KEY_INVALID", `a search key of kind ${kind} has a value that no entry can have`, {
+      found: text.slice(colon + 1, colon + 81),
+    });
   return `${kind}:${value}`;
 }
 
@@ -86,7 +93,8 @@ function spellDigest(value: string): string | undefined {
   }
   const algorithm = value.slice(0, colon).toLowerCase();
   const digits = value.slice(colon + 1).toLowerCase();
-  const isWrong = Object.hasOwn(DIGEST_DIGITS, algorithm) && (digits.length !== DIGEST_DIGITS[algorithm] || spellHex(digits) === undefined);
+  const isWrong =
+    Object.hasOwn(DIGEST_DIGITS, algorithm) && (digits.length !== DIGEST_DIGITS[algorithm] || spellHex(digits) === undefined);
   return algorithm === "" || digits === "" || isWrong ? undefined : `${algorithm}:${digits}`;
 }
 
@@ -110,11 +118,18 @@ export function keyPrefix(key: string): number {
  * only its hash; anything with another hash is not looked at. `known` is what the entry says, where that was read before.
  * Never throws: an entry that cannot be read has its leaf's.
  */
-export function keysOfEntry(body: Uint8Array, leafHash: Uint8Array, payload?: Uint8Array, known?: EntryFacts, memory?: KeyMemory): readonly string[] {
+export function keysOfEntry(
+  body: Uint8Array,
+  leafHash: Uint8Array,
+  payload?: Uint8Array,
+  known?: EntryFacts,
+  memory?: KeyMemory,
+): readonly string[] {
   const keys = new Set([`leaf:${toHex(leafHash)}`]);
   const facts = known ?? tolerant(() => describeEntry(body));
   if (facts === undefined) return [...keys];
-  for (const digest of [facts.digest, facts.payloadHash, facts.envelopeHash]) if (digest !== undefined) keys.add(`digest:${digest.algorithm}:${toHex(digest.value)}`);
+  for (const digest of [facts.digest, facts.payloadHash, facts.envelopeHash])
+    if (digest !== undefined) keys.add(`digest:${digest.algorithm}:${toHex(digest.value)}`);
   for (const { verifier, keyDetails } of facts.signatures) addVerifier(keys, verifier, keyDetails === undefined, memory);
   if (payload !== undefined) addSubjects(keys, facts, payload);
   return keys.size > MAX_KEYS ? [...keys].slice(0, MAX_KEYS) : [...keys];
@@ -141,7 +156,12 @@ function tolerant<T>(read: () => T): T | undefined {
   }
 }
 
-function addVerifier(keys: Set<string>, { kind, der, certificate }: EntryVerifier, isPem: boolean, memory: KeyMemory | undefined): void {
+function addVerifier(
+  keys: Set<string>,
+  { kind, der, certificate }: EntryVerifier,
+  isPem: boolean,
+  memory: KeyMemory | undefined,
+): void {
   const hash = toHex(sha256(der));
   keys.add(`${kind === "certificate" ? "certificate" : "key"}:${hash}`);
   if (isPem) keys.add(`pem:${toHex(sha256(utf8(formatPem(kind === "certificate" ? "CERTIFICATE" : "PUBLIC KEY", der))))}`);
@@ -207,7 +227,12 @@ function addPrefixes(keys: Set<string>, uri: string): void {
 
 /** Subjects of the statement, and the materials that a predicate of SLSA 0.x names. */
 function addSubjects(keys: Set<string>, { payloadHash, payloadType }: EntryFacts, payload: Uint8Array): void {
-  if (payloadHash === undefined || toHex(sha256(payload)) !== toHex(payloadHash.value) || (payloadType !== undefined && payloadType !== STATEMENT_PAYLOAD_TYPE)) return;
+  if (
+    payloadHash === undefined ||
+    toHex(sha256(payload)) !== toHex(payloadHash.value) ||
+    (payloadType !== undefined && payloadType !== STATEMENT_PAYLOAD_TYPE)
+  )
+    return;
   const statement = tolerant(() => decodeStatement(payload));
   if (statement === undefined) return;
   for (const { digests } of statement.subjects) for (const [algorithm, value] of digests) addDigest(keys, algorithm, value);
@@ -227,5 +252,7 @@ function addDigest(keys: Set<string>, algorithm: string, value: string): void {
 }
 
 function member(value: Json | undefined, name: string): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.hasOwn(value, name) ? (value as { readonly [key: string]: Json })[name] : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.hasOwn(value, name)
+    ? (value as { readonly [key: string]: Json })[name]
+    : undefined;
 }

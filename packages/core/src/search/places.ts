@@ -13,7 +13,7 @@ export interface Places {
 /** The first places from `from` on, at most `limit`, at which all or any of the keys are. */
 export async function collectPlaces(keys: readonly Places[], match: Match, from: number, limit: number): Promise<number[]> {
   const found: number[] = [];
-  for (let least = from; found.length < limit && keys.length > 0; ) {
+  for (let least = from; found.length < limit && keys.length > 0;) {
     const next = await (match === "all" ? nextOfAll(keys, least) : nextOfAny(keys, least));
     if (next === undefined) break;
     found.push(next);

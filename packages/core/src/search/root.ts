@@ -73,15 +73,27 @@ const MAX_RECORDS_PER_ENTRY = MAX_KEYS;
  * Reads a root and proves that the log's key signed it. Throws BAD_NOTE, TOO_LARGE and CHECKPOINT_INVALID for other texts,
  * SEARCH_ROOT_INVALID for one that does not hold together or is of another log, CHECKPOINT_UNSIGNED and SIGNATURE_INVALID.
  */
-export function openIndexRoot(text: string, log: { readonly origin: string; /** Name in the log's signatures; the origin unless given. */ readonly name?: string | undefined; readonly key: PublicKey }): IndexRoot {
+export function openIndexRoot(
+  text: string,
+  log: {
+    readonly origin: string;
+    /** Name in the log's signatures; the origin unless given. */ readonly name?: string | undefined;
+    readonly key: PublicKey;
+  },
+): IndexRoot {
   const { origin, size, root, extensions, note } = parseCheckpoint(text);
   if (origin !== log.origin + ROOT_SUFFIX) throw invalid("the index root is another log's", origin);
   const name = (log.name ?? log.origin) + ROOT_SUFFIX;
   checkNoteSignature({ note, name, keyHint: noteKeyId(name, log.key).subarray(0, 4), key: log.key });
-  const [format, generation, fan] = /^index ([0-9]{1,4}) ([0-9]{1,8}) ([0-9]{1,3})$/.exec(extensions[0] ?? "")?.slice(1).map(Number) ?? [];
+  const [format, generation, fan] =
+    /^index ([0-9]{1,4}) ([0-9]{1,8}) ([0-9]{1,3})$/
+      .exec(extensions[0] ?? "")
+      ?.slice(1)
+      .map(Number) ?? [];
   if (format !== FORMAT) throw invalid("the index is of a format that is not known", extensions[0] ?? "");
   const shape: IndexShape = { generation: generation!, fan: fan! };
-  if (shape.generation < 1 || shape.generation > MAX_ENTRIES || shape.fan < 2) throw invalid("the index has impossible segments", extensions[0]);
+  if (shape.generation < 1 || shape.generation > MAX_ENTRIES || shape.fan < 2)
+    throw invalid("the index has impossible segments", extensions[0]);
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid("the index is larger than can be read", `${size}`);
   const segments = extensions.slice(1).map((line) => readSegment(line));
   checkSideBySide(shape, segments, Number(size));
@@ -102,8 +114,10 @@ function checkSideBySide(shape: IndexShape, segments: readonly SegmentInfo[], si
   const levels = levelsOf(shape);
   for (const { level, place, records } of segments) {
     const entries = level < levels ? entriesAt(shape, level) : 0;
-    if (entries === 0 || place * entries !== at) throw invalid("the segments of the index do not stand side by side", `${level} ${place} at ${at}`);
-    if (records < entries || records > entries * MAX_RECORDS_PER_ENTRY) throw invalid("a segment has an impossible number of records", `${records} of ${entries} entries`);
+    if (entries === 0 || place * entries !== at)
+      throw invalid("the segments of the index do not stand side by side", `${level} ${place} at ${at}`);
+    if (records < entries || records > entries * MAX_RECORDS_PER_ENTRY)
+      throw invalid("a segment has an impossible number of records", `${records} of ${entries} entries`);
     at += entries;
   }
   if (at !== size) throw invalid("the segments of the index cover another size", `${at}, not ${size}`);

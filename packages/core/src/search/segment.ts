@@ -79,16 +79,25 @@ export function pageCounts(records: number): number[] {
 
 /** Octets of a segment's file. */
 export function segmentLength(records: number): number {
-  return pageCounts(records).slice(0, -1).reduce((sum, pages) => sum + pages * CHILD_BYTES, records * RECORD_BYTES);
+  return pageCounts(records)
+    .slice(0, -1)
+    .reduce((sum, pages) => sum + pages * CHILD_BYTES, records * RECORD_BYTES);
 }
 
 /** Where a page is. `index` is one of the level's. */
 export function pageRange(records: number, level: number, index: number): { readonly offset: number; readonly length: number } {
   const counts = pageCounts(records);
-  if (level === 0) return { offset: index * PAGE_RECORDS * RECORD_BYTES, length: Math.min(PAGE_RECORDS, records - index * PAGE_RECORDS) * RECORD_BYTES };
+  if (level === 0)
+    return {
+      offset: index * PAGE_RECORDS * RECORD_BYTES,
+      length: Math.min(PAGE_RECORDS, records - index * PAGE_RECORDS) * RECORD_BYTES,
+    };
   let offset = records * RECORD_BYTES;
   for (let below = 1; below < level; below++) offset += counts[below - 1]! * CHILD_BYTES;
-  return { offset: offset + index * PAGE_CHILDREN * CHILD_BYTES, length: Math.min(PAGE_CHILDREN, counts[level - 1]! - index * PAGE_CHILDREN) * CHILD_BYTES };
+  return {
+    offset: offset + index * PAGE_CHILDREN * CHILD_BYTES,
+    length: Math.min(PAGE_CHILDREN, counts[level - 1]! - index * PAGE_CHILDREN) * CHILD_BYTES,
+  };
 }
 
 const TAGS = [Uint8Array.of(0), Uint8Array.of(1)];
@@ -104,14 +113,24 @@ function damaged(message: string, detail: { expected?: string; found?: string } 
 
 /** Takes a page that was read. Throws SEARCH_INDEX_DAMAGED for bytes that are not the page that was needed. */
 export function openPage({ level, index, length, hash, first, next }: PageNeed, bytes: Uint8Array): Page {
-  if (bytes.length !== length) throw damaged(`page ${index} at level ${level} of an index segment has the wrong length`, { expected: `${length}`, found: `${bytes.length}` });
+  if (bytes.length !== length)
+    throw damaged(`page ${index} at level ${level} of an index segment has the wrong length`, {
+      expected: `${length}`,
+      found: `${bytes.length}`,
+    });
   const found = hashPage(level, bytes);
-  if (!equalBytes(found, hash)) throw damaged(`page ${index} at level ${level} of an index segment has another hash`, { expected: toHex(hash), found: toHex(found) });
+  if (!equalBytes(found, hash))
+    throw damaged(`page ${index} at level ${level} of an index segment has another hash`, {
+      expected: toHex(hash),
+      found: toHex(found),
+    });
   const page = decodePage(level, bytes);
   const { words, stride } = page;
   // Whoever signs a root may lie about what is inside; at least every reader is told the same.
-  if (first !== undefined && (words[1] !== first.high || words[0] !== first.low)) throw damaged("a page of an index segment does not begin where the page above says");
-  if (next !== undefined && !isBelow(words, words.length - stride, next.high, next.low)) throw damaged("a page of an index segment ends behind the beginning of the next one");
+  if (first !== undefined && (words[1] !== first.high || words[0] !== first.low))
+    throw damaged("a page of an index segment does not begin where the page above says");
+  if (next !== undefined && !isBelow(words, words.length - stride, next.high, next.low))
+    throw damaged("a page of an index segment ends behind the beginning of the next one");
   return page;
 }
 
@@ -132,7 +151,8 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
 export function decodePage(level: number, bytes: Uint8Array): Page {
   const width = level === 0 ? RECORD_BYTES : CHILD_BYTES;
   const count = bytes.length / width;
-  if (!Number.isInteger(count) || count < 1 || count > (level === 0 ? PAGE_RECORDS : PAGE_CHILDREN)) throw damaged("a page of an index segment has an impossible length", { found: `${bytes.length}` });
+  if (!Number.isInteger(count) || count < 1 || count > (level === 0 ? PAGE_RECORDS : PAGE_CHILDREN))
+    throw damaged("a page of an index segment has an impossible length", { found: `${bytes.length}` });
   const words = wordsOf(bytes);
   const stride = width / 4;
   for (let at = stride; at < words.length; at += stride) {
@@ -172,12 +192,18 @@ export type LookUp = { readonly places: readonly number[]; readonly missing?: un
  * The places of a key in a segment, from `from` on, in order, at most `limit`. Pages come from `page`, which knows the
  * proved ones; where it does not know one, that one is the answer.
  */
-export function lookUp(info: SegmentInfo, prefix: number, from: number, limit: number, page: (level: number, index: number) => Page | undefined): LookUp {
+export function lookUp(
+  info: SegmentInfo,
+  prefix: number,
+  from: number,
+  limit: number,
+  page: (level: number, index: number) => Page | undefined,
+): LookUp {
   const top = topLevel(info.records);
   const high = Math.floor(prefix / 256);
   const tag = ((prefix - 256 * high) << 24) >>> 0;
   const found: number[] = [];
-  for (let least = from; found.length < limit; ) {
+  for (let least = from; found.length < limit;) {
     // Down to the page that the record is in, or would be; `next` is where the page after it begins.
     let index = 0;
     let above: Page | undefined;
@@ -189,7 +215,10 @@ export function lookUp(info: SegmentInfo, prefix: number, from: number, limit: n
       const { words, stride } = inner;
       const bound = lowerBound(inner, high, (tag | least) >>> 0);
       // The record may be the first of a child, or within the one before.
-      at = bound < words.length && words[bound + 1] === high && words[bound] === (tag | least) >>> 0 ? bound : Math.max(0, bound - stride);
+      at =
+        bound < words.length && words[bound + 1] === high && words[bound] === (tag | least) >>> 0
+          ? bound
+          : Math.max(0, bound - stride);
       if (at + stride < words.length) next = { high: words[at + stride + 1]!, low: words[at + stride]! };
       index = index * PAGE_CHILDREN + at / stride;
       above = inner;
@@ -198,7 +227,12 @@ export function lookUp(info: SegmentInfo, prefix: number, from: number, limit: n
     if (leaf === undefined) return { missing: needOf(info, 0, index, above, at, next) };
     const { words } = leaf;
     at = lowerBound(leaf, high, (tag | least) >>> 0);
-    for (; at < words.length && words[at + 1] === high && (words[at]! & 0xff000000) >>> 0 === tag && found.length < limit; at += 2) found.push(words[at]! & 0xffffff);
+    for (
+      ;
+      at < words.length && words[at + 1] === high && (words[at]! & 0xff000000) >>> 0 === tag && found.length < limit;
+      at += 2
+    )
+      found.push(words[at]! & 0xffffff);
     // More of them only where the page was exhausted and the next one begins with this key.
     if (at < words.length || next?.high !== high || (next.low & 0xff000000) >>> 0 !== tag) break;
     least = next.low & 0xffffff;
@@ -207,7 +241,14 @@ export function lookUp(info: SegmentInfo, prefix: number, from: number, limit: n
 }
 
 /** A page as the page above names it, at this word; without one it is the root. */
-function needOf({ records, root }: SegmentInfo, level: number, index: number, above: Page | undefined, at: number, next: Mark | undefined): PageNeed {
+function needOf(
+  { records, root }: SegmentInfo,
+  level: number,
+  index: number,
+  above: Page | undefined,
+  at: number,
+  next: Mark | undefined,
+): PageNeed {
   const range = { level, index, next, ...pageRange(records, level, index) };
   if (above === undefined) return { ...range, hash: root, first: undefined };
   const { words, stride } = above;

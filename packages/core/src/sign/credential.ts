@@ -17,7 +17,16 @@ import { type Algorithm, algorithmOf, defaultAlgorithm, fits, generateKey, type 
 import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
 import {
-  type Certificate, checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, EMPTY_NAME, issuerKeyHash, loggedTbs, prepareRequest,
+  type Certificate,
+  checkChain,
+  checkCodeSigningLeaf,
+  checkSct,
+  decodeCertificate,
+  embeddedScts,
+  EMPTY_NAME,
+  issuerKeyHash,
+  loggedTbs,
+  prepareRequest,
   signUnsigned,
 } from "../x509/index.ts";
 import { readToken } from "./token.ts";
@@ -62,7 +71,8 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
   const arrivedMs = now();
   try {
     const [leaf, ...above] = chain.map(decodeCertificate);
-    if (leaf === undefined || !equalBytes(leaf.spki, key.publicKey.spki)) throw new LacreError("CREDENTIAL_INVALID", "the certificate is not for the key it was asked for");
+    if (leaf === undefined || !equalBytes(leaf.spki, key.publicKey.spki))
+      throw new LacreError("CREDENTIAL_INVALID", "the certificate is not for the key it was asked for");
     checkCodeSigningLeaf(leaf);
     if (trustedRoot !== undefined) checkTrusted(leaf, above, trustedRoot);
     return {
@@ -85,7 +95,11 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
 
 /** A credential from a key of one's own. Throws KEY_INVALID when `algorithm` does not fit the key. */
 export function keyCredential(key: PrivateKey, algorithm: Algorithm = defaultAlgorithm(key.publicKey)): Credential {
-  if (!fits(algorithm, key.publicKey)) throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", { expected: algorithm.keyDetails, found: key.publicKey.type });
+  if (!fits(algorithm, key.publicKey))
+    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", {
+      expected: algorithm.keyDetails,
+      found: key.publicKey.type,
+    });
   return {
     key,
     algorithm,
@@ -144,10 +158,19 @@ function findIssuer(leaf: Certificate, above: readonly Certificate[], root: Trus
     const anchor = chain.at(-1);
     if (anchor === undefined || !isWithin(window, leaf.notBeforeMs)) continue;
     try {
-      return checkChain({ leaf, intermediates: [...chain.slice(0, -1), ...above], anchors: [anchor], timeMs: leaf.notBeforeMs, purpose: "codeSigning" })[1]!;
+      return checkChain({
+        leaf,
+        intermediates: [...chain.slice(0, -1), ...above],
+        anchors: [anchor],
+        timeMs: leaf.notBeforeMs,
+        purpose: "codeSigning",
+      })[1]!;
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
-      failure = new LacreError("CREDENTIAL_INVALID", "the certificate is not from an authority of the trusted root", { found: cause.message, cause });
+      failure = new LacreError("CREDENTIAL_INVALID", "the certificate is not from an authority of the trusted root", {
+        found: cause.message,
+        cause,
+      });
     }
   }
   throw failure;

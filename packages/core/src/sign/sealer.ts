@@ -99,17 +99,29 @@ async function obtain(options: SealerOptions): Promise<Credential> {
 }
 
 async function finish(
-  options: SealerOptions, credential: Credential, digest: Sealed["digest"], signature: Uint8Array, content: Bundle["content"],
+  options: SealerOptions,
+  credential: Credential,
+  digest: Sealed["digest"],
+  signature: Uint8Array,
+  content: Bundle["content"],
 ): Promise<Sealed> {
   const timestamps: Uint8Array[] = [];
   for (const clock of options.clocks) timestamps.push(await clock.timestamp(signature));
-  const seal: LoggedSeal = { digest, signature, verifier: credential.verifier, envelope: content.kind === "dsse" ? content : undefined };
+  const seal: LoggedSeal = {
+    digest,
+    signature,
+    verifier: credential.verifier,
+    envelope: content.kind === "dsse" ? content : undefined,
+  };
   const logEntries = [];
   for (const ledger of options.ledgers) logEntries.push(await ledger.addEntry(ledger.requestFor(seal)));
   const bundle: Bundle = {
     mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
     version: "0.3",
-    key: credential.certificate === undefined ? { kind: "publicKey", hint: credential.hint } : { kind: "certificate", chain: [credential.certificate.der] },
+    key:
+      credential.certificate === undefined
+        ? { kind: "publicKey", hint: credential.hint }
+        : { kind: "certificate", chain: [credential.certificate.der] },
     logEntries,
     timestamps,
     content,
@@ -117,18 +129,28 @@ async function finish(
   };
   const json = encodeBundle(bundle);
   const identity = credential.certificate === undefined ? undefined : readIdentity(credential.certificate);
-  const verdict = options.trustedRoot === undefined ? undefined : checkOwn(options, options.trustedRoot, credential, digest, json, content, identity);
+  const verdict =
+    options.trustedRoot === undefined
+      ? undefined
+      : checkOwn(options, options.trustedRoot, credential, digest, json, content, identity);
   return { bundle, json, digest, identity, verdict };
 }
 
 /** Verifies the finished bundle from its stored form. Throws SELF_CHECK_FAILED. */
 function checkOwn(
-  options: SealerOptions, trustedRoot: TrustedRoot, credential: Credential, digest: Sealed["digest"], json: string, content: Bundle["content"],
+  options: SealerOptions,
+  trustedRoot: TrustedRoot,
+  credential: Credential,
+  digest: Sealed["digest"],
+  json: string,
+  content: Bundle["content"],
   identity: Identity | undefined,
 ): Verdict {
   const isKey = identity === undefined;
   const policy: Policy = {
-    ...(isKey ? { allowCurrentTime: true } : { identities: [{ identity: { exact: identity.san.value }, issuer: { exact: identity.issuer ?? "" } }] }),
+    ...(isKey
+      ? { allowCurrentTime: true }
+      : { identities: [{ identity: { exact: identity.san.value }, issuer: { exact: identity.issuer ?? "" } }] }),
     ...(content.kind === "dsse" ? { checkClaims: false, payloadTypes: [content.payloadType] } : {}),
     ...(options.ledgers.length === 0 ? { ignoreTlog: true } : {}),
   };
@@ -141,8 +163,12 @@ function checkOwn(
   });
   if (verdict.outcome === "verified") return verdict;
   const check = decidingCheck(verdict);
-  throw new LacreError("SELF_CHECK_FAILED", `the finished seal does not verify: ${check === undefined ? "unknown reason" : `${check.id}, ${check.message ?? check.name}`}`, {
-    ...(check?.expected === undefined ? {} : { expected: check.expected }),
-    ...(check?.found === undefined ? {} : { found: check.found }),
-  });
+  throw new LacreError(
+    "SELF_CHECK_FAILED",
+    `the finished seal does not verify: ${check === undefined ? "unknown reason" : `${check.id}, ${check.message ?? check.name}`}`,
+    {
+      ...(check?.expected === undefined ? {} : { expected: check.expected }),
+      ...(check?.found === undefined ? {} : { found: check.found }),
+    },
+  );
 }

@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  createWorkshop, createLog2, IDENTITY, ISSUER, logOne, NOW_MS, promiseFor, SIGNED_MS, stampOne, trustedRoot, type Workshop,
+  createWorkshop,
+  createLog2,
+  IDENTITY,
+  ISSUER,
+  logOne,
+  NOW_MS,
+  promiseFor,
+  SIGNED_MS,
+  stampOne,
+  trustedRoot,
+  type Workshop,
 } from "../../../../test/workshop/workshop.ts";
 import { decodeLogEntry } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
@@ -13,19 +23,47 @@ import { algorithmOf, defaultAlgorithm, generateKey, sha256, type PrivateKey } f
 import { admitRequest } from "../entry/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeTrustedRoot } from "../trust/index.ts";
-import { checkRequest, decodeRequest, EXTENSION, prepareLoggedCertificate, randomSerial, decodeCertificate, signerFields, signUnsigned, prepareCertificate, type CertificateFields, type Sct } from "../x509/index.ts";
-import { createCredentialSource, createSealer, encodeStatement, keyCredential, readToken, requestCredential, type SealerOptions } from "./index.ts";
+import {
+  checkRequest,
+  decodeRequest,
+  EXTENSION,
+  prepareLoggedCertificate,
+  randomSerial,
+  decodeCertificate,
+  signerFields,
+  signUnsigned,
+  prepareCertificate,
+  type CertificateFields,
+  type Sct,
+} from "../x509/index.ts";
+import {
+  createCredentialSource,
+  createSealer,
+  encodeStatement,
+  keyCredential,
+  readToken,
+  requestCredential,
+  type SealerOptions,
+} from "./index.ts";
 
 const workshop = createWorkshop();
 const root = decodeTrustedRoot(utf8(JSON.stringify(trustedRoot(workshop))));
 const MINUTE = 60_000;
 const now = (): number => SIGNED_MS;
 
-const withoutPurpose = (fields: CertificateFields): CertificateFields => ({ ...fields, extensions: fields.extensions.filter(({ oid }) => oid !== EXTENSION.extendedKeyUsage) });
-const STATEMENT = encodeStatement([{ name: "app", digest: { algorithm: "sha256", value: new Uint8Array(32) } }], "https://example.com/p", {});
+const withoutPurpose = (fields: CertificateFields): CertificateFields => ({
+  ...fields,
+  extensions: fields.extensions.filter(({ oid }) => oid !== EXTENSION.extendedKeyUsage),
+});
+const STATEMENT = encodeStatement(
+  [{ name: "app", digest: { algorithm: "sha256", value: new Uint8Array(32) } }],
+  "https://example.com/p",
+  {},
+);
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = (claims: object): string => `${base64url({ alg: "RS256" })}.${base64url({ iss: ISSUER, sub: "me", aud: "sigstore", exp: NOW_MS / 1000, ...claims })}.c2ln`;
+const jwt = (claims: object): string =>
+  `${base64url({ alg: "RS256" })}.${base64url({ iss: ISSUER, sub: "me", aud: "sigstore", exp: NOW_MS / 1000, ...claims })}.c2ln`;
 const TOKEN = jwt({});
 
 interface Bend {
@@ -48,8 +86,14 @@ function authority(bend: Bend = {}): AuthorityClient & { asked: number } {
       const asked = decodeRequest(request.csr);
       checkRequest(asked);
       const made = signerFields({
-        issuer: ca.certificate, serial: randomSerial((n) => crypto.getRandomValues(new Uint8Array(n))), publicKey: bend.key?.publicKey ?? asked.publicKey,
-        notBeforeMs: SIGNED_MS - MINUTE, notAfterMs: SIGNED_MS + 9 * MINUTE, san: { kind: "uri", value: IDENTITY }, identityIssuer: ISSUER, claims: new Map(),
+        issuer: ca.certificate,
+        serial: randomSerial((n) => crypto.getRandomValues(new Uint8Array(n))),
+        publicKey: bend.key?.publicKey ?? asked.publicKey,
+        notBeforeMs: SIGNED_MS - MINUTE,
+        notAfterMs: SIGNED_MS + 9 * MINUTE,
+        san: { kind: "uri", value: IDENTITY },
+        identityIssuer: ISSUER,
+        claims: new Map(),
       });
       const fields = bend.fields?.(made) ?? made;
       const algorithm = defaultAlgorithm(ca.key.publicKey);
@@ -72,20 +116,41 @@ function ledger(log = workshop.rekor2): LedgerClient & { requests: object[] } {
     async addEntry(request) {
       this.requests.push(request);
       const { body, kind, version } = admitRequest(request as Json);
-      const parts = { body: Buffer.from(body).toString(), kind, version, integratedTime: 0, logIndex: 4, hasPromise: false, hasProof: true };
+      const parts = {
+        body: Buffer.from(body).toString(),
+        kind,
+        version,
+        integratedTime: 0,
+        logIndex: 4,
+        hasPromise: false,
+        hasProof: true,
+      };
       return decodeLogEntry(new JsonObject(logOne(log, parts) as Json, "entry"));
     },
   };
 }
 
-const credentials = (client = authority(), more: object = {}) => () => requestCredential({ authority: client, token: TOKEN, now, trustedRoot: root, ...more });
+const credentials =
+  (client = authority(), more: object = {}) =>
+  () =>
+    requestCredential({ authority: client, token: TOKEN, now, trustedRoot: root, ...more });
 
 function sealer(more: Partial<SealerOptions> = {}) {
-  return createSealer({ credential: createCredentialSource(credentials(), now), clocks: [clock], ledgers: [ledger()], trustedRoot: root, now, ...more });
+  return createSealer({
+    credential: createCredentialSource(credentials(), now),
+    clocks: [clock],
+    ledgers: [ledger()],
+    trustedRoot: root,
+    now,
+    ...more,
+  });
 }
 
 async function refusedWith(code: LacreCode, work: Promise<unknown>): Promise<LacreError> {
-  const error = await work.then(() => assert.fail("accepted"), (cause: unknown) => cause);
+  const error = await work.then(
+    () => assert.fail("accepted"),
+    (cause: unknown) => cause,
+  );
   assert.ok(error instanceof LacreError, String(error));
   assert.equal(error.code, code, error.message);
   return error;
@@ -138,7 +203,10 @@ test("what is called a statement and is none is not signed, and other payloads a
 
 test("what cannot be dated is never logged", async () => {
   const log = ledger();
-  const broken: ClockClient = { url: "http://clock.test", timestamp: async () => Promise.reject(new LacreError("SERVICE_UNREACHABLE", "no clock")) };
+  const broken: ClockClient = {
+    url: "http://clock.test",
+    timestamp: async () => Promise.reject(new LacreError("SERVICE_UNREACHABLE", "no clock")),
+  };
   await refusedWith("SERVICE_UNREACHABLE", sealer({ clocks: [broken], ledgers: [log] }).sealArtifact([utf8("x")]));
   assert.equal(log.requests.length, 0);
 });
@@ -156,7 +224,10 @@ test("nothing is signed under a certificate that verifiers would refuse", async 
   for (const [name, bend] of cases) {
     const log = ledger();
     const source = createCredentialSource(credentials(authority(bend)), now);
-    const error = await refusedWith("CREDENTIAL_INVALID", sealer({ credential: source, ledgers: [log] }).sealArtifact([utf8("x")]));
+    const error = await refusedWith(
+      "CREDENTIAL_INVALID",
+      sealer({ credential: source, ledgers: [log] }).sealArtifact([utf8("x")]),
+    );
     assert.equal(log.requests.length, 0, name);
     assert.ok(!error.message.includes(TOKEN));
   }
@@ -193,7 +264,10 @@ test("one certificate seals many artifacts, until its last minute", async () => 
 test("a request that failed is told, and made again by the next caller", async () => {
   let count = 0;
   const good = await credentials()();
-  const source = createCredentialSource(async () => (++count === 1 ? Promise.reject(new LacreError("SERVICE_UNREACHABLE", "gone")) : good), now);
+  const source = createCredentialSource(
+    async () => (++count === 1 ? Promise.reject(new LacreError("SERVICE_UNREACHABLE", "gone")) : good),
+    now,
+  );
   await refusedWith("SERVICE_UNREACHABLE", source());
   assert.equal(await source(), good);
 });
@@ -208,8 +282,15 @@ test("a service that answers with something else is found out before the seal is
   const stale: LedgerClient = { url: "http://ledger.test", requestFor: () => ({}), addEntry: async () => first };
   const error = await refusedWith("SELF_CHECK_FAILED", sealer({ ledgers: [stale] }).sealArtifact([utf8("x")]));
   assert.match(error.message, /G2/);
-  const late: ClockClient = { url: "http://clock.test", timestamp: async (signature) => stampOne(workshop, signature, (parts) => void (parts.fields = { ...parts.fields, timeMs: SIGNED_MS + 11 * MINUTE })) };
-  await refusedWith("SELF_CHECK_FAILED", sealer({ clocks: [late], now: () => SIGNED_MS + 12 * MINUTE }).sealArtifact([utf8("x")]));
+  const late: ClockClient = {
+    url: "http://clock.test",
+    timestamp: async (signature) =>
+      stampOne(workshop, signature, (parts) => void (parts.fields = { ...parts.fields, timeMs: SIGNED_MS + 11 * MINUTE })),
+  };
+  await refusedWith(
+    "SELF_CHECK_FAILED",
+    sealer({ clocks: [late], now: () => SIGNED_MS + 12 * MINUTE }).sealArtifact([utf8("x")]),
+  );
 });
 
 /** A request as our own sealer makes it, for another artifact. */
@@ -226,17 +307,28 @@ test("keys of one's own seal: P-256, P-384, P-521, RSA", async () => {
     assert.equal(sealed.verdict?.outcome, "verified", type);
     assert.equal(sealed.identity, undefined);
     assert.equal(sealed.bundle.key.kind === "publicKey" && sealed.bundle.key.hint, credential.hint);
-    assert.equal((await sealer({ credential: async () => credential }).sealEnvelope(STATEMENT, "application/vnd.in-toto+json")).verdict?.outcome, "verified", type);
+    assert.equal(
+      (await sealer({ credential: async () => credential }).sealEnvelope(STATEMENT, "application/vnd.in-toto+json")).verdict
+        ?.outcome,
+      "verified",
+      type,
+    );
   }
 });
 
 test("a key that signs no digest is refused before anything is signed", async () => {
   const log = ledger();
   const credential = keyCredential(generateKey("Ed25519"));
-  await refusedWith("ALGORITHM_UNKNOWN", sealer({ credential: async () => credential, ledgers: [log] }).sealArtifact([utf8("x")]));
+  await refusedWith(
+    "ALGORITHM_UNKNOWN",
+    sealer({ credential: async () => credential, ledgers: [log] }).sealArtifact([utf8("x")]),
+  );
   assert.equal(log.requests.length, 0);
   await refusedWith("ALGORITHM_UNKNOWN", sealer({ credential: async () => credential, ledgers: [] }).sealArtifact([utf8("x")]));
-  assert.throws(() => keyCredential(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P384_SHA_384")), (error) => error instanceof LacreError && error.code === "KEY_INVALID");
+  assert.throws(
+    () => keyCredential(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P384_SHA_384")),
+    (error) => error instanceof LacreError && error.code === "KEY_INVALID",
+  );
 });
 
 test("without a ledger the seal is not logged, and without a root it is not judged", async () => {
@@ -266,21 +358,43 @@ test("a token's challenge is its verified address, or its subject", () => {
 
 test("what is no usable token is refused, and never quoted", () => {
   const bad = [
-    "", "x", "a.b", "a.b.c.d", "..", "eyJ.%%%.x", `${base64url({})}.${base64url([])}.x`, `${base64url({})}.${base64url("text")}.x`,
-    jwt({ email: "me@example.com", email_verified: false }), jwt({ email: "me@example.com" }), jwt({ iss: undefined }), jwt({ sub: undefined }), jwt({ exp: undefined }), jwt({ exp: "1" }),
+    "",
+    "x",
+    "a.b",
+    "a.b.c.d",
+    "..",
+    "eyJ.%%%.x",
+    `${base64url({})}.${base64url([])}.x`,
+    `${base64url({})}.${base64url("text")}.x`,
+    jwt({ email: "me@example.com", email_verified: false }),
+    jwt({ email: "me@example.com" }),
+    jwt({ iss: undefined }),
+    jwt({ sub: undefined }),
+    jwt({ exp: undefined }),
+    jwt({ exp: "1" }),
   ];
   for (const token of bad) {
-    assert.throws(() => readToken(token), (error) => {
-      assert.ok(error instanceof LacreError && error.code === "TOKEN_INVALID", token);
-      if (token.length > 20) assert.ok(!`${error.message}${error.found ?? ""}`.includes(token.split(".")[1]!));
-      return true;
-    });
+    assert.throws(
+      () => readToken(token),
+      (error) => {
+        assert.ok(error instanceof LacreError && error.code === "TOKEN_INVALID", token);
+        if (token.length > 20) assert.ok(!`${error.message}${error.found ?? ""}`.includes(token.split(".")[1]!));
+        return true;
+      },
+    );
   }
 });
 
 test("a statement has the shape of in-toto v1", () => {
-  const payload = encodeStatement([{ name: "app", digest: { algorithm: "sha256", value: Uint8Array.of(0xab) } }], "https://example.com/p", { a: [1, null] });
+  const payload = encodeStatement(
+    [{ name: "app", digest: { algorithm: "sha256", value: Uint8Array.of(0xab) } }],
+    "https://example.com/p",
+    { a: [1, null] },
+  );
   assert.deepEqual(JSON.parse(Buffer.from(payload).toString()), {
-    _type: "https://in-toto.io/Statement/v1", subject: [{ name: "app", digest: { sha256: "ab" } }], predicateType: "https://example.com/p", predicate: { a: [1, null] },
+    _type: "https://in-toto.io/Statement/v1",
+    subject: [{ name: "app", digest: { sha256: "ab" } }],
+    predicateType: "https://example.com/p",
+    predicate: { a: [1, null] },
   });
 });

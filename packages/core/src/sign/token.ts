@@ -27,24 +27,37 @@ export interface TokenFacts {
  */
 export function readToken(token: string, nowMs?: number): TokenFacts {
   const parts = token.split(".");
-  if (parts.length !== 3 || parts.some((part) => part === "")) throw new LacreError("TOKEN_INVALID", "the identity token is not a signed JWT");
+  if (parts.length !== 3 || parts.some((part) => part === ""))
+    throw new LacreError("TOKEN_INVALID", "the identity token is not a signed JWT");
   let claims;
   try {
     claims = new JsonObject(parseJson(text(fromBase64Url(parts[1]!)), { maxBytes: 1 << 16 }), "token");
     const issuer = claims.string("iss");
     const subject = claims.string("sub");
     const expires = claims.get("exp");
-    if (typeof expires !== "number" || !Number.isFinite(expires)) throw new LacreError("TOKEN_INVALID", "the identity token has no expiry");
+    if (typeof expires !== "number" || !Number.isFinite(expires))
+      throw new LacreError("TOKEN_INVALID", "the identity token has no expiry");
     const email = claims.optionalString("email");
     const verified = claims.get("email_verified");
     if (email !== undefined && verified !== true && verified !== "true") {
-      throw new LacreError("TOKEN_INVALID", "the identity token's email address is not verified by its issuer", { expected: "email_verified true", found: `email_verified ${JSON.stringify(verified) ?? "absent"}` });
+      throw new LacreError("TOKEN_INVALID", "the identity token's email address is not verified by its issuer", {
+        expected: "email_verified true",
+        found: `email_verified ${JSON.stringify(verified) ?? "absent"}`,
+      });
     }
     const audience = claims.get("aud");
-    const audiences = typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter((one) => typeof one === "string") : [];
+    const audiences =
+      typeof audience === "string"
+        ? [audience]
+        : Array.isArray(audience)
+          ? audience.filter((one) => typeof one === "string")
+          : [];
     const expiresMs = expires * 1000;
     if (nowMs !== undefined && expiresMs <= nowMs) {
-      throw new LacreError("TOKEN_INVALID", "the identity token has expired", { expected: `after ${showTime(nowMs)}`, found: `expired ${showTime(expiresMs)}` });
+      throw new LacreError("TOKEN_INVALID", "the identity token has expired", {
+        expected: `after ${showTime(nowMs)}`,
+        found: `expired ${showTime(expiresMs)}`,
+      });
     }
     return { issuer, subject, audience: audiences, email, challenge: email ?? subject, expiresMs };
   } catch (cause) {

@@ -26,11 +26,17 @@ export function decodeClientTrustConfig(input: Uint8Array): ClientTrustConfig {
   const config = new JsonObject(parseJson(input), "client trust config");
   const mediaType = config.optionalString("mediaType", "media_type") ?? "";
   if (mediaType !== MEDIA_TYPE) {
-    throw new LacreError("SIGNING_CONFIG_INVALID", "client trust config is of a version that is not supported", { expected: MEDIA_TYPE, found: mediaType.slice(0, 100) || "no media type" });
+    throw new LacreError("SIGNING_CONFIG_INVALID", "client trust config is of a version that is not supported", {
+      expected: MEDIA_TYPE,
+      found: mediaType.slice(0, 100) || "no media type",
+    });
   }
   const signing = config.object("signingConfig", "signing_config");
   const isOld = signing.optionalString("mediaType", "media_type") === OLD_SIGNING_CONFIG;
-  return { trustedRoot: readTrustedRoot(config.object("trustedRoot", "trusted_root")), signingConfig: isOld ? undefined : readSigningConfig(signing) };
+  return {
+    trustedRoot: readTrustedRoot(config.object("trustedRoot", "trusted_root")),
+    signingConfig: isOld ? undefined : readSigningConfig(signing),
+  };
 }
 
 /** The JSON text of a client trust config. */

@@ -7,8 +7,17 @@ import { toBase64, utf8 } from "../bytes/index.ts";
 import { generateKey, sha256 } from "../crypto/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import {
-  decodeClientTrustConfig, decodeSigningConfig, decodeTrustedRoot, encodeClientTrustConfig, encodePython3TrustConfig, encodeSigningConfig,
-  formatTime, parseTime, selectServices, type Service, type SigningConfig,
+  decodeClientTrustConfig,
+  decodeSigningConfig,
+  decodeTrustedRoot,
+  encodeClientTrustConfig,
+  encodePython3TrustConfig,
+  encodeSigningConfig,
+  formatTime,
+  parseTime,
+  selectServices,
+  type Service,
+  type SigningConfig,
 } from "./index.ts";
 
 // Loose on purpose: the tests below break it in every way.
@@ -53,7 +62,13 @@ function refuses(code: LacreCode, words: RegExp, change: (document: Loose) => vo
 
 test("a good config is read whole and written the same", () => {
   const config = changed(() => undefined);
-  assert.deepEqual(config.rekorTlogUrls[0], { url: "https://log.example.com", majorApiVersion: 2, operator: "example", startMs: Date.UTC(2026, 0, 1), endMs: undefined });
+  assert.deepEqual(config.rekorTlogUrls[0], {
+    url: "https://log.example.com",
+    majorApiVersion: 2,
+    operator: "example",
+    startMs: Date.UTC(2026, 0, 1),
+    endMs: undefined,
+  });
   assert.deepEqual(config.tsaConfig, { selector: "EXACT", count: 1 });
   assert.deepEqual(JSON.parse(encodeSigningConfig(config)), good());
 });
@@ -67,19 +82,34 @@ test("@sigstore/protobuf-specs reads what is written, and we read what it writes
 });
 
 test("only version 0.2 is read", () => {
-  for (const mediaType of [undefined, "", "application/vnd.dev.sigstore.signingconfig.v0.1+json", "application/vnd.dev.sigstore.signingconfig.v0.3+json"]) {
+  for (const mediaType of [
+    undefined,
+    "",
+    "application/vnd.dev.sigstore.signingconfig.v0.1+json",
+    "application/vnd.dev.sigstore.signingconfig.v0.3+json",
+  ]) {
     refuses("SIGNING_CONFIG_INVALID", /version/, (document) => (document.mediaType = mediaType));
   }
 });
 
 test("a service has an http address, a version and a window with a start", () => {
   for (const list of ["caUrls", "oidcUrls", "rekorTlogUrls", "tsaUrls"]) {
-    for (const url of ["", "fulcio.example.com", "ftp://example.com", "https://", "https:///x", "https://a b", "javascript:alert(1)"]) {
+    for (const url of [
+      "",
+      "fulcio.example.com",
+      "ftp://example.com",
+      "https://",
+      "https:///x",
+      "https://a b",
+      "javascript:alert(1)",
+    ]) {
       refuses("SIGNING_CONFIG_INVALID", /url is not/, (document) => (document[list][0].url = url));
     }
     refuses("BAD_JSON", /url is missing/, (document) => delete document[list][0].url);
-    for (const version of [0, undefined, 4294967296]) refuses("SIGNING_CONFIG_INVALID", /majorApiVersion/, (document) => (document[list][0].majorApiVersion = version));
-    for (const version of [-1, 1.5, "v1"]) refuses("BAD_JSON", /majorApiVersion/, (document) => (document[list][0].majorApiVersion = version));
+    for (const version of [0, undefined, 4294967296])
+      refuses("SIGNING_CONFIG_INVALID", /majorApiVersion/, (document) => (document[list][0].majorApiVersion = version));
+    for (const version of [-1, 1.5, "v1"])
+      refuses("BAD_JSON", /majorApiVersion/, (document) => (document[list][0].majorApiVersion = version));
     refuses("SIGNING_CONFIG_INVALID", /has no start/, (document) => delete document[list][0].validFor);
     refuses("SIGNING_CONFIG_INVALID", /ends before/, (document) => (document[list][0].validFor.end = "2025-01-01T00:00:00Z"));
     refuses("BAD_JSON", /array/, (document) => (document[list] = {}));
@@ -89,7 +119,10 @@ test("a service has an http address, a version and a window with a start", () =>
 });
 
 test("a list that is not empty needs its selector, an empty one does not; EXACT needs a count", () => {
-  for (const [list, name] of [["rekorTlogUrls", "rekorTlogConfig"], ["tsaUrls", "tsaConfig"]] as const) {
+  for (const [list, name] of [
+    ["rekorTlogUrls", "rekorTlogConfig"],
+    ["tsaUrls", "tsaConfig"],
+  ] as const) {
     for (const selection of [undefined, {}, { selector: "SERVICE_SELECTOR_UNDEFINED" }, { selector: 0 }, { selector: "FIRST" }]) {
       refuses("SIGNING_CONFIG_INVALID", /how many/, (document) => (document[name] = selection));
     }
@@ -99,8 +132,13 @@ test("a list that is not empty needs its selector, an empty one does not; EXACT 
     });
     assert.deepEqual(empty[name], { selector: "ANY" });
     assert.ok(!encodeSigningConfig(empty).includes(name));
-    for (const count of [undefined, 0]) refuses("SIGNING_CONFIG_INVALID", /count/, (document) => (document[name] = { selector: "EXACT", count }));
-    for (const [number, selector] of [[1, "ALL"], [2, "ANY"]] as const) assert.deepEqual(changed((document) => (document[name] = { selector: number }))[name], { selector });
+    for (const count of [undefined, 0])
+      refuses("SIGNING_CONFIG_INVALID", /count/, (document) => (document[name] = { selector: "EXACT", count }));
+    for (const [number, selector] of [
+      [1, "ALL"],
+      [2, "ANY"],
+    ] as const)
+      assert.deepEqual(changed((document) => (document[name] = { selector: number }))[name], { selector });
     assert.deepEqual(changed((document) => (document[name] = { selector: 3, count: 2 }))[name], { selector: "EXACT", count: 2 });
   }
 });
@@ -114,12 +152,22 @@ const ALL = { selector: "ALL" } as const;
 const here = { supported: [1, 2], nowMs: NOW };
 
 test("only services valid now are chosen, both ends of the window included", () => {
-  const list = [at("a1", { startMs: NOW + 1 }), at("b1", { startMs: NOW }), at("c1", { endMs: NOW }), at("d1", { endMs: NOW - 1 })];
+  const list = [
+    at("a1", { startMs: NOW + 1 }),
+    at("b1", { startMs: NOW }),
+    at("c1", { endMs: NOW }),
+    at("d1", { endMs: NOW - 1 }),
+  ];
   assert.equal(urls(selectServices(list, ALL, here)), "b1 c1");
 });
 
 test("only the highest version that we speak is chosen, of those valid now", () => {
-  const list = [at("a1"), at("b2", { majorApiVersion: 2 }), at("c3", { majorApiVersion: 3 }), at("d2", { majorApiVersion: 2, endMs: NOW - 1 })];
+  const list = [
+    at("a1"),
+    at("b2", { majorApiVersion: 2 }),
+    at("c3", { majorApiVersion: 3 }),
+    at("d2", { majorApiVersion: 2, endMs: NOW - 1 }),
+  ];
   assert.equal(urls(selectServices(list, ALL, here)), "b2");
   assert.equal(urls(selectServices(list, ALL, { ...here, supported: [1] })), "a1");
   assert.equal(urls(selectServices(list, ALL, { ...here, supported: [1, 2, 3] })), "c3");
@@ -127,7 +175,12 @@ test("only the highest version that we speak is chosen, of those valid now", () 
 });
 
 test("of each operator the one that started last, of equals the first listed; newest first", () => {
-  const list = [at("a1", { startMs: NOW - 9 * DAY }), at("a2", { startMs: NOW - 2 * DAY }), at("a3", { startMs: NOW - 2 * DAY }), at("b1", { startMs: NOW - 5 * DAY })];
+  const list = [
+    at("a1", { startMs: NOW - 9 * DAY }),
+    at("a2", { startMs: NOW - 2 * DAY }),
+    at("a3", { startMs: NOW - 2 * DAY }),
+    at("b1", { startMs: NOW - 5 * DAY }),
+  ];
   assert.equal(urls(selectServices(list, ALL, here)), "a2 b1");
   assert.equal(urls(selectServices(list, { selector: "ANY" }, here)), "a2");
   assert.equal(urls(selectServices(list, { selector: "EXACT", count: 2 }, here)), "a2 b1");
@@ -149,7 +202,17 @@ const root = decodeTrustedRoot(
   utf8(
     JSON.stringify({
       mediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-      ctlogs: [{ hashAlgorithm: "SHA2_256", publicKey: { rawBytes: toBase64(ct.spki), keyDetails: "PKIX_ECDSA_P256_SHA_256", validFor: { start: "2026-01-01T00:00:00Z" } }, logId: { keyId: toBase64(sha256(ct.spki)) } }],
+      ctlogs: [
+        {
+          hashAlgorithm: "SHA2_256",
+          publicKey: {
+            rawBytes: toBase64(ct.spki),
+            keyDetails: "PKIX_ECDSA_P256_SHA_256",
+            validFor: { start: "2026-01-01T00:00:00Z" },
+          },
+          logId: { keyId: toBase64(sha256(ct.spki)) },
+        },
+      ],
     }),
   ),
 );
@@ -199,14 +262,42 @@ test("times are read as RFC 3339 has them, to the microsecond", () => {
     ["2023-01-01T23:58:59+23:59", second],
     ["0001-01-01T00:00:00Z", -62135596800000],
     ["9999-12-31T23:59:59.999Z", 253402300799999],
-  ] as const) assert.equal(parseTime(text), timeMs, text);
+  ] as const)
+    assert.equal(parseTime(text), timeMs, text);
   for (const text of [
-    "", "2022-12-31", "2022-12-31T23:59:59", "2022-12-31 23:59:59Z", "2022-12-31t23:59:59z", "2022-02-30T00:00:00Z", "2022-13-01T00:00:00Z", "2022-12-31T24:00:00Z",
-    "2022-12-31T23:60:00Z", "2022-12-31T23:59:60Z", "2022-12-31T23:59:59.Z", "2022-12-31T23:59:59.1234567890Z", "2022-12-31T23:59:59+24:00", "2022-12-31T23:59:59+01:60",
-    "2022-12-31T23:59:59+0100", "20221231T235959Z", "2022-00-10T00:00:00Z", "2022-01-00T00:00:00Z", " 2022-12-31T23:59:59Z", "2022-12-31T23:59:59Z\n", "1e12",
-    "0000-06-01T00:00:00Z", "0001-01-01T00:30:00+01:00", "9999-12-31T23:59:59-00:01",
-    "9999-12-31T23:00:00-01:00", "2022-12-31T10:20:60Z", "2022-12-31T10:60:00Z",
-  ]) assert.throws(() => parseTime(text), (error: unknown) => error instanceof LacreError && error.code === "BAD_JSON", text);
+    "",
+    "2022-12-31",
+    "2022-12-31T23:59:59",
+    "2022-12-31 23:59:59Z",
+    "2022-12-31t23:59:59z",
+    "2022-02-30T00:00:00Z",
+    "2022-13-01T00:00:00Z",
+    "2022-12-31T24:00:00Z",
+    "2022-12-31T23:60:00Z",
+    "2022-12-31T23:59:60Z",
+    "2022-12-31T23:59:59.Z",
+    "2022-12-31T23:59:59.1234567890Z",
+    "2022-12-31T23:59:59+24:00",
+    "2022-12-31T23:59:59+01:60",
+    "2022-12-31T23:59:59+0100",
+    "20221231T235959Z",
+    "2022-00-10T00:00:00Z",
+    "2022-01-00T00:00:00Z",
+    " 2022-12-31T23:59:59Z",
+    "2022-12-31T23:59:59Z\n",
+    "1e12",
+    "0000-06-01T00:00:00Z",
+    "0001-01-01T00:30:00+01:00",
+    "9999-12-31T23:59:59-00:01",
+    "9999-12-31T23:00:00-01:00",
+    "2022-12-31T10:20:60Z",
+    "2022-12-31T10:60:00Z",
+  ])
+    assert.throws(
+      () => parseTime(text),
+      (error: unknown) => error instanceof LacreError && error.code === "BAD_JSON",
+      text,
+    );
 });
 
 test("a time that was written is read back, and agrees with Date", () => {

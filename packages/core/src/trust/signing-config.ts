@@ -58,7 +58,10 @@ export function decodeSigningConfig(input: Uint8Array): SigningConfig {
 export function readSigningConfig(config: JsonObject): SigningConfig {
   const mediaType = config.optionalString("mediaType", "media_type") ?? "";
   if (mediaType !== SIGNING_CONFIG_MEDIA_TYPE) {
-    throw invalid("signing config is of a version that is not supported", { expected: SIGNING_CONFIG_MEDIA_TYPE, found: mediaType.slice(0, 100) || "no media type" });
+    throw invalid("signing config is of a version that is not supported", {
+      expected: SIGNING_CONFIG_MEDIA_TYPE,
+      found: mediaType.slice(0, 100) || "no media type",
+    });
   }
   const rekorTlogUrls = readServices(config, "rekorTlogUrls", "rekor_tlog_urls");
   const tsaUrls = readServices(config, "tsaUrls", "tsa_urls");
@@ -76,10 +79,17 @@ function readServices(config: JsonObject, name: string, alias: string): readonly
   return (config.optionalArray(name, alias) ?? []).map((value, at) => {
     const service = new JsonObject(value, `${name}[${at}]`);
     const url = service.string("url");
-    if (!/^https?:\/\/[^\s/?#]/.test(url) || /\s/.test(url)) throw invalid(`${service.where}.url is not an http or https address`, { found: url.slice(0, 200) });
+    if (!/^https?:\/\/[^\s/?#]/.test(url) || /\s/.test(url))
+      throw invalid(`${service.where}.url is not an http or https address`, { found: url.slice(0, 200) });
     const version = service.optionalInt64("majorApiVersion", "major_api_version") ?? 0n;
-    if (version < 1n || version > 0xffffffffn) throw invalid(`${service.where}.majorApiVersion is not a version`, { found: `${version}` });
-    return { url, majorApiVersion: Number(version), operator: service.optionalString("operator") ?? "", ...readWindow(service, "SIGNING_CONFIG_INVALID") };
+    if (version < 1n || version > 0xffffffffn)
+      throw invalid(`${service.where}.majorApiVersion is not a version`, { found: `${version}` });
+    return {
+      url,
+      majorApiVersion: Number(version),
+      operator: service.optionalString("operator") ?? "",
+      ...readWindow(service, "SIGNING_CONFIG_INVALID"),
+    };
   });
 }
 
@@ -99,11 +109,15 @@ function readSelection(config: JsonObject, name: string, alias: string, services
   const selector = SELECTORS.get(stated);
   if (selector === undefined) {
     if (services.length === 0) return { selector: "ANY" };
-    throw invalid(`${config.where}.${name} does not say how many services to use`, { expected: "ANY, ALL or EXACT", found: stated === undefined ? "nothing" : JSON.stringify(stated).slice(0, 60) });
+    throw invalid(`${config.where}.${name} does not say how many services to use`, {
+      expected: "ANY, ALL or EXACT",
+      found: stated === undefined ? "nothing" : JSON.stringify(stated).slice(0, 60),
+    });
   }
   if (selector !== "EXACT") return { selector };
   const count = selection!.optionalInt64("count") ?? 0n;
-  if (count < 1n || count > 0xffffffffn) throw invalid(`${config.where}.${name}.count is not a number of services`, { found: `${count}` });
+  if (count < 1n || count > 0xffffffffn)
+    throw invalid(`${config.where}.${name}.count is not a number of services`, { found: `${count}` });
   return { selector, count: Number(count) };
 }
 
@@ -115,12 +129,19 @@ export function encodeSigningConfig(config: SigningConfig): string {
 /** As {@link encodeSigningConfig}, for a config within another document. */
 export function writeSigningConfig(config: SigningConfig): object {
   const services = (list: readonly Service[]): object[] =>
-    list.map(({ url, majorApiVersion, operator, ...window }) => ({ url, majorApiVersion, validFor: writeWindow(window), operator }));
+    list.map(({ url, majorApiVersion, operator, ...window }) => ({
+      url,
+      majorApiVersion,
+      validFor: writeWindow(window),
+      operator,
+    }));
   return {
     mediaType: SIGNING_CONFIG_MEDIA_TYPE,
     ...(config.caUrls.length === 0 ? {} : { caUrls: services(config.caUrls) }),
     ...(config.oidcUrls.length === 0 ? {} : { oidcUrls: services(config.oidcUrls) }),
-    ...(config.rekorTlogUrls.length === 0 ? {} : { rekorTlogUrls: services(config.rekorTlogUrls), rekorTlogConfig: writeSelection(config.rekorTlogConfig) }),
+    ...(config.rekorTlogUrls.length === 0
+      ? {}
+      : { rekorTlogUrls: services(config.rekorTlogUrls), rekorTlogConfig: writeSelection(config.rekorTlogConfig) }),
     ...(config.tsaUrls.length === 0 ? {} : { tsaUrls: services(config.tsaUrls), tsaConfig: writeSelection(config.tsaConfig) }),
   };
 }
@@ -142,9 +163,14 @@ export interface Circumstances {
  * one that started last; ANY takes the newest of these, ALL takes all, EXACT so many. Newest first; of equals the one
  * listed first. None is an empty answer with ANY and ALL; EXACT throws SERVICE_MISSING when there are fewer operators.
  */
-export function selectServices(services: readonly Service[], { selector, count }: Selection, { supported, nowMs }: Circumstances): readonly Service[] {
+export function selectServices(
+  services: readonly Service[],
+  { selector, count }: Selection,
+  { supported, nowMs }: Circumstances,
+): readonly Service[] {
   const usable = services.filter(
-    ({ startMs, endMs, majorApiVersion }) => startMs <= nowMs && (endMs === undefined || nowMs <= endMs) && supported.includes(majorApiVersion),
+    ({ startMs, endMs, majorApiVersion }) =>
+      startMs <= nowMs && (endMs === undefined || nowMs <= endMs) && supported.includes(majorApiVersion),
   );
   const highest = Math.max(...usable.map(({ majorApiVersion }) => majorApiVersion));
   const operators = new Set<string>();
@@ -162,7 +188,10 @@ export function selectServices(services: readonly Service[], { selector, count }
   if (selector === "ANY") return newest.slice(0, 1);
   if (count === undefined || count < 1) throw new TypeError("EXACT needs a count");
   if (newest.length < count) {
-    throw new LacreError("SERVICE_MISSING", "the signing config has fewer services in use than it asks for", { expected: `${count} operators`, found: `${newest.length}` });
+    throw new LacreError("SERVICE_MISSING", "the signing config has fewer services in use than it asks for", {
+      expected: `${count} operators`,
+      found: `${newest.length}`,
+    });
   }
   return newest.slice(0, count);
 }

@@ -88,14 +88,22 @@ export function decodeTrustedRoot(input: Uint8Array): TrustedRoot {
 export function readTrustedRoot(root: JsonObject): TrustedRoot {
   const mediaType = root.optionalString("mediaType", "media_type") ?? "";
   if (!MEDIA_TYPES.includes(mediaType)) {
-    throw invalid("C1", "trusted root is of a version that is not supported", { expected: TRUSTED_ROOT_MEDIA_TYPE, found: mediaType.slice(0, 100) || "no media type" });
+    throw invalid("C1", "trusted root is of a version that is not supported", {
+      expected: TRUSTED_ROOT_MEDIA_TYPE,
+      found: mediaType.slice(0, 100) || "no media type",
+    });
   }
   const warnings: string[] = [];
   const decoded = {
     mediaType,
     tlogs: readAll(root, ["tlogs"], warnings, (log) => readLog(log, "transparency")),
     ctlogs: readAll(root, ["ctlogs"], warnings, (log) => readLog(log, "certificate")),
-    certificateAuthorities: readAll(root, ["certificateAuthorities", "certificate_authorities"], warnings, readCertificateAuthority),
+    certificateAuthorities: readAll(
+      root,
+      ["certificateAuthorities", "certificate_authorities"],
+      warnings,
+      readCertificateAuthority,
+    ),
     timestampAuthorities: readAll(root, ["timestampAuthorities", "timestamp_authorities"], warnings, readAuthority),
     warnings,
   };
@@ -103,7 +111,12 @@ export function readTrustedRoot(root: JsonObject): TrustedRoot {
   return decoded;
 }
 
-function readAll<T>(root: JsonObject, [name, ...aliases]: readonly [string, ...string[]], warnings: string[], read: (instance: JsonObject) => T): readonly T[] {
+function readAll<T>(
+  root: JsonObject,
+  [name, ...aliases]: readonly [string, ...string[]],
+  warnings: string[],
+  read: (instance: JsonObject) => T,
+): readonly T[] {
   const out: T[] = [];
   for (const [at, value] of (root.optionalArray(name, ...aliases) ?? []).entries()) {
     const where = `${name}[${at}]`;
@@ -120,7 +133,8 @@ function readAll<T>(root: JsonObject, [name, ...aliases]: readonly [string, ...s
 function readLog(log: JsonObject, kind: "transparency" | "certificate"): TransparencyLog {
   const hash = enumName(log, "hashAlgorithm", "hash_algorithm");
   if (hash !== "SHA2_256" && hash !== "1") {
-    if (hash === "" || hash === "HASH_ALGORITHM_UNSPECIFIED" || hash === "0") throw invalid("C2", `${log.where} does not name its hash algorithm`);
+    if (hash === "" || hash === "HASH_ALGORITHM_UNSPECIFIED" || hash === "0")
+      throw invalid("C2", `${log.where} does not name its hash algorithm`);
     throw new Unknown(`its hash algorithm ${hash} is not known`);
   }
   const publicKey = log.object("publicKey", "public_key");
@@ -151,7 +165,10 @@ const RETIRED: readonly (readonly [number, string, Storage])[] = [
   [6, "PKIX_ECDSA_P256_HMAC_SHA_256", { type: "P-256", rsaBits: 0, bare: false }],
 ];
 
-const NAMES: ReadonlyMap<string, string> = new Map([...ALGORITHMS.map((row) => [`${row.number}`, row.keyDetails] as const), ...RETIRED.map(([number, name]) => [`${number}`, name] as const)]);
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ...ALGORITHMS.map((row) => [`${row.number}`, row.keyDetails] as const),
+  ...RETIRED.map(([number, name]) => [`${number}`, name] as const),
+]);
 const STORAGE: ReadonlyMap<string, Storage> = new Map([
   ...ALGORITHMS.map(({ keyDetails, keyType, rsaBits }) => [keyDetails, { type: keyType, rsaBits, bare: false }] as const),
   ...RETIRED.map(([, name, storage]) => [name, storage] as const),
@@ -165,7 +182,8 @@ function enumName(parent: JsonObject, name: string, alias: string): string {
 
 function readKeyDetails(publicKey: JsonObject): string {
   const stated = enumName(publicKey, "keyDetails", "key_details");
-  if (stated === "" || stated === "0" || stated === "PUBLIC_KEY_DETAILS_UNSPECIFIED") throw invalid("C2", `${publicKey.where} does not state the type of its key`);
+  if (stated === "" || stated === "0" || stated === "PUBLIC_KEY_DETAILS_UNSPECIFIED")
+    throw invalid("C2", `${publicKey.where} does not state the type of its key`);
   const name = NAMES.get(stated) ?? stated;
   if (!STORAGE.has(name)) throw new Unknown(`keys of type ${name.slice(0, 60)} are not known`);
   return name;
@@ -182,7 +200,10 @@ function readKey(publicKey: JsonObject, keyDetails: string): PublicKey {
     throw invalid("C2", `${publicKey.where} cannot be used: ${cause.message}`, { expected: keyDetails, ...found(cause), cause });
   }
   if (key.type !== type || (rsaBits !== 0 && key.rsaBits !== rsaBits)) {
-    throw invalid("C2", `${publicKey.where} is of another type than stated`, { expected: keyDetails, found: `${key.type} ${key.rsaBits || ""}`.trim() });
+    throw invalid("C2", `${publicKey.where} is of another type than stated`, {
+      expected: keyDetails,
+      found: `${key.type} ${key.rsaBits || ""}`.trim(),
+    });
   }
   return key;
 }
@@ -194,7 +215,10 @@ function found(cause: LacreError): { found?: string } {
 /** The host of an address: what lies between `//` and the next `/`, less user and port. A bare host is its own. */
 function hostOf(baseUrl: string): string {
   const authority = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(baseUrl)![1]!;
-  return authority.slice(authority.lastIndexOf("@") + 1).replace(/:[0-9]*$/, "").toLowerCase();
+  return authority
+    .slice(authority.lastIndexOf("@") + 1)
+    .replace(/:[0-9]*$/, "")
+    .toLowerCase();
 }
 
 // C3. A certificate log has the id of RFC 6962; a transparency log that, or the one of C2SP.
@@ -202,10 +226,16 @@ function checkLogId(log: JsonObject, kind: "transparency" | "certificate", name:
   const plain = sha256(key.spki);
   const noted = kind === "certificate" ? undefined : noteIdOf(name, key);
   const stated = log.optionalObject("logId", "log_id")?.bytes("keyId", "key_id");
-  const inNotes = kind === "certificate" ? undefined : log.optionalObject("checkpointKeyId", "checkpoint_key_id")?.bytes("keyId", "key_id");
+  const inNotes =
+    kind === "certificate" ? undefined : log.optionalObject("checkpointKeyId", "checkpoint_key_id")?.bytes("keyId", "key_id");
   const known = noted === undefined ? [plain] : [plain, noted];
-  if (inNotes !== undefined && !(inNotes.length >= 4 && known.some((id) => equalBytes(id.subarray(0, inNotes.length), inNotes)))) {
-    throw noted === undefined ? new Unknown("its key is of a type whose ids in notes are not known") : notDerived(`${log.where}.checkpointKeyId`, known, inNotes);
+  if (
+    inNotes !== undefined &&
+    !(inNotes.length >= 4 && known.some((id) => equalBytes(id.subarray(0, inNotes.length), inNotes)))
+  ) {
+    throw noted === undefined
+      ? new Unknown("its key is of a type whose ids in notes are not known")
+      : notDerived(`${log.where}.checkpointKeyId`, known, inNotes);
   }
   if (stated === undefined) {
     if (inNotes === undefined || noted === undefined) throw invalid("C3", `${log.where} has no log id`);
@@ -219,7 +249,10 @@ function checkLogId(log: JsonObject, kind: "transparency" | "certificate", name:
 }
 
 function notDerived(where: string, known: readonly Uint8Array[], stated: Uint8Array): LacreError {
-  return invalid("C3", `${where} does not follow from the log's key and name`, { expected: known.map(toHex).join(" or "), found: toHex(stated.subarray(0, 64)) });
+  return invalid("C3", `${where} does not follow from the log's key and name`, {
+    expected: known.map(toHex).join(" or "),
+    found: toHex(stated.subarray(0, 64)),
+  });
 }
 
 function noteIdOf(name: string, key: PublicKey): Uint8Array | undefined {
@@ -234,7 +267,8 @@ function noteIdOf(name: string, key: PublicKey): Uint8Array | undefined {
 function readCertificateAuthority(authority: JsonObject): CertificateAuthority {
   const decoded = readAuthority(authority);
   const place = decoded.chain.findIndex((certificate) => !certificate.isCa);
-  if (place >= 0) throw invalid("C4", `${authority.where} lists a certificate that is no authority`, { found: `certificate ${place}` });
+  if (place >= 0)
+    throw invalid("C4", `${authority.where} lists a certificate that is no authority`, { found: `certificate ${place}` });
   return decoded;
 }
 
@@ -244,7 +278,10 @@ function readAuthority(authority: JsonObject): CertificateAuthority {
   const subject = authority.optionalObject("subject");
   const operator = authority.optionalString("operator");
   return {
-    subject: { organization: subject?.optionalString("organization") ?? "", commonName: subject?.optionalString("commonName", "common_name") ?? "" },
+    subject: {
+      organization: subject?.optionalString("organization") ?? "",
+      commonName: subject?.optionalString("commonName", "common_name") ?? "",
+    },
     uri: authority.optionalString("uri") ?? "",
     chain,
     ...window,
@@ -255,7 +292,11 @@ function readAuthority(authority: JsonObject): CertificateAuthority {
 function readChain(certChain: JsonObject): readonly Certificate[] {
   const listed = certChain.optionalArray("certificates") ?? [];
   if (listed.length === 0) throw invalid("C4", `${certChain.where} has no certificate`);
-  if (listed.length > MAX_PATH) throw invalid("C4", `${certChain.where} is too long`, { expected: `at most ${MAX_PATH} certificates`, found: `${listed.length}` });
+  if (listed.length > MAX_PATH)
+    throw invalid("C4", `${certChain.where} is too long`, {
+      expected: `at most ${MAX_PATH} certificates`,
+      found: `${listed.length}`,
+    });
   const chain = listed.map((value, at) => {
     const certificate = new JsonObject(value, `${certChain.where}.certificates[${at}]`);
     return readCertificate(certificate.bytes("rawBytes", "raw_bytes"), certificate.where);
@@ -268,7 +309,10 @@ function readChain(certChain: JsonObject): readonly Certificate[] {
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
       if (cause.code === "ALGORITHM_UNKNOWN") throw new Unknown(cause.message);
-      throw invalid("C4", `${certChain.where}.certificates[${at}] is not signed by the next: ${cause.message}`, { ...found(cause), cause });
+      throw invalid("C4", `${certChain.where}.certificates[${at}] is not signed by the next: ${cause.message}`, {
+        ...found(cause),
+        cause,
+      });
     }
   }
   return chain;
@@ -283,7 +327,8 @@ function readCertificate(bytes: Uint8Array, where: string): Certificate {
     return certificate;
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    if (cause.code === "ALGORITHM_UNKNOWN") throw new Unknown(`a certificate is signed with an algorithm that is not known (${cause.found ?? cause.message})`);
+    if (cause.code === "ALGORITHM_UNKNOWN")
+      throw new Unknown(`a certificate is signed with an algorithm that is not known (${cause.found ?? cause.message})`);
     throw invalid("C4", `${where} cannot be read: ${cause.message}`, { ...found(cause), cause });
   }
 }

@@ -27,7 +27,14 @@ const AFTER_LAST_MS = 253_402_300_800_000;
 export function parseTime(text: string): number {
   const match = FORM.exec(text);
   if (match === null) throw new LacreError("BAD_JSON", "not a time of RFC 3339", { found: text.slice(0, 40) });
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [number, number, number, number, number, number];
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const [fraction, sign, offsetHours, offsetMinutes] = match.slice(7);
   const whole = new Date(0);
   whole.setUTCFullYear(year, month - 1, day);
@@ -35,11 +42,13 @@ export function parseTime(text: string): number {
   // Date rolls over what does not exist: the 30th of February becomes the 2nd of March.
   const exact = whole.getUTCMonth() === month - 1 && whole.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
   const offset = 60 * Number(offsetHours ?? 0) + Number(offsetMinutes ?? 0);
-  if (!exact || Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59) throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
+  if (!exact || Number(offsetHours ?? 0) > 23 || Number(offsetMinutes ?? 0) > 59)
+    throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
   // Microseconds are what a double still tells apart next to today's date; the rest is cut, never rounded up.
   const milliseconds = fraction === undefined ? 0 : Number(fraction.slice(0, 6).padEnd(6, "0")) / 1000;
   const timeMs = whole.getTime() + milliseconds - (sign === "-" ? -offset : offset) * 60_000;
-  if (timeMs < FIRST_MS || timeMs >= AFTER_LAST_MS) throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
+  if (timeMs < FIRST_MS || timeMs >= AFTER_LAST_MS)
+    throw new LacreError("BAD_JSON", "no such time", { found: text.slice(0, 40) });
   return timeMs;
 }
 
@@ -55,7 +64,10 @@ export function formatTime(timeMs: number): string {
 /** The window in a `validFor` member. A window without a start, or that ends before it starts, is refused with `code`. */
 export function readWindow(parent: JsonObject, code: LacreCode, rule?: string): Window {
   const refuse = (message: string, found?: string): LacreError =>
-    new LacreError(code, `${parent.where}.validFor ${message}`, { ...(rule === undefined ? {} : { rule }), ...(found === undefined ? {} : { found }) });
+    new LacreError(code, `${parent.where}.validFor ${message}`, {
+      ...(rule === undefined ? {} : { rule }),
+      ...(found === undefined ? {} : { found }),
+    });
   const range = parent.optionalObject("validFor", "valid_for");
   const start = range?.optionalString("start");
   const end = range?.optionalString("end");

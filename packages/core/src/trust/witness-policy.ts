@@ -33,7 +33,9 @@ export interface PolicyWitness {
 }
 
 /** Who has to agree: a witness, or so many of a group's members. */
-export type Quorum = { readonly witness: PolicyWitness } | { readonly name: string; readonly threshold: number; readonly members: readonly Quorum[] };
+export type Quorum =
+  | { readonly witness: PolicyWitness }
+  | { readonly name: string; readonly threshold: number; readonly members: readonly Quorum[] };
 
 /** Which logs, which witnesses, and how many of them must vouch (C2SP tlog-policy). */
 export interface WitnessPolicy {
@@ -47,7 +49,11 @@ const MAX_OCTETS = 1 << 20;
 const MAX_EACH = 256;
 
 function invalid(line: number, message: string, found?: string): LacreError {
-  return new LacreError("WITNESS_POLICY_INVALID", `line ${line}: ${message}`, found === undefined ? {} : { found: shown(found).slice(0, 120) });
+  return new LacreError(
+    "WITNESS_POLICY_INVALID",
+    `line ${line}: ${message}`,
+    found === undefined ? {} : { found: shown(found).slice(0, 120) },
+  );
 }
 
 /** Octets, one a character, as the text that they are; as they stand where they are none. */
@@ -91,7 +97,8 @@ class Reading {
   }
 
   #witness(number: number, [name, vkey, url, ...more]: readonly string[]): void {
-    if (name === undefined || vkey === undefined || more.length > 0) throw invalid(number, "a witness line is: witness <name> <vkey> [<url>]");
+    if (name === undefined || vkey === undefined || more.length > 0)
+      throw invalid(number, "a witness line is: witness <name> <vkey> [<url>]");
     const key = keyOf(number, vkey);
     if (!isCosigner(key.kind)) throw invalid(number, "the key of a witness is not of type 04 or 06", vkey);
     this.#checkFresh(number, this.witnesses, key);
@@ -101,7 +108,8 @@ class Reading {
   }
 
   #group(number: number, [name, size, ...names]: readonly string[]): void {
-    if (name === undefined || size === undefined || names.length === 0) throw invalid(number, "a group line is: group <name> all|any|<k> <name>…");
+    if (name === undefined || size === undefined || names.length === 0)
+      throw invalid(number, "a group line is: group <name> all|any|<k> <name>…");
     if (this.#groups++ === MAX_EACH) throw new LacreError("TOO_LARGE", `a policy has more than ${MAX_EACH} groups`);
     const members = names.map((member) => {
       const known = this.#defined.get(member);
@@ -111,7 +119,8 @@ class Reading {
       return known;
     });
     const threshold = size === "any" ? 1 : size === "all" ? members.length : /^[1-9][0-9]{0,8}$/.test(size) ? Number(size) : 0;
-    if (threshold < 1 || threshold > members.length) throw invalid(number, `a group of ${members.length} cannot ask for this many`, size);
+    if (threshold < 1 || threshold > members.length)
+      throw invalid(number, `a group of ${members.length} cannot ask for this many`, size);
     this.#define(number, name, { name: shown(name), threshold, members });
   }
 
@@ -144,7 +153,10 @@ function keyOf(number: number, vkey: string): VerifierKey {
     return parseVerifierKey(shown(vkey));
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw new LacreError("WITNESS_POLICY_INVALID", `line ${number}: ${cause.message}`, { ...(cause.found === undefined ? {} : { found: cause.found }), cause });
+    throw new LacreError("WITNESS_POLICY_INVALID", `line ${number}: ${cause.message}`, {
+      ...(cause.found === undefined ? {} : { found: cause.found }),
+      cause,
+    });
   }
 }
 
@@ -160,7 +172,8 @@ export function parseWitnessPolicy(file: Uint8Array): WitnessPolicy {
   let octets = "";
   for (const octet of file) octets += String.fromCharCode(octet);
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(octets)) throw new LacreError("WITNESS_POLICY_INVALID", "the policy has a control character");
+  if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(octets))
+    throw new LacreError("WITNESS_POLICY_INVALID", "the policy has a control character");
   const reading = new Reading();
   for (const [at, line] of octets.split("\n").entries()) {
     const words = line.split(/[ \t]+/).filter((word) => word !== "");
@@ -212,7 +225,13 @@ export function checkQuorum(policy: WitnessPolicy, checkpoint: Checkpoint): Quor
 function signingLog(logs: readonly PolicyLog[], checkpoint: Checkpoint): PolicyLog {
   const named = logs.filter(({ key }) => key.name === checkpoint.origin);
   if (named.length === 0) {
-    throw new LacreError("CHECKPOINT_UNSIGNED", "the checkpoint's log is not in the policy", { expected: logs.map(({ key }) => key.name).join(", ").slice(0, 400), found: checkpoint.origin.slice(0, 120) });
+    throw new LacreError("CHECKPOINT_UNSIGNED", "the checkpoint's log is not in the policy", {
+      expected: logs
+        .map(({ key }) => key.name)
+        .join(", ")
+        .slice(0, 400),
+      found: checkpoint.origin.slice(0, 120),
+    });
   }
   const log = named.find(({ key }) => linesOf(checkpoint.note.signatures, key).length > 0) ?? named[0]!;
   checkSigned(checkpoint, log.key);

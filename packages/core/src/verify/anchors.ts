@@ -26,7 +26,9 @@ export function contains(window: Window, timeMs: number): boolean {
 
 /** The refusal of a moment outside a window. */
 export function outside(what: string, windows: readonly Window[], timeMs: number): LacreError {
-  const expected = windows.map(({ startMs, endMs }) => `${showTime(startMs)} to ${endMs === undefined ? "now" : showTime(endMs)}`).join(", or ");
+  const expected = windows
+    .map(({ startMs, endMs }) => `${showTime(startMs)} to ${endMs === undefined ? "now" : showTime(endMs)}`)
+    .join(", or ");
   return new LacreError("OUTSIDE_WINDOW", `${what} was not valid at this time`, { expected, found: showTime(timeMs) });
 }
 
@@ -76,7 +78,8 @@ export function prepareAnchors(root: TrustedRoot): Anchors {
     authorities: root.certificateAuthorities.map(prepareAuthority),
     issuer(certificate) {
       let issuer = issuers.get(certificate);
-      if (issuer === undefined) issuers.set(certificate, (issuer = { title: formatName(certificate.subject), keyHash: issuerKeyHash(certificate) }));
+      if (issuer === undefined)
+        issuers.set(certificate, (issuer = { title: formatName(certificate.subject), keyHash: issuerKeyHash(certificate) }));
       return issuer;
     },
   };

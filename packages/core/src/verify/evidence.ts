@@ -31,11 +31,19 @@ interface Row {
   evidence?: string | undefined;
 }
 
-const NOT_REACHED: readonly Check[] = CHECK_IDS.map((id) => ({ id, name: CHECKS[id], status: "skipped", evidence: "not reached" }));
+const NOT_REACHED: readonly Check[] = CHECK_IDS.map((id) => ({
+  id,
+  name: CHECKS[id],
+  status: "skipped",
+  evidence: "not reached",
+}));
 
 function failed(id: CheckId, { status, message, expected, found }: Row, code: LacreCode): Check {
   return {
-    id, name: CHECKS[id], status, code,
+    id,
+    name: CHECKS[id],
+    status,
+    code,
     ...(message === undefined ? undefined : { message: plain(message) }),
     ...(expected === undefined ? undefined : { expected: plain(expected) }),
     ...(found === undefined ? undefined : { found: plain(found) }),
@@ -89,7 +97,12 @@ export class Evidence {
    * recorded under the check that `locate` names (the first one unless given) and ends the verification; what this
    * platform cannot decide is recorded as unknown, and ends it too. Any other error is a fault of ours and passes through.
    */
-  prove<T>(ids: CheckId | readonly CheckId[], proof: () => T, tell?: (proved: T) => string | undefined, locate?: (error: LacreError) => CheckId): T {
+  prove<T>(
+    ids: CheckId | readonly CheckId[],
+    proof: () => T,
+    tell?: (proved: T) => string | undefined,
+    locate?: (error: LacreError) => CheckId,
+  ): T {
     let proved: T;
     try {
       proved = proof();

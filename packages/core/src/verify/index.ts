@@ -16,6 +16,16 @@ export { createVerifier, type Question, type Thresholds, type Verifier, type Ver
 export { keyHint, type Artifact, type TrustedKey } from "./input.ts";
 export { IN_TOTO, type ClaimRules, type IdentityRule, type Matcher, type Pattern, type Policy } from "./policy.ts";
 export {
-  CHECKS, decidingCheck, VERDICT_SCHEMA,
-  type Check, type CheckId, type CheckStatus, type RootSource, type Verdict, type VerdictEntry, type VerdictIdentity, type VerdictSubject, type VerdictTime,
+  CHECKS,
+  decidingCheck,
+  VERDICT_SCHEMA,
+  type Check,
+  type CheckId,
+  type CheckStatus,
+  type RootSource,
+  type Verdict,
+  type VerdictEntry,
+  type VerdictIdentity,
+  type VerdictSubject,
+  type VerdictTime,
 } from "./verdict.ts";

@@ -47,7 +47,10 @@ export class Digests {
     const digest = this.find(name);
     if (digest !== undefined) return digest;
     const found = this.names.join(", ");
-    throw new LacreError("ARTIFACT_DIGEST_MISSING", "the artifact's digest is needed in another algorithm", { expected: name, found });
+    throw new LacreError("ARTIFACT_DIGEST_MISSING", "the artifact's digest is needed in another algorithm", {
+      expected: name,
+      found,
+    });
   }
 
   /** The digests known so far, and this one if it can be known. */
@@ -68,14 +71,25 @@ export function openBundle(evidence: Evidence, rules: Rules, input: Uint8Array |
     for (const id of STRUCTURE) evidence.assume(id, "decoded by the caller");
     return checkKinds(evidence, rules, input);
   }
-  const bundle = evidence.prove(STRUCTURE, () => decodeBundle(input), undefined, (error) => locate(error, input));
+  const bundle = evidence.prove(
+    STRUCTURE,
+    () => decodeBundle(input),
+    undefined,
+    (error) => locate(error, input),
+  );
   return checkKinds(evidence, rules, bundle);
 }
 
 const STRUCTURE: readonly CheckId[] = ["A2", "A3", "A4", "B1", "B2", "B3", "B6"];
 
 const BY_CODE: Readonly<Record<string, CheckId>> = {
-  BUNDLE_VERSION: "B1", BUNDLE_NO_PROMISE: "B3", BUNDLE_NO_PROOF: "B3", BAD_BASE64: "A4", BAD_HEX: "A4", BAD_DER: "B6", BAD_UTF8: "A2",
+  BUNDLE_VERSION: "B1",
+  BUNDLE_NO_PROMISE: "B3",
+  BUNDLE_NO_PROOF: "B3",
+  BAD_BASE64: "A4",
+  BAD_HEX: "A4",
+  BAD_DER: "B6",
+  BAD_UTF8: "A2",
 };
 
 // One decoder covers A2–B8; this says which of them it was. Only ever run on the way to a refusal.
@@ -110,15 +124,21 @@ function checkKinds(evidence: Evidence, rules: Rules, bundle: Bundle): Bundle {
     evidence.skip("B8", "not applicable: no envelope");
   } else {
     evidence.skip("B7", "not applicable: no message signature");
-    evidence.prove("B8", () => {
-      if (rules.payloadTypes.includes(content.payloadType)) return;
-      throw new LacreError("PAYLOAD_TYPE_MISMATCH", "the envelope's payload is of a type that is not accepted", {
-        expected: rules.payloadTypes.join(" or "), found: content.payloadType,
-      });
-    }, () => content.payloadType);
+    evidence.prove(
+      "B8",
+      () => {
+        if (rules.payloadTypes.includes(content.payloadType)) return;
+        throw new LacreError("PAYLOAD_TYPE_MISMATCH", "the envelope's payload is of a type that is not accepted", {
+          expected: rules.payloadTypes.join(" or "),
+          found: content.payloadType,
+        });
+      },
+      () => content.payloadType,
+    );
   }
   evidence.pass("B9", unknownFields.length === 0 ? "none" : unknownFields.slice(0, 20).join(", "));
-  if (unknownFields.length > 0) evidence.warn(`the bundle has members that no version defines: ${unknownFields.slice(0, 20).join(", ")}`);
+  if (unknownFields.length > 0)
+    evidence.warn(`the bundle has members that no version defines: ${unknownFields.slice(0, 20).join(", ")}`);
   return bundle;
 }
 
@@ -126,48 +146,78 @@ function checkKinds(evidence: Evidence, rules: Rules, bundle: Bundle): Bundle {
 export function checkPolicyPresent(evidence: Evidence, rules: Rules, keys: readonly TrustedKey[]): void {
   evidence.guard("A1", () => {
     if (rules.mode === "certificate" && rules.identities.length === 0 && !rules.anyIdentity) {
-      throw new LacreError("POLICY_MISSING", "the policy does not say who may sign", { expected: "identities with issuers, a key, or anyIdentity" });
+      throw new LacreError("POLICY_MISSING", "the policy does not say who may sign", {
+        expected: "identities with issuers, a key, or anyIdentity",
+      });
     }
-    if (rules.mode === "key" && keys.length === 0) throw new LacreError("POLICY_MISSING", "no key was given", { expected: "a key" });
+    if (rules.mode === "key" && keys.length === 0)
+      throw new LacreError("POLICY_MISSING", "no key was given", { expected: "a key" });
   });
 }
 
 function describeSigner(rules: Rules, keys: readonly TrustedKey[]): string {
   if (rules.mode === "key") return keys.length === 1 ? "one key" : `${keys.length} keys`;
-  return rules.anyIdentity ? "any identity" : `${rules.identities.length} accepted ${rules.identities.length === 1 ? "identity" : "identities"}`;
+  return rules.anyIdentity
+    ? "any identity"
+    : `${rules.identities.length} accepted ${rules.identities.length === 1 ? "identity" : "identities"}`;
 }
 
 /** A1, second half: a bundle with a certificate is not verified with a key, nor the reverse. */
 export function checkSameKind(evidence: Evidence, rules: Rules, bundle: Bundle, keys: readonly TrustedKey[]): void {
-  evidence.prove("A1", () => {
-    const found = bundle.key.kind === "publicKey" ? "key" : "certificate";
-    if (found === rules.mode) return;
-    throw new LacreError("POLICY_MISMATCH", `the bundle is signed with a ${found}, the policy expects a ${rules.mode}`, { expected: rules.mode, found });
-  }, () => describeSigner(rules, keys));
+  evidence.prove(
+    "A1",
+    () => {
+      const found = bundle.key.kind === "publicKey" ? "key" : "certificate";
+      if (found === rules.mode) return;
+      throw new LacreError("POLICY_MISMATCH", `the bundle is signed with a ${found}, the policy expects a ${rules.mode}`, {
+        expected: rules.mode,
+        found,
+      });
+    },
+    () => describeSigner(rules, keys),
+  );
 }
 
 /** A5: the artifact, with usable digests; undefined where the policy does without one. */
-export function openArtifact(evidence: Evidence, rules: Rules, bundle: Bundle, artifact: Artifact | undefined): Digests | undefined {
+export function openArtifact(
+  evidence: Evidence,
+  rules: Rules,
+  bundle: Bundle,
+  artifact: Artifact | undefined,
+): Digests | undefined {
   if (artifact === undefined) {
     if (bundle.content.kind === "dsse" && !rules.checkClaims) {
       evidence.assume("A5", "no artifact: the policy does without");
       return undefined;
     }
-    return evidence.refuse("A5", new LacreError("ARTIFACT_MISSING", "no artifact was given", { expected: "an artifact or its digest" }));
+    return evidence.refuse(
+      "A5",
+      new LacreError("ARTIFACT_MISSING", "no artifact was given", { expected: "an artifact or its digest" }),
+    );
   }
-  return evidence.prove("A5", () => {
-    if (artifact.message === undefined) {
-      if (artifact.digests.size === 0) throw new LacreError("ARTIFACT_MISSING", "neither the artifact nor a digest of it was given");
-      for (const [name, digest] of artifact.digests) {
-        const expected = Object.hasOwn(DIGEST_LENGTH, name) ? DIGEST_LENGTH[name] : undefined;
-        if (digest.length === expected) continue;
-        throw new LacreError("ARTIFACT_DIGEST_MISSING", "the artifact's digest is of an unknown algorithm or has the wrong length", {
-          expected: expected === undefined ? Object.keys(DIGEST_LENGTH).join(", ") : `${expected} octets`, found: `${name}, ${digest.length} octets`,
-        });
+  return evidence.prove(
+    "A5",
+    () => {
+      if (artifact.message === undefined) {
+        if (artifact.digests.size === 0)
+          throw new LacreError("ARTIFACT_MISSING", "neither the artifact nor a digest of it was given");
+        for (const [name, digest] of artifact.digests) {
+          const expected = Object.hasOwn(DIGEST_LENGTH, name) ? DIGEST_LENGTH[name] : undefined;
+          if (digest.length === expected) continue;
+          throw new LacreError(
+            "ARTIFACT_DIGEST_MISSING",
+            "the artifact's digest is of an unknown algorithm or has the wrong length",
+            {
+              expected: expected === undefined ? Object.keys(DIGEST_LENGTH).join(", ") : `${expected} octets`,
+              found: `${name}, ${digest.length} octets`,
+            },
+          );
+        }
       }
-    }
-    return new Digests(artifact);
-  }, (digests) => (digests.message === undefined ? `${digests.names.join(", ")} digest` : `${digests.message.length} bytes`));
+      return new Digests(artifact);
+    },
+    (digests) => (digests.message === undefined ? `${digests.names.join(", ")} digest` : `${digests.message.length} bytes`),
+  );
 }
 
 /** The hint under which clients file a key: base64 of SHA-256 of its SubjectPublicKeyInfo. */
@@ -182,8 +232,15 @@ export function chooseKey(evidence: Evidence, bundle: Bundle, keys: readonly Tru
   if (named !== undefined) return named;
   const [only] = keys;
   if (only !== undefined && keys.length === 1) {
-    if (hint !== "") evidence.warn(`the bundle names its key "${hint.slice(0, 100)}", which is not how the given key is usually called`);
+    if (hint !== "")
+      evidence.warn(`the bundle names its key "${hint.slice(0, 100)}", which is not how the given key is usually called`);
     return only;
   }
-  return evidence.refuse("A1", new LacreError("KEY_HINT_UNKNOWN", "the bundle asks for a key that is not among those given", { expected: `one of ${keys.length} keys`, found: hint.slice(0, 100) }));
+  return evidence.refuse(
+    "A1",
+    new LacreError("KEY_HINT_UNKNOWN", "the bundle asks for a key that is not among those given", {
+      expected: `one of ${keys.length} keys`,
+      found: hint.slice(0, 100),
+    }),
+  );
 }

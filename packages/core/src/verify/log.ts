@@ -6,7 +6,14 @@
  * Entries of logs that the trusted root does not know prove nothing and count for nothing; all others must be good, for
  * a bundle with one false entry is not a good bundle.
  */
-import { checkNoteSignature, parseCheckpoint, type Bundle, type Checkpoint, type InclusionProof, type LogEntry } from "../bundle/index.ts";
+import {
+  checkNoteSignature,
+  parseCheckpoint,
+  type Bundle,
+  type Checkpoint,
+  type InclusionProof,
+  type LogEntry,
+} from "../bundle/index.ts";
 import { base64Length, equalBytes, toHex, utf8, writeBase64 } from "../bytes/index.ts";
 import { checkSignature, defaultAlgorithm, sha256 } from "../crypto/index.ts";
 import { checkEntryMatches, decodeEntry, type EntryEvidence, type EntryFacts } from "../entry/index.ts";
@@ -30,7 +37,12 @@ export interface KnownEntry {
 }
 
 /** F1–F3 for every entry: what the log is, what the entry says, and whether the promise in it is the log's. */
-export function openEntries(evidence: Evidence, rules: Rules, anchors: Anchors | undefined, bundle: Bundle): readonly KnownEntry[] {
+export function openEntries(
+  evidence: Evidence,
+  rules: Rules,
+  anchors: Anchors | undefined,
+  bundle: Bundle,
+): readonly KnownEntry[] {
   if (rules.ignoreTlog) {
     for (const id of LOG_CHECKS) evidence.assume(id, "the policy does without the log");
     evidence.warn("the transparency log was not consulted: nobody but the verifier may ever see this signature");
@@ -48,22 +60,52 @@ export function openEntries(evidence: Evidence, rules: Rules, anchors: Anchors |
       continue;
     }
     evidence.pass("F1", log.name);
-    const facts = evidence.prove("F2", () => decodeEntry(entry.canonicalizedBody, entry.kind, entry.version), () => `${entry.kind} ${entry.version}`);
+    const facts = evidence.prove(
+      "F2",
+      () => decodeEntry(entry.canonicalizedBody, entry.kind, entry.version),
+      () => `${entry.kind} ${entry.version}`,
+    );
     const { signedEntryTimestamp } = entry;
     if (signedEntryTimestamp === undefined) evidence.skip("F3", "not applicable: no promise");
-    const promise = signedEntryTimestamp === undefined ? undefined : evidence.prove("F3", () => checkPromise(entry, signedEntryTimestamp, logs));
+    const promise =
+      signedEntryTimestamp === undefined
+        ? undefined
+        : evidence.prove("F3", () => checkPromise(entry, signedEntryTimestamp, logs));
     known.push({ entry, logs, facts, promise });
   }
   if (known.length === 0) {
     const [first] = bundle.logEntries;
-    evidence.refuse("F1", first === undefined
-      ? new LacreError("LOG_ENTRY_MISSING", "the bundle has no log entry", { expected: "1", found: "0" })
-      : new LacreError("LOG_UNKNOWN", "no entry is of a log that the trusted root knows", { expected: knownNames(anchors), found: toHex(first.logId) }));
+    evidence.refuse(
+      "F1",
+      first === undefined
+        ? new LacreError("LOG_ENTRY_MISSING", "the bundle has no log entry", { expected: "1", found: "0" })
+        : new LacreError("LOG_UNKNOWN", "no entry is of a log that the trusted root knows", {
+            expected: knownNames(anchors),
+            found: toHex(first.logId),
+          }),
+    );
   }
   return known;
 }
 
-const LOG_CHECKS: readonly CheckId[] = ["F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "G1", "G2", "G3", "G4", "G5", "G6"];
+const LOG_CHECKS: readonly CheckId[] = [
+  "F1",
+  "F2",
+  "F3",
+  "F4",
+  "F5",
+  "F6",
+  "F7",
+  "F8",
+  "F9",
+  "F10",
+  "G1",
+  "G2",
+  "G3",
+  "G4",
+  "G5",
+  "G6",
+];
 
 function knownNames(anchors: Anchors): string {
   return [...new Set(anchors.root.tlogs.map((log) => log.name))].join(", ") || "no log at all";
@@ -76,7 +118,8 @@ const LARGEST_NUMBER = BigInt(Number.MAX_SAFE_INTEGER);
 function checkPromise(entry: LogEntry, signature: Uint8Array, logs: readonly TransparencyLog[]): LogPromise {
   const { integratedTime, logIndex, canonicalizedBody, logId } = entry;
   for (const number of [integratedTime, logIndex]) {
-    if (number > LARGEST_NUMBER) throw new LacreError("PROMISE_INVALID", "a number in the promise has no canonical JSON form", { found: `${number}` });
+    if (number > LARGEST_NUMBER)
+      throw new LacreError("PROMISE_INVALID", "a number in the promise has no canonical JSON form", { found: `${number}` });
   }
   const timeMs = Number(integratedTime) * 1000;
   // Members in canonical order (RFC 8785); base64 and hexadecimal need no escaping.
@@ -100,27 +143,55 @@ function checkPromise(entry: LogEntry, signature: Uint8Array, logs: readonly Tra
 
 /** F4–F10: inclusion and window of every known entry; how many independent logs that makes. */
 export function proveEntries(
-  evidence: Evidence, rules: Rules, known: readonly KnownEntry[], times: readonly ProvedTime[], needed: number, nowMs: number | undefined,
+  evidence: Evidence,
+  rules: Rules,
+  known: readonly KnownEntry[],
+  times: readonly ProvedTime[],
+  needed: number,
+  nowMs: number | undefined,
 ): readonly VerdictEntry[] {
   if (rules.ignoreTlog) return [];
   const operators = new Set<string>();
   const proved = known.map((item): VerdictEntry => {
-    const log = evidence.prove("F8", () => chooseLog(item, times, nowMs), (instance) => instance.name);
+    const log = evidence.prove(
+      "F8",
+      () => chooseLog(item, times, nowMs),
+      (instance) => instance.name,
+    );
     const checkpoint = proveInclusion(evidence, rules, item, log);
     operators.add(operatorOf(log, log.baseUrl));
-    const { entry: { inclusionProof, logIndex, kind, version }, promise } = item;
+    const {
+      entry: { inclusionProof, logIndex, kind, version },
+      promise,
+    } = item;
     const isGlobal = promise !== undefined;
     return {
-      logId: toHex(log.logId), log: log.baseUrl, kind, version,
-      ...(isGlobal ? { logIndex: `${logIndex}` } : checkpoint?.isShard === false ? { logIndex: `${inclusionProof!.logIndex}` } : undefined),
-      ...(checkpoint === undefined ? undefined : { treeIndex: `${inclusionProof!.logIndex}`, treeSize: `${inclusionProof!.treeSize}` }),
+      logId: toHex(log.logId),
+      log: log.baseUrl,
+      kind,
+      version,
+      ...(isGlobal
+        ? { logIndex: `${logIndex}` }
+        : checkpoint?.isShard === false
+          ? { logIndex: `${inclusionProof!.logIndex}` }
+          : undefined),
+      ...(checkpoint === undefined
+        ? undefined
+        : { treeIndex: `${inclusionProof!.logIndex}`, treeSize: `${inclusionProof!.treeSize}` }),
     };
   });
-  evidence.prove("F9", () => {
-    if (operators.size < needed) {
-      throw new LacreError("LOG_ENTRY_MISSING", "fewer independent log entries were proved than are required", { expected: `${needed}`, found: `${operators.size}` });
-    }
-  }, () => `${operators.size} of ${needed}`);
+  evidence.prove(
+    "F9",
+    () => {
+      if (operators.size < needed) {
+        throw new LacreError("LOG_ENTRY_MISSING", "fewer independent log entries were proved than are required", {
+          expected: `${needed}`,
+          found: `${operators.size}`,
+        });
+      }
+    },
+    () => `${operators.size} of ${needed}`,
+  );
   return proved;
 }
 
@@ -131,7 +202,11 @@ function chooseLog({ logs, promise }: KnownEntry, times: readonly ProvedTime[], 
   const moments = times.length > 0 ? times.map((time) => time.timeMs) : nowMs === undefined ? [Infinity] : [nowMs];
   const log = logs.find((instance) => moments.every((moment) => contains(instance, moment)));
   if (log !== undefined) return log;
-  throw outside("the log's key", logs, moments.find((moment) => !logs.some((instance) => contains(instance, moment))) ?? moments[0]!);
+  throw outside(
+    "the log's key",
+    logs,
+    moments.find((moment) => !logs.some((instance) => contains(instance, moment))) ?? moments[0]!,
+  );
 }
 
 interface ProvedCheckpoint {
@@ -140,7 +215,12 @@ interface ProvedCheckpoint {
 }
 
 // F4–F7 and F10. Structure and hashes first, the checkpoint's signature last: it costs the most.
-function proveInclusion(evidence: Evidence, rules: Rules, { entry, promise }: KnownEntry, log: TransparencyLog): ProvedCheckpoint | undefined {
+function proveInclusion(
+  evidence: Evidence,
+  rules: Rules,
+  { entry, promise }: KnownEntry,
+  log: TransparencyLog,
+): ProvedCheckpoint | undefined {
   const proof = entry.inclusionProof;
   if (proof === undefined) {
     if (rules.requireProof || promise === undefined) {
@@ -149,26 +229,53 @@ function proveInclusion(evidence: Evidence, rules: Rules, { entry, promise }: Kn
     for (const id of ["F4", "F5", "F6", "F7", "F10"] as const) evidence.skip(id, "not applicable: a promise alone");
     return undefined;
   }
-  const checkpoint = evidence.prove("F5", () => parseCheckpoint(proof.checkpoint), (note) => `${note.origin}, size ${note.size}`);
+  const checkpoint = evidence.prove(
+    "F5",
+    () => parseCheckpoint(proof.checkpoint),
+    (note) => `${note.origin}, size ${note.size}`,
+  );
   evidence.prove("F7", () => checkSameTree(proof, checkpoint));
-  evidence.prove("F4", () => {
-    checkInclusion(sha256, { index: proof.logIndex, size: proof.treeSize, leafHash: hashLeaf(sha256, entry.canonicalizedBody), proof: proof.hashes, root: checkpoint.root });
-  }, () => `leaf ${proof.logIndex} of ${proof.treeSize}`);
-  const isShard = evidence.prove("F6", () => checkSigned(checkpoint, log), () => log.name);
+  evidence.prove(
+    "F4",
+    () => {
+      checkInclusion(sha256, {
+        index: proof.logIndex,
+        size: proof.treeSize,
+        leafHash: hashLeaf(sha256, entry.canonicalizedBody),
+        proof: proof.hashes,
+        root: checkpoint.root,
+      });
+    },
+    () => `leaf ${proof.logIndex} of ${proof.treeSize}`,
+  );
+  const isShard = evidence.prove(
+    "F6",
+    () => checkSigned(checkpoint, log),
+    () => log.name,
+  );
   evidence.prove("F10", () => {
     // A sharded log counts over all its trees: there the outer index is another number, bound by the promise alone.
     if (isShard || entry.logIndex === 0n || entry.logIndex === proof.logIndex) return;
-    throw new LacreError("LOG_INDEX_MISMATCH", "the entry states another index than its proof", { expected: `${proof.logIndex}`, found: `${entry.logIndex}` });
+    throw new LacreError("LOG_INDEX_MISMATCH", "the entry states another index than its proof", {
+      expected: `${proof.logIndex}`,
+      found: `${entry.logIndex}`,
+    });
   });
   return { isShard };
 }
 
 function checkSameTree(proof: InclusionProof, checkpoint: Checkpoint): void {
   if (checkpoint.size !== proof.treeSize) {
-    throw new LacreError("CHECKPOINT_MISMATCH", "checkpoint and proof are of different tree sizes", { expected: `${checkpoint.size}`, found: `${proof.treeSize}` });
+    throw new LacreError("CHECKPOINT_MISMATCH", "checkpoint and proof are of different tree sizes", {
+      expected: `${checkpoint.size}`,
+      found: `${proof.treeSize}`,
+    });
   }
   if (proof.rootHash.length > 0 && !equalBytes(proof.rootHash, checkpoint.root)) {
-    throw new LacreError("CHECKPOINT_MISMATCH", "checkpoint and proof state different roots", { expected: toHex(checkpoint.root), found: toHex(proof.rootHash) });
+    throw new LacreError("CHECKPOINT_MISMATCH", "checkpoint and proof state different roots", {
+      expected: toHex(checkpoint.root),
+      found: toHex(proof.rootHash),
+    });
   }
 }
 
@@ -189,7 +296,12 @@ function namesOf({ name, baseUrl }: TransparencyLog): readonly string[] {
   return [name, address.replace(/\/.*$/, ""), address].filter((candidate) => candidate !== "");
 }
 
-const BY_KIND: Readonly<Record<string, CheckId>> = { "hashedrekord 0.0.1": "G1", "hashedrekord 0.0.2": "G2", dsse: "G3", intoto: "G4" };
+const BY_KIND: Readonly<Record<string, CheckId>> = {
+  "hashedrekord 0.0.1": "G1",
+  "hashedrekord 0.0.2": "G2",
+  dsse: "G3",
+  intoto: "G4",
+};
 
 /** What an entry has to be about: the bundle's content, signer and artifact. */
 export interface Subject extends Omit<EntryEvidence, "artifact"> {
@@ -197,7 +309,12 @@ export interface Subject extends Omit<EntryEvidence, "artifact"> {
 }
 
 /** G: every known entry is about what this bundle holds. */
-export function matchEntries(evidence: Evidence, rules: Rules, known: readonly KnownEntry[], { digests, ...subject }: Subject): void {
+export function matchEntries(
+  evidence: Evidence,
+  rules: Rules,
+  known: readonly KnownEntry[],
+  { digests, ...subject }: Subject,
+): void {
   if (rules.ignoreTlog) return;
   for (const { entry, facts } of known) {
     const id = BY_KIND[`${entry.kind} ${entry.version}`] ?? BY_KIND[entry.kind] ?? "G5";
@@ -205,5 +322,6 @@ export function matchEntries(evidence: Evidence, rules: Rules, known: readonly K
     const ids: readonly CheckId[] = isEnvelopeDigest ? [id, "G5", "G6"] : [id, "G5"];
     evidence.prove(ids, () => checkEntryMatches(facts, { ...subject, artifact: digests?.table(facts.digest?.algorithm) }));
   }
-  for (const id of ["G1", "G2", "G3", "G4", "G6"] as const) if (evidence.status(id) === undefined) evidence.skip(id, "not applicable: no such entry");
+  for (const id of ["G1", "G2", "G3", "G4", "G6"] as const)
+    if (evidence.status(id) === undefined) evidence.skip(id, "not applicable: no such entry");
 }

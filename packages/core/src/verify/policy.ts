@@ -77,7 +77,15 @@ export interface Rules {
   readonly allowCurrentTime: boolean;
 }
 
-const FLAGS = ["checkClaims", "ignoreTlog", "ignoreSct", "requireProof", "legacyHashes", "allowCurrentTime", "anyIdentity"] as const;
+const FLAGS = [
+  "checkClaims",
+  "ignoreTlog",
+  "ignoreSct",
+  "requireProof",
+  "legacyHashes",
+  "allowCurrentTime",
+  "anyIdentity",
+] as const;
 const MEMBERS: ReadonlySet<string> = new Set([...FLAGS, "identities", "claims", "predicateType", "payloadTypes"]);
 const RULE_MEMBERS: ReadonlySet<string> = new Set(["identity", "issuer", "claims"]);
 
@@ -88,27 +96,36 @@ const RULE_MEMBERS: ReadonlySet<string> = new Set(["identity", "issuer", "claims
 export function readPolicy(policy: Policy, mode: "certificate" | "key"): Rules {
   for (const name of Object.keys(policy)) if (!MEMBERS.has(name)) throw new TypeError(`unknown policy member: ${name}`);
   for (const name of FLAGS) {
-    if (policy[name] !== undefined && typeof policy[name] !== "boolean") throw new TypeError(`policy member ${name} is not a boolean`);
+    if (policy[name] !== undefined && typeof policy[name] !== "boolean")
+      throw new TypeError(`policy member ${name} is not a boolean`);
   }
   const identities = policy.identities ?? [];
-  if (mode === "key" && (identities.length > 0 || policy.anyIdentity === true || policy.claims !== undefined || policy.ignoreSct === true)) {
+  if (
+    mode === "key" &&
+    (identities.length > 0 || policy.anyIdentity === true || policy.claims !== undefined || policy.ignoreSct === true)
+  ) {
     throw new TypeError("identities, claims and certificate logs do not apply when a key is given");
   }
-  if (mode === "certificate" && policy.allowCurrentTime === true) throw new TypeError("allowCurrentTime applies only when a key is given");
-  if (identities.length > 0 && policy.anyIdentity === true) throw new TypeError("identities and anyIdentity contradict one another");
+  if (mode === "certificate" && policy.allowCurrentTime === true)
+    throw new TypeError("allowCurrentTime applies only when a key is given");
+  if (identities.length > 0 && policy.anyIdentity === true)
+    throw new TypeError("identities and anyIdentity contradict one another");
   for (const rule of identities) {
-    for (const name of Object.keys(rule)) if (!RULE_MEMBERS.has(name)) throw new TypeError(`unknown member of an identity rule: ${name}`);
+    for (const name of Object.keys(rule))
+      if (!RULE_MEMBERS.has(name)) throw new TypeError(`unknown member of an identity rule: ${name}`);
     expectMatcher(rule.identity, "identity");
     expectMatcher(rule.issuer, "issuer");
     expectClaims(rule.claims);
   }
   expectClaims(policy.claims);
-  if (policy.payloadTypes?.every((type) => typeof type === "string" && type !== "") === false) throw new TypeError("payloadTypes are not non-empty strings");
+  if (policy.payloadTypes?.every((type) => typeof type === "string" && type !== "") === false)
+    throw new TypeError("payloadTypes are not non-empty strings");
   if (policy.predicateType !== undefined && (typeof policy.predicateType !== "string" || policy.predicateType === "")) {
     throw new TypeError("predicateType is not a non-empty string");
   }
   return {
-    mode, identities,
+    mode,
+    identities,
     anyIdentity: policy.anyIdentity ?? false,
     claims: policy.claims ?? {},
     predicateType: policy.predicateType,
@@ -125,8 +142,12 @@ export function readPolicy(policy: Policy, mode: "certificate" | "key"): Rules {
 function expectMatcher(matcher: Matcher | undefined, what: string): void {
   if (typeof matcher === "object" && matcher !== null) {
     // A RegExp with these flags answers by where it stopped last time.
-    if ("pattern" in matcher && matcher.pattern instanceof RegExp && (matcher.pattern.global || matcher.pattern.sticky)) throw new TypeError(`${what} is a pattern with a memory (flag g or y)`);
-    if ("exact" in matcher ? typeof matcher.exact === "string" && matcher.exact !== "" : typeof matcher.pattern?.test === "function") return;
+    if ("pattern" in matcher && matcher.pattern instanceof RegExp && (matcher.pattern.global || matcher.pattern.sticky))
+      throw new TypeError(`${what} is a pattern with a memory (flag g or y)`);
+    if (
+      "exact" in matcher ? typeof matcher.exact === "string" && matcher.exact !== "" : typeof matcher.pattern?.test === "function"
+    )
+      return;
   }
   throw new TypeError(`${what} is neither {exact: text} nor {pattern}`);
 }
@@ -162,25 +183,33 @@ export function checkIdentity(evidence: Evidence, rules: Rules, identity: Identi
     evidence.assume("I5", "any identity is accepted");
     return;
   }
-  const named = evidence.prove("I3", () => {
-    const fit = rules.identities.filter((rule) => matches(rule.identity, san.value) && matches(rule.issuer, issuer));
-    if (fit.length === 0) throw identityMismatch(rules, identity);
-    return fit;
-  }, () => found);
-  const accepted = evidence.prove("I4", () => {
-    checkClaims(rules.claims, identity);
-    // Of several rules for one identity any may fit; the error is about the last.
-    let mismatch: unknown;
-    for (const rule of named) {
-      try {
-        checkClaims(rule.claims ?? {}, identity);
-        return rule;
-      } catch (error) {
-        mismatch = error;
+  const named = evidence.prove(
+    "I3",
+    () => {
+      const fit = rules.identities.filter((rule) => matches(rule.identity, san.value) && matches(rule.issuer, issuer));
+      if (fit.length === 0) throw identityMismatch(rules, identity);
+      return fit;
+    },
+    () => found,
+  );
+  const accepted = evidence.prove(
+    "I4",
+    () => {
+      checkClaims(rules.claims, identity);
+      // Of several rules for one identity any may fit; the error is about the last.
+      let mismatch: unknown;
+      for (const rule of named) {
+        try {
+          checkClaims(rule.claims ?? {}, identity);
+          return rule;
+        } catch (error) {
+          mismatch = error;
+        }
       }
-    }
-    throw mismatch;
-  }, (rule) => claimNames(rules.claims, rule.claims));
+      throw mismatch;
+    },
+    (rule) => claimNames(rules.claims, rule.claims),
+  );
   evidence.pass("I5", `rule ${rules.identities.indexOf(accepted) + 1} of ${rules.identities.length}`);
 }
 
@@ -188,14 +217,20 @@ function identityMismatch(rules: Rules, identity: Identity): LacreError {
   const expected = rules.identities.map((rule) => `${show(rule.identity)} from ${show(rule.issuer)}`).join(" or ");
   const nearly = rules.identities.some((rule) => matches(rule.identity, identity.san.value));
   const message = nearly ? "the identity is right, its issuer is not" : "the signer is not one of those accepted";
-  return new LacreError("IDENTITY_MISMATCH", message, { expected, found: `${identity.san.value} from ${identity.issuer ?? "no issuer"}` });
+  return new LacreError("IDENTITY_MISMATCH", message, {
+    expected,
+    found: `${identity.san.value} from ${identity.issuer ?? "no issuer"}`,
+  });
 }
 
 function checkClaims(claims: ClaimRules, identity: Identity): void {
   for (const [name, matcher] of Object.entries(claims)) {
     const value = identity.claims.get(name);
     if (!matches(matcher, value)) {
-      throw new LacreError("CLAIM_MISMATCH", `claim ${name} is not as required`, { expected: show(matcher), found: value ?? "absent" });
+      throw new LacreError("CLAIM_MISMATCH", `claim ${name} is not as required`, {
+        expected: show(matcher),
+        found: value ?? "absent",
+      });
     }
   }
 }

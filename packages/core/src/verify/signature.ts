@@ -3,7 +3,15 @@
 import { decodeStatement, type Bundle, type Statement } from "../bundle/index.ts";
 import { equalBytes, fromHex, toHex } from "../bytes/index.ts";
 import { pae } from "../codec/index.ts";
-import { ALGORITHMS, checkEcdsaEncoding, checkSignature, fits, type Algorithm, type HashName, type PublicKey } from "../crypto/index.ts";
+import {
+  ALGORITHMS,
+  checkEcdsaEncoding,
+  checkSignature,
+  fits,
+  type Algorithm,
+  type HashName,
+  type PublicKey,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Digests } from "./input.ts";
@@ -20,41 +28,74 @@ export interface Signed {
 }
 
 /** J: algorithm, encoding, signature, statement. */
-export function proveSignature(evidence: Evidence, rules: Rules, bundle: Bundle, key: PublicKey, digests: Digests | undefined, known: readonly KnownEntry[]): Signed {
+export function proveSignature(
+  evidence: Evidence,
+  rules: Rules,
+  bundle: Bundle,
+  key: PublicKey,
+  digests: Digests | undefined,
+  known: readonly KnownEntry[],
+): Signed {
   const { content } = bundle;
-  const candidates = evidence.prove("J1", () => candidateAlgorithms(key, known), ([first]) => first!.keyDetails);
+  const candidates = evidence.prove(
+    "J1",
+    () => candidateAlgorithms(key, known),
+    ([first]) => first!.keyDetails,
+  );
   const allowed = evidence.prove("J2", () => {
     const current = rules.legacyHashes ? candidates : candidates.filter((algorithm) => !isOutdated(algorithm));
     if (current.length > 0) return current;
-    throw new LacreError("ALGORITHM_REFUSED", "the pairing of key and hash is outdated", { expected: `${key.type} with its own hash`, found: candidates[0]!.keyDetails });
+    throw new LacreError("ALGORITHM_REFUSED", "the pairing of key and hash is outdated", {
+      expected: `${key.type} with its own hash`,
+      found: candidates[0]!.keyDetails,
+    });
   });
   evidence.prove("J3", () => {
     if (allowed[0]!.family === "ecdsa") checkEcdsaEncoding(content.signature, key.type);
   });
   if (content.kind === "message") {
     const artifact = digests!;
-    const algorithm = evidence.prove("J4", () => checkWithAny(allowed, key, artifact, content.signature), (used) => used.keyDetails);
+    const algorithm = evidence.prove(
+      "J4",
+      () => checkWithAny(allowed, key, artifact, content.signature),
+      (used) => used.keyDetails,
+    );
     if (artifact.message === undefined) evidence.pass("J7", `${algorithm.hash} digest`);
     else evidence.skip("J7", "not applicable: the bytes were at hand");
     evidence.skip("J5", "not applicable: no envelope");
     evidence.skip("J8", "not applicable: no payload");
-    evidence.prove("J6", () => {
-      if (rules.predicateType === undefined) return;
-      throw new LacreError("PREDICATE_MISMATCH", "the bundle holds no statement", { expected: rules.predicateType, found: "a message signature" });
-    }, () => "no statement required");
+    evidence.prove(
+      "J6",
+      () => {
+        if (rules.predicateType === undefined) return;
+        throw new LacreError("PREDICATE_MISMATCH", "the bundle holds no statement", {
+          expected: rules.predicateType,
+          found: "a message signature",
+        });
+      },
+      () => "no statement required",
+    );
     return { algorithm, statement: undefined, compared: [algorithm.hash] };
   }
   evidence.skip("J4", "not applicable: no message signature");
   evidence.skip("J7", "not applicable: the payload was at hand");
   const encoded = pae(content.payloadType, content.payload);
-  const algorithm = evidence.prove("J5", () => checkWithAny(allowed, key, { message: encoded }, content.signature), (used) => used.keyDetails);
+  const algorithm = evidence.prove(
+    "J5",
+    () => checkWithAny(allowed, key, { message: encoded }, content.signature),
+    (used) => used.keyDetails,
+  );
   const statement = evidence.guard("J6", () => readStatement(rules, content.payloadType, content.payload));
   evidence.pass("J8", `${content.payload.length} bytes`);
   if (!rules.checkClaims) {
     evidence.assume("J6", "the policy does not compare subjects with an artifact");
     return { algorithm, statement, compared: [] };
   }
-  const { compared } = evidence.prove("J6", () => checkSubjects(statement, digests), (match) => `${match.subject} by ${match.compared.join(", ")}`);
+  const { compared } = evidence.prove(
+    "J6",
+    () => checkSubjects(statement, digests),
+    (match) => `${match.subject} by ${match.compared.join(", ")}`,
+  );
   return { algorithm, statement, compared };
 }
 
@@ -64,7 +105,10 @@ export function checkStatedDigest({ content }: Bundle, artifact: Digests): void 
   const { algorithm, value } = content.digest;
   const digest = artifact.get(algorithm);
   if (!equalBytes(digest, value)) {
-    throw new LacreError("ARTIFACT_MISMATCH", "the artifact is not the one that was signed", { expected: `${algorithm}:${toHex(value)}`, found: `${algorithm}:${toHex(digest)}` });
+    throw new LacreError("ARTIFACT_MISMATCH", "the artifact is not the one that was signed", {
+      expected: `${algorithm}:${toHex(value)}`,
+      found: `${algorithm}:${toHex(digest)}`,
+    });
   }
 }
 
@@ -91,17 +135,28 @@ function candidateAlgorithms(key: PublicKey, known: readonly KnownEntry[]): read
   });
   if (left.length > 0) return left;
   const found = [...details, ...hashes].join(", ") || key.type;
-  throw new LacreError("KEY_INVALID", "the key cannot have signed in the way that the log records", { expected: fitting.map((algorithm) => algorithm.keyDetails).join(" or "), found });
+  throw new LacreError("KEY_INVALID", "the key cannot have signed in the way that the log records", {
+    expected: fitting.map((algorithm) => algorithm.keyDetails).join(" or "),
+    found,
+  });
 }
 
 // With outdated pairings accepted there can be two ways; one good signature is enough, and it is the same key's.
 function checkWithAny(
-  algorithms: readonly Algorithm[], key: PublicKey, over: { readonly message: Uint8Array | undefined; get?(name: HashName): Uint8Array }, signature: Uint8Array,
+  algorithms: readonly Algorithm[],
+  key: PublicKey,
+  over: { readonly message: Uint8Array | undefined; get?(name: HashName): Uint8Array },
+  signature: Uint8Array,
 ): Algorithm {
   let refusal: unknown;
   for (const algorithm of algorithms) {
     try {
-      checkSignature(algorithm, key, over.message === undefined ? { digest: over.get!(algorithm.hash) } : { message: over.message }, signature);
+      checkSignature(
+        algorithm,
+        key,
+        over.message === undefined ? { digest: over.get!(algorithm.hash) } : { message: over.message },
+        signature,
+      );
       return algorithm;
     } catch (error) {
       refusal ??= error;
@@ -114,11 +169,17 @@ function checkWithAny(
 function readStatement(rules: Rules, payloadType: string, payload: Uint8Array): Statement | undefined {
   if (payloadType !== IN_TOTO) {
     if (rules.predicateType === undefined) return undefined;
-    throw new LacreError("PREDICATE_MISMATCH", "the payload is no statement", { expected: rules.predicateType, found: payloadType });
+    throw new LacreError("PREDICATE_MISMATCH", "the payload is no statement", {
+      expected: rules.predicateType,
+      found: payloadType,
+    });
   }
   const statement = decodeStatement(payload);
   if (rules.predicateType !== undefined && statement.predicateType !== rules.predicateType) {
-    throw new LacreError("PREDICATE_MISMATCH", "the statement is of another predicate type", { expected: rules.predicateType, found: statement.predicateType });
+    throw new LacreError("PREDICATE_MISMATCH", "the statement is of another predicate type", {
+      expected: rules.predicateType,
+      found: statement.predicateType,
+    });
   }
   return statement;
 }
@@ -127,9 +188,13 @@ const SUBJECT_HASHES: readonly HashName[] = ["sha256", "sha384", "sha512"];
 
 // J6, second half: some subject is this artifact. SHA-1 and others never count; a subject whose digests contradict one
 // another is about nothing.
-function checkSubjects(statement: Statement | undefined, digests: Digests | undefined): { readonly subject: string; readonly compared: readonly HashName[] } {
+function checkSubjects(
+  statement: Statement | undefined,
+  digests: Digests | undefined,
+): { readonly subject: string; readonly compared: readonly HashName[] } {
   if (digests === undefined) throw new LacreError("ARTIFACT_MISSING", "the statement cannot be compared without the artifact");
-  if (statement === undefined) throw new LacreError("STATEMENT_INVALID", "a payload of this type says nothing about an artifact", { expected: IN_TOTO });
+  if (statement === undefined)
+    throw new LacreError("STATEMENT_INVALID", "a payload of this type says nothing about an artifact", { expected: IN_TOTO });
   let isComparable = false;
   for (const subject of statement.subjects) {
     const pairs = SUBJECT_HASHES.flatMap((name) => {
@@ -138,11 +203,20 @@ function checkSubjects(statement: Statement | undefined, digests: Digests | unde
       return stated === undefined || actual === undefined ? [] : [{ name, isEqual: isHexOf(stated, actual) }];
     });
     if (pairs.length > 0) isComparable = true;
-    if (pairs.length > 0 && pairs.every((pair) => pair.isEqual)) return { subject: subject.name ?? "unnamed subject", compared: pairs.map((pair) => pair.name) };
+    if (pairs.length > 0 && pairs.every((pair) => pair.isEqual))
+      return { subject: subject.name ?? "unnamed subject", compared: pairs.map((pair) => pair.name) };
   }
-  const found = statement.subjects.slice(0, 5).map(({ name, digests: stated }) => `${name ?? "unnamed"} ${[...stated].map(([hash, value]) => `${hash}:${value}`).join(" ")}`).join(", ");
+  const found = statement.subjects
+    .slice(0, 5)
+    .map(
+      ({ name, digests: stated }) => `${name ?? "unnamed"} ${[...stated].map(([hash, value]) => `${hash}:${value}`).join(" ")}`,
+    )
+    .join(", ");
   if (!isComparable) {
-    throw new LacreError("ARTIFACT_DIGEST_MISSING", "no subject has a digest that the artifact can be compared with", { expected: digests.names.join(", ") || "sha256, sha384 or sha512", found });
+    throw new LacreError("ARTIFACT_DIGEST_MISSING", "no subject has a digest that the artifact can be compared with", {
+      expected: digests.names.join(", ") || "sha256, sha384 or sha512",
+      found,
+    });
   }
   const expected = digests.names.map((name) => `${name}:${toHex(digests.get(name))}`).join(" ");
   throw new LacreError("ARTIFACT_MISMATCH", "the statement is about other artifacts", { expected, found });

@@ -15,8 +15,17 @@ import { compareBytes, toHex } from "../bytes/index.ts";
 import { sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
-  checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, formatName, loggedTbs, readIdentity,
-  type Certificate, type Identity, type Sct,
+  checkChain,
+  checkCodeSigningLeaf,
+  checkSct,
+  decodeCertificate,
+  embeddedScts,
+  formatName,
+  loggedTbs,
+  readIdentity,
+  type Certificate,
+  type Identity,
+  type Sct,
 } from "../x509/index.ts";
 import { contains, operatorOf, outside, SKEW_MS, showTime, type Anchors, type Authority } from "./anchors.ts";
 import type { Evidence } from "./evidence.ts";
@@ -67,7 +76,13 @@ export class LeafCache {
 
 /** H and I: the bundle's certificate leads to the trusted root, was logged, and names an accepted signer. */
 export function proveSigner(
-  evidence: Evidence, rules: Rules, anchors: Anchors, leaves: LeafCache, bundle: Bundle, times: readonly ProvedTime[], neededScts: number,
+  evidence: Evidence,
+  rules: Rules,
+  anchors: Anchors,
+  leaves: LeafCache,
+  bundle: Bundle,
+  times: readonly ProvedTime[],
+  neededScts: number,
 ): Signer {
   const chain = bundle.key.kind === "certificate" ? bundle.key.chain : [];
   const [first, ...rest] = chain;
@@ -75,16 +90,35 @@ export function proveSigner(
   const leaf = evidence.guard("B6", () => leaves.open(first));
   const { certificate } = leaf;
   const extra = evidence.prove("B6", () => rest.map(decodeCertificate));
-  if (bundle.version !== "0.3") evidence.prove("B5", () => checkNoRoot(extra), () => `${chain.length} in the chain`);
+  if (bundle.version !== "0.3")
+    evidence.prove(
+      "B5",
+      () => checkNoRoot(extra),
+      () => `${chain.length} in the chain`,
+    );
 
   evidence.prove("H4", () => checkCodeSigningLeaf(certificate));
-  const path = evidence.prove(["H1", "H2", "H3"], () => findPath(anchors, certificate, extra, times), (found) => found.slice(1).map((issuer) => anchors.issuer(issuer).title).join(" under "), locate);
+  const path = evidence.prove(
+    ["H1", "H2", "H3"],
+    () => findPath(anchors, certificate, extra, times),
+    (found) =>
+      found
+        .slice(1)
+        .map((issuer) => anchors.issuer(issuer).title)
+        .join(" under "),
+    locate,
+  );
   proveScts(evidence, rules, anchors, leaf, path[1]!, neededScts);
-  const identity = evidence.prove(["I2", "I1"], () => {
-    const proved = readIdentity(certificate);
-    if (proved.issuer !== undefined || rules.anyIdentity) return proved;
-    throw new LacreError("IDENTITY_INVALID", "certificate names no issuer", { rule: "I1" });
-  }, (proved) => `${proved.san.kind} ${proved.san.value} from ${proved.issuer ?? "no issuer"}`, locateIdentity);
+  const identity = evidence.prove(
+    ["I2", "I1"],
+    () => {
+      const proved = readIdentity(certificate);
+      if (proved.issuer !== undefined || rules.anyIdentity) return proved;
+      throw new LacreError("IDENTITY_INVALID", "certificate names no issuer", { rule: "I1" });
+    },
+    (proved) => `${proved.san.kind} ${proved.san.value} from ${proved.issuer ?? "no issuer"}`,
+    locateIdentity,
+  );
   checkIdentity(evidence, rules, identity);
   return { certificate, identity };
 }
@@ -108,10 +142,16 @@ function locateIdentity(error: LacreError): CheckId {
 }
 
 // H1–H3. Each authority of the root is one unit: its own intermediates, its anchor, its window.
-function findPath(anchors: Anchors, leaf: Certificate, extra: readonly Certificate[], times: readonly ProvedTime[]): readonly Certificate[] {
+function findPath(
+  anchors: Anchors,
+  leaf: Certificate,
+  extra: readonly Certificate[],
+  times: readonly ProvedTime[],
+): readonly Certificate[] {
   const issuer = toHex(leaf.issuer);
   // Without help from the bundle a leaf's issuer is among an authority's own certificates, or there is no path.
-  const candidates = extra.length > 0 ? anchors.authorities : anchors.authorities.filter((authority) => authority.names.has(issuer));
+  const candidates =
+    extra.length > 0 ? anchors.authorities : anchors.authorities.filter((authority) => authority.names.has(issuer));
   let closest: LacreError | undefined;
   for (const authority of candidates) {
     try {
@@ -123,19 +163,32 @@ function findPath(anchors: Anchors, leaf: Certificate, extra: readonly Certifica
     }
   }
   if (closest !== undefined) throw closest;
-  const expected = anchors.authorities.map((authority) => formatName(authority.anchor.subject)).join("; ") || "no authority at all";
+  const expected =
+    anchors.authorities.map((authority) => formatName(authority.anchor.subject)).join("; ") || "no authority at all";
   throw new LacreError("CHAIN_INVALID", "no path leads to a trusted authority", { expected, found: formatName(leaf.issuer) });
 }
 
-function climb({ anchor, intermediates, ...window }: Authority, leaf: Certificate, extra: readonly Certificate[], times: readonly ProvedTime[]): readonly Certificate[] {
+function climb(
+  { anchor, intermediates, ...window }: Authority,
+  leaf: Certificate,
+  extra: readonly Certificate[],
+  times: readonly ProvedTime[],
+): readonly Certificate[] {
   let path: readonly Certificate[] | undefined;
   for (const { timeMs } of times) {
-    const found = checkChain({ leaf, intermediates: extra.length === 0 ? intermediates : [...intermediates, ...extra], anchors: [anchor], timeMs, purpose: "codeSigning" });
+    const found = checkChain({
+      leaf,
+      intermediates: extra.length === 0 ? intermediates : [...intermediates, ...extra],
+      anchors: [anchor],
+      timeMs,
+      purpose: "codeSigning",
+    });
     if (!contains(window, timeMs)) throw outside("the certificate authority", [window], timeMs);
     path ??= found;
   }
   // D3 has asked for a time; without one nothing was checked, and nothing is proved.
-  if (path === undefined || path.length < 2) throw new LacreError("TIME_MISSING", "the certificate path cannot be judged without a proved time");
+  if (path === undefined || path.length < 2)
+    throw new LacreError("TIME_MISSING", "the certificate path cannot be judged without a proved time");
   return path;
 }
 
@@ -148,16 +201,27 @@ function proveScts(evidence: Evidence, rules: Rules, anchors: Anchors, leaf: Lea
   }
   evidence.prove("H7", () => {
     if (anchors.root.ctlogs.length > 0) return;
-    throw new LacreError("SCT_MISSING", "the trusted root has no certificate log", { expected: "a certificate log, or a policy that does without" });
+    throw new LacreError("SCT_MISSING", "the trusted root has no certificate log", {
+      expected: "a certificate log, or a policy that does without",
+    });
   });
-  const count = evidence.prove(["H5", "H6"], () => {
-    const known = leaf.promised.get(issuer) ?? countPromises(anchors, leaf.certificate, issuer);
-    leaf.promised.set(issuer, known);
-    if (known < needed) {
-      throw new LacreError("SCT_MISSING", "fewer known certificate logs than required have promised to publish the certificate", { expected: `${needed}`, found: `${known}` });
-    }
-    return known;
-  }, (known) => `${known} of ${needed}`, (error) => (error.rule === "H6" ? "H6" : "H5"));
+  const count = evidence.prove(
+    ["H5", "H6"],
+    () => {
+      const known = leaf.promised.get(issuer) ?? countPromises(anchors, leaf.certificate, issuer);
+      leaf.promised.set(issuer, known);
+      if (known < needed) {
+        throw new LacreError(
+          "SCT_MISSING",
+          "fewer known certificate logs than required have promised to publish the certificate",
+          { expected: `${needed}`, found: `${known}` },
+        );
+      }
+      return known;
+    },
+    (known) => `${known} of ${needed}`,
+    (error) => (error.rule === "H6" ? "H6" : "H5"),
+  );
   if (count === 0) evidence.warn("no certificate log was required");
 }
 
@@ -174,7 +238,11 @@ function countPromises(anchors: Anchors, certificate: Certificate, issuer: Certi
       checkSct({ sct, logged, log });
     } catch (cause) {
       if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
-      throw new LacreError("SCT_INVALID", "a known certificate log did not make this promise", { rule: "H6", found: cause.message, cause });
+      throw new LacreError("SCT_INVALID", "a known certificate log did not make this promise", {
+        rule: "H6",
+        found: cause.message,
+        cause,
+      });
     }
     checkSctTime(sct, certificate);
     operators.add(operatorOf(log, log.baseUrl));
@@ -187,6 +255,8 @@ function checkSctTime(sct: Sct, certificate: Certificate): void {
   const window = { startMs: certificate.notBeforeMs - SKEW_MS, endMs: certificate.notAfterMs + 999 + SKEW_MS };
   if (contains(window, sct.timestampMs)) return;
   throw new LacreError("SCT_INVALID", "a promise is of a time at which the certificate was not valid", {
-    rule: "H6", expected: `${showTime(certificate.notBeforeMs)} to ${showTime(certificate.notAfterMs)}`, found: showTime(sct.timestampMs),
+    rule: "H6",
+    expected: `${showTime(certificate.notBeforeMs)} to ${showTime(certificate.notAfterMs)}`,
+    found: showTime(sct.timestampMs),
   });
 }

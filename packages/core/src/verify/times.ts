@@ -38,7 +38,12 @@ export function proveTimestamps(evidence: Evidence, anchors: Anchors | undefined
     return [];
   }
   const times = tokens.map((token): ProvedTime => {
-    const response = evidence.prove(["E2", "E1"], () => decodeTimestampResponse(token), undefined, (error) => (error.rule === "E1" ? "E1" : "E2"));
+    const response = evidence.prove(
+      ["E2", "E1"],
+      () => decodeTimestampResponse(token),
+      undefined,
+      (error) => (error.rule === "E1" ? "E1" : "E2"),
+    );
     const { timeMs, authority } = evidence.prove(
       TOKEN_PROOF,
       () => checkTimestamp({ response, signedBytes: bundle.content.signature, authorities: anchors.root.timestampAuthorities }),
@@ -53,25 +58,47 @@ export function proveTimestamps(evidence: Evidence, anchors: Anchors | undefined
 
 /** D: enough times, by enough different operators, none of them in the future. */
 export function checkTimes(
-  evidence: Evidence, timestamps: readonly ProvedTime[], promises: readonly (LogPromise | undefined)[], needed: { readonly times: number; readonly timestamps: number },
+  evidence: Evidence,
+  timestamps: readonly ProvedTime[],
+  promises: readonly (LogPromise | undefined)[],
+  needed: { readonly times: number; readonly timestamps: number },
   nowMs: number | undefined,
 ): readonly ProvedTime[] {
   evidence.pass("D1");
   const promised = promises.flatMap((promise): ProvedTime[] =>
-    promise?.timeMs === undefined ? [] : [{ timeMs: promise.timeMs, kind: "log", source: promise.log.baseUrl, operator: operatorOf(promise.log, promise.log.baseUrl) }],
+    promise?.timeMs === undefined
+      ? []
+      : [
+          {
+            timeMs: promise.timeMs,
+            kind: "log",
+            source: promise.log.baseUrl,
+            operator: operatorOf(promise.log, promise.log.baseUrl),
+          },
+        ],
   );
   const times = [...timestamps, ...promised];
-  evidence.pass("D2", times.length === 0 ? "no time was proved" : times.map((time) => `${showTime(time.timeMs)} by ${time.source}`).join(", "));
-  evidence.prove("D3", () => {
-    expectOperators(times, needed.times, "times");
-    expectOperators(timestamps, needed.timestamps, "timestamps");
-  }, () => `${countOperators(times)} of ${needed.times}`);
+  evidence.pass(
+    "D2",
+    times.length === 0 ? "no time was proved" : times.map((time) => `${showTime(time.timeMs)} by ${time.source}`).join(", "),
+  );
+  evidence.prove(
+    "D3",
+    () => {
+      expectOperators(times, needed.times, "times");
+      expectOperators(timestamps, needed.timestamps, "timestamps");
+    },
+    () => `${countOperators(times)} of ${needed.times}`,
+  );
   if (nowMs === undefined) evidence.assume("D4", "no clock was handed in");
   else {
     evidence.prove("D4", () => {
       for (const { timeMs } of times) {
         if (timeMs <= nowMs + SKEW_MS) continue;
-        throw new LacreError("TIME_IN_FUTURE", "a proved time lies in the future", { expected: `at most ${showTime(nowMs + SKEW_MS)}`, found: showTime(timeMs) });
+        throw new LacreError("TIME_IN_FUTURE", "a proved time lies in the future", {
+          expected: `at most ${showTime(nowMs + SKEW_MS)}`,
+          found: showTime(timeMs),
+        });
       }
     });
   }
@@ -86,6 +113,9 @@ function countOperators(times: readonly ProvedTime[]): number {
 function expectOperators(times: readonly ProvedTime[], needed: number, what: string): void {
   const count = countOperators(times);
   if (count < needed) {
-    throw new LacreError("TIME_MISSING", `fewer independent ${what} were proved than are required`, { expected: `${needed}`, found: `${count}` });
+    throw new LacreError("TIME_MISSING", `fewer independent ${what} were proved than are required`, {
+      expected: `${needed}`,
+      found: `${count}`,
+    });
   }
 }

@@ -13,13 +13,29 @@ import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
 import { contains, outside, prepareAnchors, type Anchors, type Window } from "./anchors.ts";
 import { Evidence, Refusal } from "./evidence.ts";
-import { checkPolicyPresent, checkSameKind, chooseKey, openArtifact, openBundle, type Artifact, type Digests, type TrustedKey } from "./input.ts";
+import {
+  checkPolicyPresent,
+  checkSameKind,
+  chooseKey,
+  openArtifact,
+  openBundle,
+  type Artifact,
+  type Digests,
+  type TrustedKey,
+} from "./input.ts";
 import { matchEntries, openEntries, proveEntries } from "./log.ts";
 import { readPolicy, type Policy, type Rules } from "./policy.ts";
 import { checkStatedDigest, proveSignature, type Signed } from "./signature.ts";
 import { LeafCache, proveSigner, type Signer } from "./signer.ts";
 import { checkTimes, proveTimestamps, type ProvedTime } from "./times.ts";
-import { VERDICT_SCHEMA, type CheckId, type RootSource, type Verdict, type VerdictEntry, type VerdictIdentity } from "./verdict.ts";
+import {
+  VERDICT_SCHEMA,
+  type CheckId,
+  type RootSource,
+  type Verdict,
+  type VerdictEntry,
+  type VerdictIdentity,
+} from "./verdict.ts";
 
 /** How many independent witnesses are needed. Each counts operators, not entries or tokens. */
 export interface Thresholds {
@@ -153,7 +169,13 @@ function judge(evidence: Evidence, rules: Rules, { anchors, leaves, needed, root
   const timestamps = proveTimestamps(evidence, anchors, bundle);
   const known = openEntries(evidence, rules, anchors, bundle);
   const isTimed = rules.mode === "certificate" || (hasWindow(given) && !rules.allowCurrentTime);
-  const times = checkTimes(evidence, timestamps, known.map((entry) => entry.promise), { times: needed.times ?? (isTimed ? 1 : 0), timestamps: needed.timestamps }, question.nowMs);
+  const times = checkTimes(
+    evidence,
+    timestamps,
+    known.map((entry) => entry.promise),
+    { times: needed.times ?? (isTimed ? 1 : 0), timestamps: needed.timestamps },
+    question.nowMs,
+  );
 
   // H and I: who signed.
   const signer = given === undefined ? proveSigner(evidence, rules, anchors!, leaves, bundle, times, needed.scts) : undefined;
@@ -172,7 +194,8 @@ function judge(evidence: Evidence, rules: Rules, { anchors, leaves, needed, root
 // C: proved when the root was decoded; here is said what that rests on.
 function checkRoot(evidence: Evidence, rules: Rules, anchors: Anchors | undefined, source: RootSource | undefined): void {
   if (anchors === undefined) {
-    if (rules.mode === "certificate") evidence.refuse("C7", new LacreError("ROOT_MISSING", "certificates cannot be judged without a trusted root"));
+    if (rules.mode === "certificate")
+      evidence.refuse("C7", new LacreError("ROOT_MISSING", "certificates cannot be judged without a trusted root"));
     for (const id of ["C1", "C2", "C3", "C4", "C5", "C6", "C7"] as const) evidence.skip(id, "not applicable: no trusted root");
     return;
   }
@@ -187,8 +210,15 @@ function hasWindow(key: TrustedKey | undefined): boolean {
 }
 
 // Key mode: no certificate to judge, but a window if the caller's material gives one (GHSA-wqqc-jjcq-vfxm).
-function proveKey(evidence: Evidence, rules: Rules, key: TrustedKey, times: readonly ProvedTime[], nowMs: number | undefined): void {
-  for (const id of ["H1", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5"] as const) evidence.skip(id, "not applicable: signed with a key");
+function proveKey(
+  evidence: Evidence,
+  rules: Rules,
+  key: TrustedKey,
+  times: readonly ProvedTime[],
+  nowMs: number | undefined,
+): void {
+  for (const id of ["H1", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5"] as const)
+    evidence.skip(id, "not applicable: signed with a key");
   if (!hasWindow(key)) return evidence.skip("H2", "not applicable: the key has no window");
   const window: Window = { startMs: key.startMs ?? -Infinity, endMs: key.endMs };
   evidence.prove("H2", () => {
@@ -202,13 +232,57 @@ function proveKey(evidence: Evidence, rules: Rules, key: TrustedKey, times: read
 // Steps that have to be on record, by what is verified and how. Of those in an inner list one is enough.
 type Steps = readonly (CheckId | readonly CheckId[])[];
 const ALWAYS: Steps = [
-  "A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B6", "B9", "D1", "D2", "D3", "D4", "F1", "F2", ["F3", "F4"], "F8", "F9", "G5", ["G1", "G2", "G3", "G4"],
-  "J1", "J2", "J3", "J6",
+  "A1",
+  "A2",
+  "A3",
+  "A4",
+  "A5",
+  "B1",
+  "B2",
+  "B3",
+  "B6",
+  "B9",
+  "D1",
+  "D2",
+  "D3",
+  "D4",
+  "F1",
+  "F2",
+  ["F3", "F4"],
+  "F8",
+  "F9",
+  "G5",
+  ["G1", "G2", "G3", "G4"],
+  "J1",
+  "J2",
+  "J3",
+  "J6",
 ];
 const MESSAGE: Steps = ["B7", "J4"];
 const ENVELOPE: Steps = ["B8", "J5", "J8"];
 const KEY: Steps = ["B4"];
-const CERTIFICATE: Steps = [["B4", "B5"], "C1", "C2", "C3", "C4", "C5", "C6", "C7", "H1", "H2", "H3", "H4", "H5", "H6", "H7", "I1", "I2", "I3", "I4", "I5"];
+const CERTIFICATE: Steps = [
+  ["B4", "B5"],
+  "C1",
+  "C2",
+  "C3",
+  "C4",
+  "C5",
+  "C6",
+  "C7",
+  "H1",
+  "H2",
+  "H3",
+  "H4",
+  "H5",
+  "H6",
+  "H7",
+  "I1",
+  "I2",
+  "I3",
+  "I4",
+  "I5",
+];
 const PROMISED: Steps = ["F3"];
 const INCLUDED: Steps = ["F4", "F5", "F6", "F7", "F10"];
 
@@ -226,7 +300,8 @@ function missingSteps(evidence: Evidence, rules: Rules, { bundle }: Proved): rea
   const missing: string[] = [];
   for (const steps of required) {
     for (const step of steps) {
-      if (typeof step === "string" ? !isOnRecord(step) : !step.some(isOnRecord)) missing.push(typeof step === "string" ? step : step.join(" or "));
+      if (typeof step === "string" ? !isOnRecord(step) : !step.some(isOnRecord))
+        missing.push(typeof step === "string" ? step : step.join(" or "));
     }
   }
   return missing;
@@ -239,7 +314,8 @@ function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, 
     if (!evidence.isRefused) evidence.fail("K1", new LacreError("STEP_MISSING", "the verification ended without a reason"));
   } else {
     const missing = missingSteps(evidence, rules, proved);
-    if (missing.length > 0) evidence.fail("K1", new LacreError("STEP_MISSING", "a required step left no record", { expected: missing.join(", ") }));
+    if (missing.length > 0)
+      evidence.fail("K1", new LacreError("STEP_MISSING", "a required step left no record", { expected: missing.join(", ") }));
     else for (const id of ["K1", "K2", "K3"] as const) evidence.pass(id);
   }
   // Told before the rows are read: what goes wrong in telling is on record like everything else.
@@ -262,7 +338,15 @@ function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, 
 }
 
 // What a verified verdict says beyond its checks: nothing but what was proved.
-function tell({ bundle, digests, times, entries, key, signer, signed }: Proved): Omit<Verdict, "schema" | "outcome" | "checks" | "warnings" | "trustedRoot"> {
+function tell({
+  bundle,
+  digests,
+  times,
+  entries,
+  key,
+  signer,
+  signed,
+}: Proved): Omit<Verdict, "schema" | "outcome" | "checks" | "warnings" | "trustedRoot"> {
   const { content, mediaType } = bundle;
   const { statement } = signed;
   return {
@@ -273,11 +357,16 @@ function tell({ bundle, digests, times, entries, key, signer, signed }: Proved):
     logEntries: entries,
     ...(digests === undefined ? undefined : { artifact: tellArtifact(digests, signed) }),
     ...(content.kind === "dsse" ? { payloadType: content.payloadType, payload: toBase64(content.payload) } : undefined),
-    ...(statement === undefined ? undefined : {
-      subjects: statement.subjects.map(({ name, digests: stated }) => ({ ...(name === undefined ? undefined : { name }), digests: Object.fromEntries(stated) })),
-      predicateType: statement.predicateType,
-      predicate: statement.predicate,
-    }),
+    ...(statement === undefined
+      ? undefined
+      : {
+          subjects: statement.subjects.map(({ name, digests: stated }) => ({
+            ...(name === undefined ? undefined : { name }),
+            digests: Object.fromEntries(stated),
+          })),
+          predicateType: statement.predicateType,
+          predicate: statement.predicate,
+        }),
   };
 }
 
@@ -287,5 +376,10 @@ function tellArtifact(digests: Digests, { compared }: Signed): Readonly<Record<s
 }
 
 function tellIdentity({ identity: { san, issuer, claims } }: Signer): VerdictIdentity {
-  return { kind: san.kind, value: san.value, ...(issuer === undefined ? undefined : { issuer }), claims: Object.fromEntries(claims) };
+  return {
+    kind: san.kind,
+    value: san.value,
+    ...(issuer === undefined ? undefined : { issuer }),
+    claims: Object.fromEntries(claims),
+  };
 }

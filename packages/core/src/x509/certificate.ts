@@ -15,8 +15,16 @@ import { der } from "../codec/index.ts";
 import { checkSignature, importPublicKey, type PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
-  EXTENSION, KEY_USAGE, readAltNames, readAuthorityKeyId, readBasicConstraints, readExtendedKeyUsage, readExtensions,
-  type Extension, type GeneralName, type KeyUsage,
+  EXTENSION,
+  KEY_USAGE,
+  readAltNames,
+  readAuthorityKeyId,
+  readBasicConstraints,
+  readExtendedKeyUsage,
+  readExtensions,
+  type Extension,
+  type GeneralName,
+  type KeyUsage,
 } from "./extensions.ts";
 import { checkName } from "./name.ts";
 import { algorithmFor, readSignatureAlgorithm, type SignatureAlgorithm } from "./signature.ts";
@@ -71,9 +79,11 @@ export class Certificate {
 
     const fields = new der.DerReader(tbs.content);
     const version = fields.optional(der.contextTag(0));
-    if (version === undefined || der.readSmall(der.decodeDer(version.content)) !== 2) throw new LacreError("CERT_INVALID", "certificate is not of version 3");
+    if (version === undefined || der.readSmall(der.decodeDer(version.content)) !== 2)
+      throw new LacreError("CERT_INVALID", "certificate is not of version 3");
     const serial = der.readIntegerBytes(fields.next(TAG.integer));
-    if (serial[0]! >= 0x80 || serial.length > (serial[0] === 0 ? 21 : 20)) throw new LacreError("CERT_INVALID", "serial number is negative or longer than 20 octets");
+    if (serial[0]! >= 0x80 || serial.length > (serial[0] === 0 ? 21 : 20))
+      throw new LacreError("CERT_INVALID", "serial number is negative or longer than 20 octets");
     const inner = fields.next(TAG.sequence).whole;
     if (!equalBytes(inner, algorithm)) throw new LacreError("CERT_INVALID", "signature algorithms inside and outside differ");
     const issuer = fields.next(TAG.sequence);
@@ -83,7 +93,8 @@ export class Certificate {
     validity.end();
     const subject = fields.next(TAG.sequence);
     const spki = fields.next(TAG.sequence).whole;
-    if (fields.nextTag === 0x81 || fields.nextTag === 0x82) throw new LacreError("CERT_INVALID", "certificate has unique identifiers");
+    if (fields.nextTag === 0x81 || fields.nextTag === 0x82)
+      throw new LacreError("CERT_INVALID", "certificate has unique identifiers");
     const wrapped = fields.enter(der.contextTag(3));
     const extensions = readExtensions(wrapped.enter());
     wrapped.end();
@@ -113,13 +124,26 @@ export class Certificate {
     const unknown: string[] = [];
     for (const { oid, critical, value } of extensions.values()) {
       switch (oid) {
-        case EXTENSION.basicConstraints: constraints = readBasicConstraints(value); break;
-        case EXTENSION.keyUsage: usage = der.readFlags(der.decodeDer(value)); break;
-        case EXTENSION.extendedKeyUsage: purposes = readExtendedKeyUsage(value); break;
-        case EXTENSION.subjectAltName: altNames = readAltNames(value); break;
-        case EXTENSION.subjectKeyId: subjectKeyId = der.readOctets(der.decodeDer(value)); break;
-        case EXTENSION.authorityKeyId: authorityKeyId = readAuthorityKeyId(value); break;
-        default: if (critical) unknown.push(oid);
+        case EXTENSION.basicConstraints:
+          constraints = readBasicConstraints(value);
+          break;
+        case EXTENSION.keyUsage:
+          usage = der.readFlags(der.decodeDer(value));
+          break;
+        case EXTENSION.extendedKeyUsage:
+          purposes = readExtendedKeyUsage(value);
+          break;
+        case EXTENSION.subjectAltName:
+          altNames = readAltNames(value);
+          break;
+        case EXTENSION.subjectKeyId:
+          subjectKeyId = der.readOctets(der.decodeDer(value));
+          break;
+        case EXTENSION.authorityKeyId:
+          authorityKeyId = readAuthorityKeyId(value);
+          break;
+        default:
+          if (critical) unknown.push(oid);
       }
     }
     this.isCa = constraints.isCa;
@@ -150,7 +174,11 @@ export class Certificate {
       checkSignature(algorithmFor(this.signatureAlgorithm, key), key, { message: this.tbs }, this.signature);
     } catch (cause) {
       if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
-      throw new LacreError("CERT_INVALID", "certificate was not signed by its issuer's key", { expected: this.signatureAlgorithm.name, found: cause.message, cause });
+      throw new LacreError("CERT_INVALID", "certificate was not signed by its issuer's key", {
+        expected: this.signatureAlgorithm.name,
+        found: cause.message,
+        cause,
+      });
     }
     this.#signedBy.add(issuer);
   }
@@ -158,7 +186,8 @@ export class Certificate {
 
 // RFC 5280 section 4.1.2.5: whole seconds only.
 function readCertificateTime(value: der.Der): number {
-  if (value.tag === der.TAG.generalizedTime && value.content.length !== 15) throw new LacreError("BAD_DER", "a certificate's time is not of whole seconds");
+  if (value.tag === der.TAG.generalizedTime && value.content.length !== 15)
+    throw new LacreError("BAD_DER", "a certificate's time is not of whole seconds");
   return der.readTimeMs(value);
 }
 

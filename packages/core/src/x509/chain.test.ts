@@ -4,8 +4,37 @@ import { test } from "node:test";
 import { der } from "../codec/index.ts";
 import { decodeCertificate, type Certificate } from "./certificate.ts";
 import { checkChain, checkCodeSigningLeaf, checkIssuedBy, checkValidAt, type ChainOptions } from "./chain.ts";
-import { basicConstraints, EXTENSION, extendedKeyUsage, keyUsage, PURPOSE, subjectAltName, type Extension } from "./extensions.ts";
-import { authority, cases, clock, file, haveVectors, HOUR, issue, keyOf, NOW, openssl, pem, raw, refuses, root, serial, signer, withExtensions, withoutExtension, type Change, type Holder } from "./fixture.test.ts";
+import {
+  basicConstraints,
+  EXTENSION,
+  extendedKeyUsage,
+  keyUsage,
+  PURPOSE,
+  subjectAltName,
+  type Extension,
+} from "./extensions.ts";
+import {
+  authority,
+  cases,
+  clock,
+  file,
+  haveVectors,
+  HOUR,
+  issue,
+  keyOf,
+  NOW,
+  openssl,
+  pem,
+  raw,
+  refuses,
+  root,
+  serial,
+  signer,
+  withExtensions,
+  withoutExtension,
+  type Change,
+  type Holder,
+} from "./fixture.test.ts";
 import { rootFields } from "./issue.ts";
 import { encodeName } from "./name.ts";
 
@@ -14,14 +43,39 @@ const issuing = authority(anchor);
 const leaf = signer(issuing).certificate;
 
 function chain(changes: Partial<ChainOptions> = {}): readonly Certificate[] {
-  return checkChain({ leaf, intermediates: [issuing.certificate], anchors: [anchor.certificate], timeMs: NOW, purpose: "codeSigning", ...changes });
+  return checkChain({
+    leaf,
+    intermediates: [issuing.certificate],
+    anchors: [anchor.certificate],
+    timeMs: NOW,
+    purpose: "codeSigning",
+    ...changes,
+  });
 }
 
 /** Whether OpenSSL, in its strict mode, accepts the leaf at NOW. */
-function opensslAccepts(certificate: Certificate, helpers: readonly Certificate[], anchors: readonly Certificate[], purpose = "any"): boolean {
-  const [leafPath, helperPath, anchorPath] = [[certificate], helpers, anchors].map((list) => file(pem(...list.map(({ der: bytes }) => bytes)), ".pem")) as [string, string, string];
+function opensslAccepts(
+  certificate: Certificate,
+  helpers: readonly Certificate[],
+  anchors: readonly Certificate[],
+  purpose = "any",
+): boolean {
+  const [leafPath, helperPath, anchorPath] = [[certificate], helpers, anchors].map((list) =>
+    file(pem(...list.map(({ der: bytes }) => bytes)), ".pem"),
+  ) as [string, string, string];
   try {
-    openssl("verify", "-x509_strict", "-purpose", purpose, "-attime", `${NOW / 1000}`, "-CAfile", anchorPath, ...(helpers.length === 0 ? [] : ["-untrusted", helperPath]), leafPath);
+    openssl(
+      "verify",
+      "-x509_strict",
+      "-purpose",
+      purpose,
+      "-attime",
+      `${NOW / 1000}`,
+      "-CAfile",
+      anchorPath,
+      ...(helpers.length === 0 ? [] : ["-untrusted", helperPath]),
+      leafPath,
+    );
     return true;
   } catch (error) {
     assert.match(String(error), /verification failed/);
@@ -30,16 +84,30 @@ function opensslAccepts(certificate: Certificate, helpers: readonly Certificate[
 }
 
 const critical: Extension = { oid: "1.2.3.4.5", critical: true, value: der.nil() };
-const constraints: Extension = { oid: EXTENSION.nameConstraints, critical: true, value: der.sequence(der.context(0, der.sequence(der.contextPrimitive(1, new Uint8Array())))) };
+const constraints: Extension = {
+  oid: EXTENSION.nameConstraints,
+  critical: true,
+  value: der.sequence(der.context(0, der.sequence(der.contextPrimitive(1, new Uint8Array())))),
+};
 
 test("proves a path from leaf to anchor, and so does OpenSSL in strict mode", () => {
   assert.deepEqual(chain(), [leaf, issuing.certificate, anchor.certificate]);
   assert.ok(opensslAccepts(leaf, [issuing.certificate], [anchor.certificate]));
   const direct = signer(anchor).certificate;
-  assert.equal(checkChain({ leaf: direct, intermediates: [], anchors: [anchor.certificate], timeMs: NOW, purpose: "codeSigning" }).length, 2);
+  assert.equal(
+    checkChain({ leaf: direct, intermediates: [], anchors: [anchor.certificate], timeMs: NOW, purpose: "codeSigning" }).length,
+    2,
+  );
   const tsaRoot = root("clock root");
   const tsa = clock(authority(tsaRoot, "clock issuing", undefined, "timeStamping")).certificate;
-  assert.ok(opensslAccepts(tsa, [authority(tsaRoot, "clock issuing", undefined, "timeStamping").certificate], [tsaRoot.certificate], "timestampsign"));
+  assert.ok(
+    opensslAccepts(
+      tsa,
+      [authority(tsaRoot, "clock issuing", undefined, "timeStamping").certificate],
+      [tsaRoot.certificate],
+      "timestampsign",
+    ),
+  );
 });
 
 test("proves the paths of published certificates", { skip: !haveVectors }, () => {
@@ -48,14 +116,31 @@ test("proves the paths of published certificates", { skip: !haveVectors }, () =>
     if (bytes === undefined) continue;
     const signed = decodeCertificate(bytes);
     checkCodeSigningLeaf(signed);
-    const chains = trusted.certificateAuthorities.map(({ certChain }) => certChain.certificates.map((certificate) => decodeCertificate(raw(certificate))));
-    const attempts = chains.map((certificates) => () =>
-      checkChain({ leaf: signed, intermediates: certificates.slice(0, -1), anchors: certificates.slice(-1), timeMs: signed.notBeforeMs + 1000, purpose: "codeSigning" }));
+    const chains = trusted.certificateAuthorities.map(({ certChain }) =>
+      certChain.certificates.map((certificate) => decodeCertificate(raw(certificate))),
+    );
+    const attempts = chains.map(
+      (certificates) => () =>
+        checkChain({
+          leaf: signed,
+          intermediates: certificates.slice(0, -1),
+          anchors: certificates.slice(-1),
+          timeMs: signed.notBeforeMs + 1000,
+          purpose: "codeSigning",
+        }),
+    );
     if (name === "intoto-expired-certificate_fail") refuses(attempts[0]!, "CERT_EXPIRED");
     else {
-      assert.ok(attempts.some((attempt) => {
-        try { return attempt().length >= 2; } catch { return false; }
-      }), name);
+      assert.ok(
+        attempts.some((attempt) => {
+          try {
+            return attempt().length >= 2;
+          } catch {
+            return false;
+          }
+        }),
+        name,
+      );
       proven++;
     }
     for (const { certChain } of trusted.timestampAuthorities ?? []) {
@@ -75,7 +160,10 @@ test("intermediates may be in any order, useless or missing from use", () => {
 });
 
 test("of two authorities with one name, the one that signed is found", () => {
-  const twin: Holder = { key: keyOf("twin"), certificate: authority(anchor, "twin", (fields) => ({ ...fields, subject: issuing.certificate.subject })).certificate };
+  const twin: Holder = {
+    key: keyOf("twin"),
+    certificate: authority(anchor, "twin", (fields) => ({ ...fields, subject: issuing.certificate.subject })).certificate,
+  };
   assert.equal(chain({ intermediates: [twin.certificate, issuing.certificate] })[1], issuing.certificate);
   const noHint = signer(issuing, withoutExtension(EXTENSION.authorityKeyId)).certificate;
   assert.equal(chain({ leaf: noHint, intermediates: [twin.certificate, issuing.certificate] })[1], issuing.certificate);
@@ -96,7 +184,11 @@ test("refuses a path to no anchor, and never takes an intermediate for one", () 
 });
 
 test("an anchor of the same name with another key is no anchor", () => {
-  const impostor = root("impostor", (fields) => ({ ...fields, subject: anchor.certificate.subject, issuer: anchor.certificate.subject }));
+  const impostor = root("impostor", (fields) => ({
+    ...fields,
+    subject: anchor.certificate.subject,
+    issuer: anchor.certificate.subject,
+  }));
   refuses(() => chain({ anchors: [impostor.certificate] }), "CERT_INVALID", /not signed/);
 });
 
@@ -136,7 +228,8 @@ for (const [what, change, words] of badAuthorities) {
 }
 
 test("the anchor too must be an authority that may sign", () => {
-  for (const [, change, words] of badAuthorities) refuses(() => chain({ anchors: [root("root", change).certificate] }), "CHAIN_INVALID", words);
+  for (const [, change, words] of badAuthorities)
+    refuses(() => chain({ anchors: [root("root", change).certificate] }), "CHAIN_INVALID", words);
 });
 
 test("name constraints are not processed, so an authority that has them is refused, critical or not", () => {
@@ -150,7 +243,11 @@ test("path lengths are kept, as OpenSSL keeps them", () => {
   const short = root("short", withExtensions(basicConstraints(true, 0)));
   const under = authority(short, "under");
   const deep = signer(under).certificate;
-  refuses(() => chain({ leaf: deep, intermediates: [under.certificate], anchors: [short.certificate] }), "CHAIN_INVALID", /longer/);
+  refuses(
+    () => chain({ leaf: deep, intermediates: [under.certificate], anchors: [short.certificate] }),
+    "CHAIN_INVALID",
+    /longer/,
+  );
   assert.equal(opensslAccepts(deep, [under.certificate], [short.certificate]), false);
   const enough = root("short", withExtensions(basicConstraints(true, 1)));
   assert.equal(chain({ leaf: deep, intermediates: [under.certificate], anchors: [enough.certificate] }).length, 3);
@@ -170,7 +267,11 @@ test("an authority that names purposes must name this one or any (nested purpose
 });
 
 test("a leaf must name the purpose itself: any is not enough", () => {
-  for (const change of [withoutExtension(EXTENSION.extendedKeyUsage), withExtensions(extendedKeyUsage([PURPOSE.any], false)), withExtensions(extendedKeyUsage([PURPOSE.timeStamping], false))]) {
+  for (const change of [
+    withoutExtension(EXTENSION.extendedKeyUsage),
+    withExtensions(extendedKeyUsage([PURPOSE.any], false)),
+    withExtensions(extendedKeyUsage([PURPOSE.timeStamping], false)),
+  ]) {
     refuses(() => chain({ leaf: signer(issuing, change).certificate }), "CHAIN_INVALID", /leaf is not for this purpose/);
   }
   refuses(() => chain({ purpose: "timeStamping" }), "CHAIN_INVALID", /purpose/);
@@ -195,7 +296,19 @@ test("circles end, and so do mazes", () => {
   const a = encodeName({ CN: "a" });
   const b = encodeName({ CN: "b" });
   const make = (name: string, subject: Uint8Array, issuer: Uint8Array, key: string): Certificate =>
-    issue({ ...rootFields({ subject, serial: serial(), publicKey: keyOf(name).publicKey, notBeforeMs: NOW - HOUR, notAfterMs: NOW + HOUR }), issuer }, keyOf(key));
+    issue(
+      {
+        ...rootFields({
+          subject,
+          serial: serial(),
+          publicKey: keyOf(name).publicKey,
+          notBeforeMs: NOW - HOUR,
+          notAfterMs: NOW + HOUR,
+        }),
+        issuer,
+      },
+      keyOf(key),
+    );
   const circle = [make("a", a, b, "b"), make("b", b, a, "a")];
   const inCircle = signer({ certificate: circle[0]!, key: keyOf("a") }).certificate;
   refuses(() => chain({ leaf: inCircle, intermediates: circle }), "CHAIN_INVALID", /returns/);
@@ -226,8 +339,15 @@ test("checkIssuedBy compares names as DER", () => {
   checkIssuedBy(leaf, issuing.certificate);
   refuses(() => checkIssuedBy(leaf, anchor.certificate), "CHAIN_INVALID", /another name/);
   // The same words in another string type are another name.
-  const printable = der.sequence(der.setOf(der.sequence(der.oid("2.5.4.10"), der.printableString("lacre test"))), der.setOf(der.sequence(der.oid("2.5.4.3"), der.printableString("issuing"))));
-  refuses(() => checkIssuedBy(signer(issuing, (fields) => ({ ...fields, issuer: printable })).certificate, issuing.certificate), "CHAIN_INVALID", /another name/);
+  const printable = der.sequence(
+    der.setOf(der.sequence(der.oid("2.5.4.10"), der.printableString("lacre test"))),
+    der.setOf(der.sequence(der.oid("2.5.4.3"), der.printableString("issuing"))),
+  );
+  refuses(
+    () => checkIssuedBy(signer(issuing, (fields) => ({ ...fields, issuer: printable })).certificate, issuing.certificate),
+    "CHAIN_INVALID",
+    /another name/,
+  );
 });
 
 test("a signer's certificate is no authority, for signatures, for code, and has one name (T34)", () => {
@@ -238,8 +358,15 @@ test("a signer's certificate is no authority, for signatures, for code, and has 
     [withoutExtension(EXTENSION.keyUsage), /digital signatures/],
     [withExtensions(extendedKeyUsage([PURPOSE.timeStamping], false)), /code signing/],
     [withoutExtension(EXTENSION.subjectAltName), /one name/],
-    [withExtensions({ ...subjectAltName({ kind: "email", value: "x" }, true), value: der.sequence(der.contextPrimitive(1, new Uint8Array(1)), der.contextPrimitive(1, new Uint8Array(1))) }), /one name/],
+    [
+      withExtensions({
+        ...subjectAltName({ kind: "email", value: "x" }, true),
+        value: der.sequence(der.contextPrimitive(1, new Uint8Array(1)), der.contextPrimitive(1, new Uint8Array(1))),
+      }),
+      /one name/,
+    ],
   ];
-  for (const [change, words] of bad) refuses(() => checkCodeSigningLeaf(signer(issuing, change).certificate), "CERT_INVALID", words);
+  for (const [change, words] of bad)
+    refuses(() => checkCodeSigningLeaf(signer(issuing, change).certificate), "CERT_INVALID", words);
   checkCodeSigningLeaf(signer(issuing, withExtensions(basicConstraints(false))).certificate);
 });

@@ -42,21 +42,32 @@ export interface ChainOptions {
  */
 export function checkIssuedBy(child: Certificate, issuer: Certificate): void {
   if (!equalBytes(child.issuer, issuer.subject)) {
-    throw new LacreError("CHAIN_INVALID", "issuer has another name", { expected: formatName(child.issuer), found: formatName(issuer.subject) });
+    throw new LacreError("CHAIN_INVALID", "issuer has another name", {
+      expected: formatName(child.issuer),
+      found: formatName(issuer.subject),
+    });
   }
-  if (!issuer.isCa) throw new LacreError("CHAIN_INVALID", "issuer is not an authority", { rule: "H3", found: formatName(issuer.subject) });
-  if (!issuer.keyUsage("keyCertSign")) throw new LacreError("CHAIN_INVALID", "issuer may not sign certificates", { rule: "H3", found: formatName(issuer.subject) });
+  if (!issuer.isCa)
+    throw new LacreError("CHAIN_INVALID", "issuer is not an authority", { rule: "H3", found: formatName(issuer.subject) });
+  if (!issuer.keyUsage("keyCertSign"))
+    throw new LacreError("CHAIN_INVALID", "issuer may not sign certificates", { rule: "H3", found: formatName(issuer.subject) });
   child.checkSignedBy(issuer);
 }
 
 /** Proves that a certificate is valid at a moment, ends included. Throws CERT_EXPIRED, CERT_NOT_YET_VALID. */
 export function checkValidAt(certificate: Certificate, timeMs: number): void {
   if (timeMs < certificate.notBeforeMs) {
-    throw new LacreError("CERT_NOT_YET_VALID", "certificate is not yet valid at this time", { expected: `from ${showTime(certificate.notBeforeMs)}`, found: showTime(timeMs) });
+    throw new LacreError("CERT_NOT_YET_VALID", "certificate is not yet valid at this time", {
+      expected: `from ${showTime(certificate.notBeforeMs)}`,
+      found: showTime(timeMs),
+    });
   }
   // The comparison is written so that a time that is no number fails it.
   if (!(timeMs <= certificate.notAfterMs + 999)) {
-    throw new LacreError("CERT_EXPIRED", "certificate has expired at this time", { expected: `until ${showTime(certificate.notAfterMs)}`, found: showTime(timeMs) });
+    throw new LacreError("CERT_EXPIRED", "certificate has expired at this time", {
+      expected: `until ${showTime(certificate.notAfterMs)}`,
+      found: showTime(timeMs),
+    });
   }
 }
 
@@ -68,11 +79,18 @@ function showTime(timeMs: number): string {
 function checkAuthority(authority: Certificate, below: number, purpose: Purpose, timeMs: number): void {
   const name = (): string => formatName(authority.subject);
   if (authority.extensions.has(EXTENSION.nameConstraints)) {
-    throw new LacreError("CHAIN_INVALID", "authority has name constraints, which are not processed", { rule: "H3", found: name() });
+    throw new LacreError("CHAIN_INVALID", "authority has name constraints, which are not processed", {
+      rule: "H3",
+      found: name(),
+    });
   }
   checkNoUnknownCritical(authority);
   if (authority.pathLength !== undefined && below > authority.pathLength) {
-    throw new LacreError("CHAIN_INVALID", "path is longer than an authority allows", { rule: "H3", expected: `${authority.pathLength}`, found: `${below} below ${name()}` });
+    throw new LacreError("CHAIN_INVALID", "path is longer than an authority allows", {
+      rule: "H3",
+      expected: `${authority.pathLength}`,
+      found: `${below} below ${name()}`,
+    });
   }
   const purposes = authority.extendedKeyUsage;
   if (purposes.length > 0 && !purposes.includes(PURPOSE[purpose]) && !purposes.includes(PURPOSE.any)) {
@@ -83,7 +101,11 @@ function checkAuthority(authority: Certificate, below: number, purpose: Purpose,
 
 function checkNoUnknownCritical(certificate: Certificate): void {
   const [oid] = certificate.unknownCritical;
-  if (oid !== undefined) throw new LacreError("CHAIN_INVALID", "certificate has a critical extension that is not processed", { rule: "H3", found: oid });
+  if (oid !== undefined)
+    throw new LacreError("CHAIN_INVALID", "certificate has a critical extension that is not processed", {
+      rule: "H3",
+      found: oid,
+    });
 }
 
 /**
@@ -94,7 +116,11 @@ function checkNoUnknownCritical(certificate: Certificate): void {
 export function checkChain({ leaf, intermediates, anchors, timeMs, purpose }: ChainOptions): readonly Certificate[] {
   checkNoUnknownCritical(leaf);
   if (!leaf.extendedKeyUsage.includes(PURPOSE[purpose])) {
-    throw new LacreError("CHAIN_INVALID", "leaf is not for this purpose", { rule: "H4", expected: purpose, found: leaf.extendedKeyUsage.join(" ") || "no purpose" });
+    throw new LacreError("CHAIN_INVALID", "leaf is not for this purpose", {
+      rule: "H4",
+      expected: purpose,
+      found: leaf.extendedKeyUsage.join(" ") || "no purpose",
+    });
   }
   checkValidAt(leaf, timeMs);
 
@@ -104,11 +130,16 @@ export function checkChain({ leaf, intermediates, anchors, timeMs, purpose }: Ch
 
   function climb(path: readonly Certificate[]): readonly Certificate[] | undefined {
     const child = path[path.length - 1]!;
-    for (const [candidates, trusted] of [[anchors, true], [intermediates, false]] as const) {
+    for (const [candidates, trusted] of [
+      [anchors, true],
+      [intermediates, false],
+    ] as const) {
       for (const issuer of candidatesFor(child, candidates)) {
         try {
-          if (++steps > MAX_STEPS) throw new LacreError("TOO_LARGE", "too many certificates fit one another", { expected: `${MAX_STEPS} steps` });
-          if (path.length >= MAX_PATH) throw new LacreError("CHAIN_INVALID", "path is too long", { expected: `${MAX_PATH} certificates` });
+          if (++steps > MAX_STEPS)
+            throw new LacreError("TOO_LARGE", "too many certificates fit one another", { expected: `${MAX_STEPS} steps` });
+          if (path.length >= MAX_PATH)
+            throw new LacreError("CHAIN_INVALID", "path is too long", { expected: `${MAX_PATH} certificates` });
           checkNoLoop(path, issuer);
           checkAuthority(issuer, path.length - 1, purpose, timeMs);
           checkIssuedBy(child, issuer);
@@ -135,7 +166,8 @@ function candidatesFor(child: Certificate, among: readonly Certificate[]): reado
   const named = among.filter((candidate) => equalBytes(child.issuer, candidate.subject));
   const wanted = child.authorityKeyId;
   if (named.length < 2 || wanted === undefined) return named;
-  const agrees = (candidate: Certificate): boolean => candidate.subjectKeyId !== undefined && equalBytes(candidate.subjectKeyId, wanted);
+  const agrees = (candidate: Certificate): boolean =>
+    candidate.subjectKeyId !== undefined && equalBytes(candidate.subjectKeyId, wanted);
   return [...named.filter(agrees), ...named.filter((candidate) => !agrees(candidate))];
 }
 
@@ -154,8 +186,14 @@ function checkNoLoop(path: readonly Certificate[], issuer: Certificate): void {
  */
 export function checkCodeSigningLeaf(leaf: Certificate): void {
   if (leaf.isCa) throw new LacreError("CERT_INVALID", "signer's certificate is an authority");
-  if (!leaf.keyUsage("digitalSignature")) throw new LacreError("CERT_INVALID", "signer's certificate is not for digital signatures");
-  if (!leaf.extendedKeyUsage.includes(PURPOSE.codeSigning)) throw new LacreError("CERT_INVALID", "signer's certificate is not for code signing");
+  if (!leaf.keyUsage("digitalSignature"))
+    throw new LacreError("CERT_INVALID", "signer's certificate is not for digital signatures");
+  if (!leaf.extendedKeyUsage.includes(PURPOSE.codeSigning))
+    throw new LacreError("CERT_INVALID", "signer's certificate is not for code signing");
   const count = leaf.subjectAltNames.length;
-  if (count !== 1) throw new LacreError("CERT_INVALID", "signer's certificate does not have exactly one name", { expected: "1", found: `${count}` });
+  if (count !== 1)
+    throw new LacreError("CERT_INVALID", "signer's certificate does not have exactly one name", {
+      expected: "1",
+      found: `${count}`,
+    });
 }

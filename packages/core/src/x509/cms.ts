@@ -17,7 +17,13 @@ import type { Algorithm, HashName } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Unsigned } from "./issue.ts";
-import { encodeHashAlgorithm, readHashAlgorithm, readSignatureAlgorithm, signatureAlgorithmOf, type SignatureAlgorithm } from "./signature.ts";
+import {
+  encodeHashAlgorithm,
+  readHashAlgorithm,
+  readSignatureAlgorithm,
+  signatureAlgorithmOf,
+  type SignatureAlgorithm,
+} from "./signature.ts";
 
 /** Object identifiers of types and attributes. */
 export const CMS = {
@@ -29,7 +35,11 @@ export const CMS = {
 
 /** How a SignerInfo names the signer's certificate. */
 export type SignerId =
-  | { readonly kind: "issuerSerial"; /** Name, DER. */ readonly issuer: Uint8Array; /** Content octets. */ readonly serial: Uint8Array }
+  | {
+      readonly kind: "issuerSerial";
+      /** Name, DER. */ readonly issuer: Uint8Array;
+      /** Content octets. */ readonly serial: Uint8Array;
+    }
   | { readonly kind: "keyId"; readonly keyId: Uint8Array };
 
 /** A decoded SignedData. Byte fields share memory with the input. */
@@ -101,7 +111,8 @@ function readCertificates(set: der.Der | undefined): readonly Uint8Array[] {
   const choices = new der.DerReader(set.content);
   const certificates: Uint8Array[] = [];
   while (!choices.done) {
-    if (certificates.length === MAX_EMBEDDED) throw new LacreError("TOO_LARGE", "token embeds too many certificates", { expected: `${MAX_EMBEDDED}` });
+    if (certificates.length === MAX_EMBEDDED)
+      throw new LacreError("TOO_LARGE", "token embeds too many certificates", { expected: `${MAX_EMBEDDED}` });
     // Other choices (attribute certificates, obsolete forms) are of no use here.
     const choice = choices.next();
     if (choice.tag === TAG.sequence) certificates.push(choice.whole);
@@ -121,7 +132,8 @@ function readSigner(fields: der.DerReader): Omit<SignedData, "contentType" | "co
   const signature = der.readOctets(fields.next(TAG.octetString));
   fields.optional(der.contextTag(1));
   fields.end();
-  if (signatureAlgorithm.hash !== digest) throw invalid("digest and signature algorithms disagree", `${digest}, ${signatureAlgorithm.name}`);
+  if (signatureAlgorithm.hash !== digest)
+    throw invalid("digest and signature algorithms disagree", `${digest}, ${signatureAlgorithm.name}`);
   const signedBytes = Uint8Array.from(attributes.whole);
   signedBytes[0] = TAG.set;
   return { signer, digest, signedBytes, signedAttributes: readAttributes(attributes.content), signatureAlgorithm, signature };
@@ -139,7 +151,8 @@ function readSignerId(fields: der.DerReader): SignerId {
 
 // RFC 3370 section 3.2: CMS may name an RSA signature by the key's algorithm, the hash being the digest algorithm's.
 function readSignerAlgorithm(whole: Uint8Array, digest: HashName): SignatureAlgorithm {
-  if (compareBytes(whole, RSA_ENCRYPTION) === 0) return { name: `rsaEncryption with ${digest}`, family: "rsa-pkcs1", hash: digest, keyType: "RSA", der: whole };
+  if (compareBytes(whole, RSA_ENCRYPTION) === 0)
+    return { name: `rsaEncryption with ${digest}`, family: "rsa-pkcs1", hash: digest, keyType: "RSA", der: whole };
   return readSignatureAlgorithm(whole);
 }
 
@@ -180,19 +193,33 @@ export function attribute(type: string, value: Uint8Array): Uint8Array {
 }
 
 /** A ContentInfo with one signer, named by issuer and serial, to be signed. `assemble` gives the whole ContentInfo. */
-export function prepareSignedData({ contentType, content, signer, algorithm, certificates, attributes }: SignedDataFields): Unsigned {
+export function prepareSignedData({
+  contentType,
+  content,
+  signer,
+  algorithm,
+  certificates,
+  attributes,
+}: SignedDataFields): Unsigned {
   const toBeSigned = der.setOf(...attributes);
   const digest = encodeHashAlgorithm(algorithm.hash);
   const assemble = (signature: Uint8Array): Uint8Array => {
     const tagged = concat(toBeSigned);
     tagged[0] = der.contextTag(0);
     const signerInfo = der.sequence(
-      der.integer(1), der.sequence(signer.issuer, der.integer(signer.serial)), digest, tagged, signatureAlgorithmOf(algorithm).der, der.octets(signature),
+      der.integer(1),
+      der.sequence(signer.issuer, der.integer(signer.serial)),
+      digest,
+      tagged,
+      signatureAlgorithmOf(algorithm).der,
+      der.octets(signature),
     );
     const embedded = certificates.map((certificate) => certificate.der).toSorted(compareBytes);
     const signedData = der.sequence(
       // RFC 5652 section 5.1: version 3, since the content is not of type data.
-      der.integer(3), der.setOf(digest), der.sequence(der.oid(contentType), der.context(0, der.octets(content))),
+      der.integer(3),
+      der.setOf(digest),
+      der.sequence(der.oid(contentType), der.context(0, der.octets(content))),
       ...(embedded.length === 0 ? [] : [der.context(0, ...embedded)]),
       der.setOf(signerInfo),
     );

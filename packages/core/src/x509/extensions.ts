@@ -82,7 +82,8 @@ export function readExtensions(list: der.DerReader): Map<string, Extension> {
     const oid = readExtensionOid(fields.next(TAG.oid));
     const flag = fields.optional(TAG.boolean);
     // DEFAULT FALSE: DER writes the flag only when it is true (X.690 section 11.5).
-    if (flag !== undefined && !der.readBoolean(flag)) throw new LacreError("BAD_DER", "a default value is written out", { found: oid });
+    if (flag !== undefined && !der.readBoolean(flag))
+      throw new LacreError("BAD_DER", "a default value is written out", { found: oid });
     const value = fields.next(TAG.octetString).content;
     fields.end();
     if (extensions.has(oid)) throw invalid("an extension stands twice", oid);
@@ -93,14 +94,17 @@ export function readExtensions(list: der.DerReader): Map<string, Extension> {
 
 /** One Extension, for a TBSCertificate or a request. `value` is the content of extnValue. */
 export function encodeExtension({ oid, critical, value }: Extension): Uint8Array {
-  return critical ? der.sequence(der.oid(oid), der.boolean(true), der.octets(value)) : der.sequence(der.oid(oid), der.octets(value));
+  return critical
+    ? der.sequence(der.oid(oid), der.boolean(true), der.octets(value))
+    : der.sequence(der.oid(oid), der.octets(value));
 }
 
 /** basicConstraints: whether an authority, and how many more may stand below it. Throws BAD_DER, CERT_INVALID. */
 export function readBasicConstraints(value: Uint8Array): { readonly isCa: boolean; readonly pathLength: number | undefined } {
   const fields = der.openDer(value);
   const flag = fields.optional(TAG.boolean);
-  if (flag !== undefined && !der.readBoolean(flag)) throw new LacreError("BAD_DER", "a default value is written out", { found: "cA" });
+  if (flag !== undefined && !der.readBoolean(flag))
+    throw new LacreError("BAD_DER", "a default value is written out", { found: "cA" });
   const limit = fields.optional(TAG.integer);
   fields.end();
   if (limit === undefined) return { isCa: flag !== undefined, pathLength: undefined };
@@ -110,7 +114,10 @@ export function readBasicConstraints(value: Uint8Array): { readonly isCa: boolea
 
 /** basicConstraints, critical. */
 export function basicConstraints(isCa: boolean, pathLength?: number): Extension {
-  const parts = [isCa ? der.boolean(true) : new Uint8Array(), pathLength === undefined ? new Uint8Array() : der.integer(pathLength)];
+  const parts = [
+    isCa ? der.boolean(true) : new Uint8Array(),
+    pathLength === undefined ? new Uint8Array() : der.integer(pathLength),
+  ];
   return { oid: EXTENSION.basicConstraints, critical: true, value: der.sequence(...parts) };
 }
 
@@ -185,7 +192,8 @@ export function readGeneralName(name: der.Der): GeneralName {
     wrapped.end();
     fields.end();
     if (type !== USER_NAME_TYPE) return { kind: "unsupported", value: toHex(content) };
-    if (inner.tag !== TAG.utf8String) throw new LacreError("BAD_DER", "a user name is not a UTF8String", { found: `0x${inner.tag.toString(16)}` });
+    if (inner.tag !== TAG.utf8String)
+      throw new LacreError("BAD_DER", "a user name is not a UTF8String", { found: `0x${inner.tag.toString(16)}` });
     return { kind: "other", value: der.readString(inner) };
   }
   if (tag === DIRECTORY) {
@@ -198,23 +206,34 @@ export function readGeneralName(name: der.Der): GeneralName {
 
 function formatAddress(content: Uint8Array): string {
   if (content.length === 4) return content.join(".");
-  if (content.length !== 16) throw new LacreError("BAD_DER", "an IP address is not of 4 or 16 octets", { found: `${content.length}` });
+  if (content.length !== 16)
+    throw new LacreError("BAD_DER", "an IP address is not of 4 or 16 octets", { found: `${content.length}` });
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(((content[i]! << 8) | content[i + 1]!).toString(16));
   return groups.join(":");
 }
 
 /** subjectAltName with one name; critical when the subject is empty, as RFC 5280 section 4.2.1.6 asks. */
-export function subjectAltName(name: { readonly kind: "email" | "uri" | "dns" | "other"; readonly value: string }, critical: boolean): Extension {
+export function subjectAltName(
+  name: { readonly kind: "email" | "uri" | "dns" | "other"; readonly value: string },
+  critical: boolean,
+): Extension {
   return { oid: EXTENSION.subjectAltName, critical, value: der.sequence(encodeGeneralName(name)) };
 }
 
-function encodeGeneralName({ kind, value }: { readonly kind: "email" | "uri" | "dns" | "other"; readonly value: string }): Uint8Array {
+function encodeGeneralName({
+  kind,
+  value,
+}: {
+  readonly kind: "email" | "uri" | "dns" | "other";
+  readonly value: string;
+}): Uint8Array {
   if (kind === "other") return der.context(0, der.oid(USER_NAME_TYPE), der.context(0, der.utf8String(value)));
   const content = new Uint8Array(value.length);
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
-    if (code > 127) throw new LacreError("IDENTITY_INVALID", "a name in a certificate is not ASCII", { found: value.slice(0, 100) });
+    if (code > 127)
+      throw new LacreError("IDENTITY_INVALID", "a name in a certificate is not ASCII", { found: value.slice(0, 100) });
     content[i] = code;
   }
   return der.contextPrimitive(kind === "email" ? 1 : kind === "dns" ? 2 : 6, content);

@@ -11,7 +11,15 @@ import { der, formatPem } from "../codec/index.ts";
 import { defaultAlgorithm, generateKey, signMessage, type KeyType, type PrivateKey } from "../crypto/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeCertificate, type Certificate } from "./certificate.ts";
-import { authorityFields, prepareCertificate, rootFields, signerFields, signUnsigned, timestampLeafFields, type CertificateFields } from "./issue.ts";
+import {
+  authorityFields,
+  prepareCertificate,
+  rootFields,
+  signerFields,
+  signUnsigned,
+  timestampLeafFields,
+  type CertificateFields,
+} from "./issue.ts";
 import { encodeName } from "./name.ts";
 import { encodeExtension, type Extension } from "./extensions.ts";
 import { signatureAlgorithmOf } from "./signature.ts";
@@ -68,15 +76,31 @@ export function withoutExtension(oid: string): Change {
 export function root(name = "root", change: Change = same, type: KeyType = "P-256"): Holder {
   const key = keyOf(name, type);
   const subject = encodeName({ O: "lacre test", CN: name });
-  const fields = rootFields({ subject, serial: serial(), publicKey: key.publicKey, notBeforeMs: NOW - 1000 * HOUR, notAfterMs: NOW + 1000 * HOUR });
+  const fields = rootFields({
+    subject,
+    serial: serial(),
+    publicKey: key.publicKey,
+    notBeforeMs: NOW - 1000 * HOUR,
+    notAfterMs: NOW + 1000 * HOUR,
+  });
   return { key, certificate: issue(change(fields), key) };
 }
 
-export function authority(issuer: Holder, name = "issuing", change: Change = same, purpose: "codeSigning" | "timeStamping" = "codeSigning"): Holder {
+export function authority(
+  issuer: Holder,
+  name = "issuing",
+  change: Change = same,
+  purpose: "codeSigning" | "timeStamping" = "codeSigning",
+): Holder {
   const key = keyOf(name);
   const fields = authorityFields({
-    issuer: issuer.certificate, subject: encodeName({ O: "lacre test", CN: name }), purpose, serial: serial(), publicKey: key.publicKey,
-    notBeforeMs: NOW - 100 * HOUR, notAfterMs: NOW + 100 * HOUR,
+    issuer: issuer.certificate,
+    subject: encodeName({ O: "lacre test", CN: name }),
+    purpose,
+    serial: serial(),
+    publicKey: key.publicKey,
+    notBeforeMs: NOW - 100 * HOUR,
+    notAfterMs: NOW + 100 * HOUR,
   });
   return { key, certificate: issue(change(fields), issuer.key) };
 }
@@ -84,8 +108,14 @@ export function authority(issuer: Holder, name = "issuing", change: Change = sam
 export function signer(issuer: Holder, change: Change = same): Holder {
   const key = keyOf("signer");
   const fields = signerFields({
-    issuer: issuer.certificate, san: { kind: "email", value: "ada@example.com" }, identityIssuer: "https://idp.example.com",
-    claims: new Map(), serial: serial(), publicKey: key.publicKey, notBeforeMs: NOW, notAfterMs: NOW + 600_000,
+    issuer: issuer.certificate,
+    san: { kind: "email", value: "ada@example.com" },
+    identityIssuer: "https://idp.example.com",
+    claims: new Map(),
+    serial: serial(),
+    publicKey: key.publicKey,
+    notBeforeMs: NOW,
+    notAfterMs: NOW + 600_000,
   });
   return { key, certificate: issue(change(fields), issuer.key) };
 }
@@ -93,8 +123,12 @@ export function signer(issuer: Holder, change: Change = same): Holder {
 export function clock(issuer: Holder, change: Change = same, name = "clock", type: KeyType = "P-256"): Holder {
   const key = keyOf(name, type);
   const fields = timestampLeafFields({
-    issuer: issuer.certificate, subject: encodeName({ O: "lacre test", CN: name }), serial: serial(), publicKey: key.publicKey,
-    notBeforeMs: NOW - 50 * HOUR, notAfterMs: NOW + 50 * HOUR,
+    issuer: issuer.certificate,
+    subject: encodeName({ O: "lacre test", CN: name }),
+    serial: serial(),
+    publicKey: key.publicKey,
+    notBeforeMs: NOW - 50 * HOUR,
+    notAfterMs: NOW + 50 * HOUR,
   });
   return { key, certificate: issue(change(fields), issuer.key) };
 }
@@ -116,12 +150,20 @@ export function crafted(parts: {
 }): Uint8Array {
   const key = keyOf("crafted");
   const algorithm = signatureAlgorithmOf(defaultAlgorithm(key.publicKey)).der;
-  const extensions = parts.extensions ?? [encodeExtension({ oid: "2.5.29.14", critical: false, value: der.octets(Uint8Array.of(1)) })];
+  const extensions = parts.extensions ?? [
+    encodeExtension({ oid: "2.5.29.14", critical: false, value: der.octets(Uint8Array.of(1)) }),
+  ];
   const tbs = der.sequence(
-    parts.version ?? der.context(0, der.integer(2)), parts.serial ?? der.integer(7), parts.inner ?? algorithm,
-    parts.issuer ?? encodeName({ CN: "crafted" }), parts.validity ?? der.sequence(der.time(NOW), der.time(NOW + HOUR)),
-    parts.subject ?? encodeName({ CN: "crafted" }), parts.spki ?? key.publicKey.spki, parts.afterSpki ?? new Uint8Array(),
-    der.context(3, der.sequence(...extensions)), parts.tail ?? new Uint8Array(),
+    parts.version ?? der.context(0, der.integer(2)),
+    parts.serial ?? der.integer(7),
+    parts.inner ?? algorithm,
+    parts.issuer ?? encodeName({ CN: "crafted" }),
+    parts.validity ?? der.sequence(der.time(NOW), der.time(NOW + HOUR)),
+    parts.subject ?? encodeName({ CN: "crafted" }),
+    parts.spki ?? key.publicKey.spki,
+    parts.afterSpki ?? new Uint8Array(),
+    der.context(3, der.sequence(...extensions)),
+    parts.tail ?? new Uint8Array(),
   );
   return der.sequence(tbs, parts.outer ?? algorithm, der.bits(signMessage(defaultAlgorithm(key.publicKey), key, tbs)));
 }
@@ -236,7 +278,11 @@ export interface Case {
   readonly leaf: Uint8Array | undefined;
   readonly signature: Uint8Array;
   readonly timestamps: readonly Uint8Array[];
-  readonly root: { readonly certificateAuthorities: readonly ChainJson[]; readonly timestampAuthorities?: readonly ChainJson[]; readonly ctlogs: readonly LogJson[] };
+  readonly root: {
+    readonly certificateAuthorities: readonly ChainJson[];
+    readonly timestampAuthorities?: readonly ChainJson[];
+    readonly ctlogs: readonly LogJson[];
+  };
 }
 
 export function raw({ rawBytes }: Raw): Uint8Array {
@@ -256,11 +302,15 @@ export function cases(): readonly Case[] {
     const leaf: Raw | undefined = material.certificate ?? material.x509CertificateChain?.certificates?.[0];
     const signature: string = bundle.messageSignature?.signature ?? bundle.dsseEnvelope?.signatures?.[0]?.sig ?? "";
     const tokens: readonly { readonly signedTimestamp: string }[] = material.timestampVerificationData?.rfc3161Timestamps ?? [];
-    return [{
-      name, leaf: leaf && raw(leaf), signature: Buffer.from(signature, "base64"),
-      timestamps: tokens.map(({ signedTimestamp }) => Buffer.from(signedTimestamp, "base64")),
-      root: JSON.parse(readFileSync(existsSync(own) ? own : publicGood, "utf8")),
-    }];
+    return [
+      {
+        name,
+        leaf: leaf && raw(leaf),
+        signature: Buffer.from(signature, "base64"),
+        timestamps: tokens.map(({ signedTimestamp }) => Buffer.from(signedTimestamp, "base64")),
+        root: JSON.parse(readFileSync(existsSync(own) ? own : publicGood, "utf8")),
+      },
+    ];
   });
 }
 

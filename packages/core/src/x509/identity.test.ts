@@ -7,7 +7,17 @@ import { utf8 } from "../bytes/index.ts";
 import { der } from "../codec/index.ts";
 import { decodeCertificate } from "./certificate.ts";
 import { EXTENSION, type Extension } from "./extensions.ts";
-import { authority, cases, haveVectors, refuses, root, signer, withExtensions, withoutExtension, type Change } from "./fixture.test.ts";
+import {
+  authority,
+  cases,
+  haveVectors,
+  refuses,
+  root,
+  signer,
+  withExtensions,
+  withoutExtension,
+  type Change,
+} from "./fixture.test.ts";
 import { CLAIMS, identityExtensions, readIdentity, type Identity } from "./identity.ts";
 
 const issuing = authority(root());
@@ -31,10 +41,18 @@ test("reads who published certificates were given to", { skip: !haveVectors }, (
     const { san, issuer, claims } = readIdentity(decodeCertificate(leaf));
     const theirs = SigstoreCertificate.parse(Buffer.from(leaf));
     assert.equal(san.value, theirs.subjectAltName, name);
-    assert.equal(issuer, theirs.extension(`${ARC}.8`)?.valueObj.subs[0]?.value.toString() ?? theirs.extension(`${ARC}.1`)?.value.toString(), name);
+    assert.equal(
+      issuer,
+      theirs.extension(`${ARC}.8`)?.valueObj.subs[0]?.value.toString() ?? theirs.extension(`${ARC}.1`)?.value.toString(),
+      name,
+    );
     for (const { oid, name: called, raw } of CLAIMS.values()) {
       const value = theirs.extension(oid);
-      assert.equal(claims.get(called), raw ? value?.value.toString() : value?.valueObj.subs[0]?.value.toString(), `${name} ${called}`);
+      assert.equal(
+        claims.get(called),
+        raw ? value?.value.toString() : value?.valueObj.subs[0]?.value.toString(),
+        `${name} ${called}`,
+      );
     }
     seen.add(issuer);
   }
@@ -59,7 +77,8 @@ test("refuses no name, two names, and names of other kinds (T34)", () => {
 });
 
 test("refuses a name that is empty or has control characters (T36)", () => {
-  for (const value of ["", "ada@example.com\n", "ada@example.com\0", "\x1b[31mada@example.com"]) refuses(() => identity(names(email(value))), "IDENTITY_INVALID", /control/);
+  for (const value of ["", "ada@example.com\n", "ada@example.com\0", "\x1b[31mada@example.com"])
+    refuses(() => identity(names(email(value))), "IDENTITY_INVALID", /control/);
 });
 
 test("the issuer is extension 8, else 1; two that differ are refused", () => {
@@ -75,9 +94,23 @@ test("the issuer is extension 8, else 1; two that differ are refused", () => {
 
 test("a malformed claim is refused, whichever it is", () => {
   const ia5 = der.der(der.TAG.ia5String, utf8("x"));
-  for (const { oid, raw, name } of [...CLAIMS.values(), { oid: `${ARC}.1`, raw: true, name: "issuer" }, { oid: `${ARC}.8`, raw: false, name: "issuer" }]) {
+  for (const { oid, raw, name } of [
+    ...CLAIMS.values(),
+    { oid: `${ARC}.1`, raw: true, name: "issuer" },
+    { oid: `${ARC}.8`, raw: false, name: "issuer" },
+  ]) {
     const notText = Uint8Array.of(0xff, 0xfe);
-    for (const value of raw ? [notText] : [notText, new Uint8Array(), utf8("x"), ia5, Uint8Array.of(0x0c, 1, 0xff), Uint8Array.of(0x0c, 1, 0x61, 0), Uint8Array.of(0x0c, 0x81, 1, 0x61)]) {
+    for (const value of raw
+      ? [notText]
+      : [
+          notText,
+          new Uint8Array(),
+          utf8("x"),
+          ia5,
+          Uint8Array.of(0x0c, 1, 0xff),
+          Uint8Array.of(0x0c, 1, 0x61, 0),
+          Uint8Array.of(0x0c, 0x81, 1, 0x61),
+        ]) {
       refuses(() => identity(withExtensions({ oid, critical: false, value })), "IDENTITY_INVALID", /malformed/);
       assert.ok(name.length > 0);
     }
@@ -87,13 +120,26 @@ test("a malformed claim is refused, whichever it is", () => {
 test("whatever an authority writes about an identity is what a verifier reads", () => {
   const text = fc.string({ unit: "grapheme", maxLength: 60 }).filter((value) => value.isWellFormed());
   const claims = fc.dictionary(fc.constantFrom(...CLAIMS.keys()), text, { noNullPrototype: true });
-  fc.assert(fc.property(text.filter((value) => value !== ""), claims, (issuer, given) => {
-    const extensions = identityExtensions(issuer, new Map(Object.entries(given)));
-    const change: Change = (fields) => ({ ...fields, extensions: [...fields.extensions.filter(({ oid }) => !oid.startsWith(`${ARC}.`)), ...extensions] });
-    const read = identity(change);
-    assert.equal(read.issuer, issuer);
-    assert.deepEqual(Object.fromEntries(read.claims), Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")));
-  }), { numRuns: 40 });
+  fc.assert(
+    fc.property(
+      text.filter((value) => value !== ""),
+      claims,
+      (issuer, given) => {
+        const extensions = identityExtensions(issuer, new Map(Object.entries(given)));
+        const change: Change = (fields) => ({
+          ...fields,
+          extensions: [...fields.extensions.filter(({ oid }) => !oid.startsWith(`${ARC}.`)), ...extensions],
+        });
+        const read = identity(change);
+        assert.equal(read.issuer, issuer);
+        assert.deepEqual(
+          Object.fromEntries(read.claims),
+          Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")),
+        );
+      },
+    ),
+    { numRuns: 40 },
+  );
 });
 
 test("extensions are written in Fulcio's order: 1 to 6, 8, then 9 to 24", () => {

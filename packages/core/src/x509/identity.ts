@@ -22,11 +22,32 @@ export interface Claim {
 
 const ARC = "1.3.6.1.4.1.57264.1";
 
-const RAW_CLAIMS = ["issuer", "githubWorkflowTrigger", "githubWorkflowSHA", "githubWorkflowName", "githubWorkflowRepository", "githubWorkflowRef"];
+const RAW_CLAIMS = [
+  "issuer",
+  "githubWorkflowTrigger",
+  "githubWorkflowSHA",
+  "githubWorkflowName",
+  "githubWorkflowRepository",
+  "githubWorkflowRef",
+];
 const DER_CLAIMS = [
-  "issuer", "buildSignerURI", "buildSignerDigest", "runnerEnvironment", "sourceRepositoryURI", "sourceRepositoryDigest", "sourceRepositoryRef",
-  "sourceRepositoryIdentifier", "sourceRepositoryOwnerURI", "sourceRepositoryOwnerIdentifier", "buildConfigURI", "buildConfigDigest",
-  "buildTrigger", "runInvocationURI", "sourceRepositoryVisibilityAtSigning", "deploymentEnvironment", "tokenSubject",
+  "issuer",
+  "buildSignerURI",
+  "buildSignerDigest",
+  "runnerEnvironment",
+  "sourceRepositoryURI",
+  "sourceRepositoryDigest",
+  "sourceRepositoryRef",
+  "sourceRepositoryIdentifier",
+  "sourceRepositoryOwnerURI",
+  "sourceRepositoryOwnerIdentifier",
+  "buildConfigURI",
+  "buildConfigDigest",
+  "buildTrigger",
+  "runInvocationURI",
+  "sourceRepositoryVisibilityAtSigning",
+  "deploymentEnvironment",
+  "tokenSubject",
 ];
 
 const ALL: readonly Claim[] = [
@@ -89,13 +110,21 @@ export function readNamedClaim(certificate: Certificate, name: string): string |
 
 function onlyName(names: readonly GeneralName[]): IdentityName {
   const [name] = names;
-  if (name === undefined || names.length !== 1) throw new LacreError("IDENTITY_INVALID", "certificate does not have exactly one name", { expected: "1", found: `${names.length}` });
+  if (name === undefined || names.length !== 1)
+    throw new LacreError("IDENTITY_INVALID", "certificate does not have exactly one name", {
+      expected: "1",
+      found: `${names.length}`,
+    });
   const { kind, value } = name;
   if (kind !== "email" && kind !== "uri" && kind !== "other") {
-    throw new LacreError("IDENTITY_INVALID", "name is of a kind that is no identity", { expected: "email, URI or user name", found: kind });
+    throw new LacreError("IDENTITY_INVALID", "name is of a kind that is no identity", {
+      expected: "email, URI or user name",
+      found: kind,
+    });
   }
   // No provider issues them; in a pattern or on a terminal they deceive.
-  if (value === "" || /\p{Cc}/u.test(value)) throw new LacreError("IDENTITY_INVALID", "name is empty or has control characters", { found: JSON.stringify(value) });
+  if (value === "" || /\p{Cc}/u.test(value))
+    throw new LacreError("IDENTITY_INVALID", "name is empty or has control characters", { found: JSON.stringify(value) });
   return { kind, value };
 }
 
@@ -106,7 +135,10 @@ function readClaim(certificate: Certificate, claim: Claim): string | undefined {
     return claim.raw ? text(extension.value) : text(der.decodeDer(extension.value, der.TAG.utf8String).content);
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw new LacreError("IDENTITY_INVALID", "a claim in the certificate is malformed", { found: `${claim.name} (${claim.oid})`, cause });
+    throw new LacreError("IDENTITY_INVALID", "a claim in the certificate is malformed", {
+      found: `${claim.name} (${claim.oid})`,
+      cause,
+    });
   }
 }
 

@@ -7,7 +7,17 @@ import { defaultAlgorithm, findAlgorithm } from "../crypto/index.ts";
 import { checkChain, checkCodeSigningLeaf } from "./chain.ts";
 import { EXTENSION, PURPOSE } from "./extensions.ts";
 import { authority, clock, file, HOUR, keyOf, NOW, openssl, pem, refuses, root, serial, signer } from "./fixture.test.ts";
-import { authorityFields, EMPTY_NAME, keyIdOf, prepareCertificate, randomSerial, rootFields, signerFields, signUnsigned, timestampLeafFields } from "./issue.ts";
+import {
+  authorityFields,
+  EMPTY_NAME,
+  keyIdOf,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signerFields,
+  signUnsigned,
+  timestampLeafFields,
+} from "./issue.ts";
 import { encodeName, formatName } from "./name.ts";
 
 const common = { serial: Uint8Array.of(1), publicKey: keyOf("x").publicKey, notBeforeMs: NOW, notAfterMs: NOW + HOUR };
@@ -24,13 +34,18 @@ test("serial numbers have 159 random bits and are never zero", () => {
 test("profiles are those of contracts 1.11, 1.14 and 5.5", () => {
   const top = root();
   const issuing = authority(top);
-  const critical = (extensions: ReadonlyMap<string, { critical: boolean }>): readonly string[] => [...extensions].filter(([, extension]) => extension.critical).map(([oid]) => oid);
+  const critical = (extensions: ReadonlyMap<string, { critical: boolean }>): readonly string[] =>
+    [...extensions].filter(([, extension]) => extension.critical).map(([oid]) => oid);
 
   assert.equal(formatName(top.certificate.subject), "O=lacre test, CN=root");
   assert.deepEqual(critical(top.certificate.extensions), [EXTENSION.keyUsage, EXTENSION.basicConstraints]);
   assert.equal(top.certificate.pathLength, undefined);
   assert.deepEqual(top.certificate.extendedKeyUsage, []);
-  assert.ok(top.certificate.keyUsage("keyCertSign") && top.certificate.keyUsage("crlSign") && !top.certificate.keyUsage("digitalSignature"));
+  assert.ok(
+    top.certificate.keyUsage("keyCertSign") &&
+      top.certificate.keyUsage("crlSign") &&
+      !top.certificate.keyUsage("digitalSignature"),
+  );
 
   assert.deepEqual([issuing.certificate.isCa, issuing.certificate.pathLength], [true, 0]);
   assert.deepEqual(issuing.certificate.extendedKeyUsage, [PURPOSE.codeSigning]);
@@ -54,19 +69,52 @@ test("OpenSSL's strict mode accepts every profile, whatever the authority's key"
     const top = root(`root ${type}`, undefined, type);
     const issuing = authority(top);
     const { certificate } = signer(issuing);
-    openssl("verify", "-x509_strict", "-attime", `${NOW / 1000}`, "-CAfile", file(pem(top.certificate.der)), "-untrusted", file(pem(issuing.certificate.der)), file(pem(certificate.der)));
-    checkChain({ leaf: certificate, intermediates: [issuing.certificate], anchors: [top.certificate], timeMs: NOW, purpose: "codeSigning" });
+    openssl(
+      "verify",
+      "-x509_strict",
+      "-attime",
+      `${NOW / 1000}`,
+      "-CAfile",
+      file(pem(top.certificate.der)),
+      "-untrusted",
+      file(pem(issuing.certificate.der)),
+      file(pem(certificate.der)),
+    );
+    checkChain({
+      leaf: certificate,
+      intermediates: [issuing.certificate],
+      anchors: [top.certificate],
+      timeMs: NOW,
+      purpose: "codeSigning",
+    });
     const tsa = clock(top).certificate;
-    openssl("verify", "-x509_strict", "-purpose", "timestampsign", "-attime", `${NOW / 1000}`, "-CAfile", file(pem(top.certificate.der)), file(pem(tsa.der)));
+    openssl(
+      "verify",
+      "-x509_strict",
+      "-purpose",
+      "timestampsign",
+      "-attime",
+      `${NOW / 1000}`,
+      "-CAfile",
+      file(pem(top.certificate.der)),
+      file(pem(tsa.der)),
+    );
   }
 });
 
 test("nothing outlives its issuer", () => {
   const issuing = authority(root());
   const { notBeforeMs, notAfterMs } = issuing.certificate;
-  const signerAt = (from: number, until: number) => () => signerFields({
-    ...common, notBeforeMs: from, notAfterMs: until, issuer: issuing.certificate, san: { kind: "email", value: "a@b" }, identityIssuer: "https://x", claims: new Map(),
-  });
+  const signerAt = (from: number, until: number) => () =>
+    signerFields({
+      ...common,
+      notBeforeMs: from,
+      notAfterMs: until,
+      issuer: issuing.certificate,
+      san: { kind: "email", value: "a@b" },
+      identityIssuer: "https://x",
+      claims: new Map(),
+    });
   signerAt(notBeforeMs, notAfterMs + 999)();
   refuses(signerAt(notBeforeMs - 1, notAfterMs), "CERT_INVALID", /issuer is not/);
   refuses(signerAt(notBeforeMs, notAfterMs + 1000), "CERT_INVALID", /issuer is not/);
@@ -87,7 +135,13 @@ test("an identity that a certificate cannot hold is refused; a timestamp authori
 test("times are written in whole seconds, in the form that RFC 5280 asks for", () => {
   const key = keyOf("x");
   const subject = encodeName({ O: "x", CN: "y" });
-  const fields = rootFields({ subject, serial: serial(), publicKey: key.publicKey, notBeforeMs: Date.UTC(2049, 11, 31, 23, 59, 59, 900), notAfterMs: Date.UTC(2050, 0, 1) });
+  const fields = rootFields({
+    subject,
+    serial: serial(),
+    publicKey: key.publicKey,
+    notBeforeMs: Date.UTC(2049, 11, 31, 23, 59, 59, 900),
+    notAfterMs: Date.UTC(2050, 0, 1),
+  });
   const bytes = signUnsigned(prepareCertificate(fields, defaultAlgorithm(key.publicKey)), key);
   const shown = openssl("asn1parse", "-inform", "der", "-in", file(bytes));
   assert.match(shown, /UTCTIME +:491231235959Z/);
@@ -102,6 +156,9 @@ test("an algorithm that X.509 does not have, or that the key does not fit, is re
 });
 
 test("names for people cannot deceive them", () => {
-  assert.equal(formatName(encodeName({ C: "DE", O: "a, CN=b", CN: "x\u001b[2J\u202e" })), "C=DE, O=a\\, CN=b, CN=x\\u{1b}[2J\\u{202e}");
+  assert.equal(
+    formatName(encodeName({ C: "DE", O: "a, CN=b", CN: "x\u001b[2J\u202e" })),
+    "C=DE, O=a\\, CN=b, CN=x\\u{1b}[2J\\u{202e}",
+  );
   for (const wrong of [{ X: "y" }, { CN: undefined }]) assert.throws(() => encodeName(wrong as never), /unknown name attribute/);
 });

@@ -11,7 +11,15 @@ import { sha256, signMessage, type Algorithm, type PrivateKey, type PublicKey } 
 import { LacreError } from "../errors.ts";
 import type { Certificate } from "./certificate.ts";
 import {
-  authorityKeyId, basicConstraints, encodeExtension, extendedKeyUsage, keyUsage, PURPOSE, subjectAltName, subjectKeyId, type Extension,
+  authorityKeyId,
+  basicConstraints,
+  encodeExtension,
+  extendedKeyUsage,
+  keyUsage,
+  PURPOSE,
+  subjectAltName,
+  subjectKeyId,
+  type Extension,
 } from "./extensions.ts";
 import { identityExtensions, type IdentityName } from "./identity.ts";
 import { formatName } from "./name.ts";
@@ -105,27 +113,41 @@ export function rootFields({ subject, ...common }: Common & { readonly subject: 
  * An authority under another: issues end certificates only (path length 0) and for one purpose. Throws CERT_INVALID when
  * it would outlive its issuer.
  */
-export function authorityFields({ issuer, subject, purpose, ...common }: Common & {
+export function authorityFields({
+  issuer,
+  subject,
+  purpose,
+  ...common
+}: Common & {
   readonly issuer: Certificate;
   readonly subject: Uint8Array;
   readonly purpose: "codeSigning" | "timeStamping";
 }): CertificateFields {
   const extensions = [
-    keyUsage("keyCertSign", "crlSign"), extendedKeyUsage([PURPOSE[purpose]], false), basicConstraints(true, 0),
-    subjectKeyId(keyIdOf(common.publicKey)), authorityKeyId(keyIdFor(issuer)),
+    keyUsage("keyCertSign", "crlSign"),
+    extendedKeyUsage([PURPOSE[purpose]], false),
+    basicConstraints(true, 0),
+    subjectKeyId(keyIdOf(common.publicKey)),
+    authorityKeyId(keyIdFor(issuer)),
   ];
   return inside(issuer, { ...common, issuer: issuer.subject, subject, extensions });
 }
 
 /** The certificate of a timestamp authority's signing key: timeStamping alone and critical (RFC 3161 section 2.3). */
-export function timestampLeafFields({ issuer, subject, ...common }: Common & {
+export function timestampLeafFields({
+  issuer,
+  subject,
+  ...common
+}: Common & {
   readonly issuer: Certificate;
   readonly subject: Uint8Array;
 }): CertificateFields {
   if (compareBytes(subject, EMPTY_NAME) === 0) throw new TypeError("a timestamp authority needs a name");
   const extensions = [
-    keyUsage("digitalSignature"), extendedKeyUsage([PURPOSE.timeStamping], true),
-    subjectKeyId(keyIdOf(common.publicKey)), authorityKeyId(keyIdFor(issuer)),
+    keyUsage("digitalSignature"),
+    extendedKeyUsage([PURPOSE.timeStamping], true),
+    subjectKeyId(keyIdOf(common.publicKey)),
+    authorityKeyId(keyIdFor(issuer)),
   ];
   return inside(issuer, { ...common, issuer: issuer.subject, subject, extensions });
 }
@@ -135,7 +157,13 @@ export function timestampLeafFields({ issuer, subject, ...common }: Common & {
  * promises are added by {@link prepareLoggedCertificate}. Throws CERT_INVALID when it would outlive its issuer,
  * IDENTITY_INVALID for an email or URI that is not ASCII.
  */
-export function signerFields({ issuer, san, identityIssuer, claims, ...common }: Common & {
+export function signerFields({
+  issuer,
+  san,
+  identityIssuer,
+  claims,
+  ...common
+}: Common & {
   readonly issuer: Certificate;
   readonly san: IdentityName;
   /** Issuer of the identity token. */
@@ -143,8 +171,12 @@ export function signerFields({ issuer, san, identityIssuer, claims, ...common }:
   readonly claims: ReadonlyMap<string, string>;
 }): CertificateFields {
   const extensions = [
-    keyUsage("digitalSignature"), extendedKeyUsage([PURPOSE.codeSigning], false), subjectKeyId(keyIdOf(common.publicKey)),
-    authorityKeyId(keyIdFor(issuer)), subjectAltName(san, true), ...identityExtensions(identityIssuer, claims),
+    keyUsage("digitalSignature"),
+    extendedKeyUsage([PURPOSE.codeSigning], false),
+    subjectKeyId(keyIdOf(common.publicKey)),
+    authorityKeyId(keyIdFor(issuer)),
+    subjectAltName(san, true),
+    ...identityExtensions(identityIssuer, claims),
   ];
   return inside(issuer, { ...common, issuer: issuer.subject, subject: EMPTY_NAME, extensions });
 }
@@ -156,7 +188,9 @@ function keyIdFor(issuer: Certificate): Uint8Array {
 function inside(issuer: Certificate, fields: CertificateFields): CertificateFields {
   const seconds = (ms: number): number => Math.floor(ms / 1000);
   if (seconds(fields.notBeforeMs) < seconds(issuer.notBeforeMs) || seconds(fields.notAfterMs) > seconds(issuer.notAfterMs)) {
-    throw new LacreError("CERT_INVALID", "certificate would be valid when its issuer is not", { found: formatName(issuer.subject) });
+    throw new LacreError("CERT_INVALID", "certificate would be valid when its issuer is not", {
+      found: formatName(issuer.subject),
+    });
   }
   return fields;
 }

@@ -66,7 +66,11 @@ function showValue(value: der.Der): string {
   if (tag !== der.TAG.utf8String && tag !== der.TAG.printableString && tag !== der.TAG.ia5String) return `#${toHex(value.whole)}`;
   try {
     // Control characters could rewrite a terminal's line, separators could forge another attribute.
-    return der.readString(value).replaceAll(/[\p{C},+\\]/gu, (found) => (/\p{C}/u.test(found) ? `\\u{${found.codePointAt(0)!.toString(16)}}` : `\\${found}`));
+    return der
+      .readString(value)
+      .replaceAll(/[\p{C},+\\]/gu, (found) =>
+        /\p{C}/u.test(found) ? `\\u{${found.codePointAt(0)!.toString(16)}}` : `\\${found}`,
+      );
   } catch (error) {
     if (error instanceof LacreError) return `#${toHex(value.whole)}`;
     throw error;

@@ -19,8 +19,18 @@ function request(subject: Uint8Array = encodeName({ CN: "ada" })): Uint8Array {
   return signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject }), key);
 }
 
-function crafted(parts: { readonly version?: Uint8Array; readonly subject?: Uint8Array; readonly attributes?: Uint8Array; readonly outer?: Uint8Array }): Uint8Array {
-  const info = der.sequence(parts.version ?? der.integer(0), parts.subject ?? EMPTY_NAME, key.publicKey.spki, parts.attributes ?? der.context(0));
+function crafted(parts: {
+  readonly version?: Uint8Array;
+  readonly subject?: Uint8Array;
+  readonly attributes?: Uint8Array;
+  readonly outer?: Uint8Array;
+}): Uint8Array {
+  const info = der.sequence(
+    parts.version ?? der.integer(0),
+    parts.subject ?? EMPTY_NAME,
+    key.publicKey.spki,
+    parts.attributes ?? der.context(0),
+  );
   return der.sequence(info, parts.outer ?? signatureAlgorithmOf(algorithm).der, der.bits(signMessage(algorithm, key, info)));
 }
 
@@ -31,13 +41,31 @@ test("OpenSSL verifies a request of ours", () => {
 
 test("proves requests that OpenSSL makes, with attributes and without, by every kind of key", () => {
   const kinds: readonly (readonly string[])[] = [
-    ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
-    ["rsa:2048"], ["ed25519"],
+    ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    ["rsa:2048"],
+    ["ed25519"],
   ];
   for (const kind of kinds) {
     for (const extra of [[], ["-addext", "subjectAltName=email:ada@example.com"]]) {
       const out = scratchPath("request.der");
-      openssl("req", "-new", "-newkey", ...kind, "-nodes", "-subj", "/O=x/emailAddress=ada@example.com", "-keyout", scratchPath("key"), "-outform", "der", "-out", out, ...extra);
+      openssl(
+        "req",
+        "-new",
+        "-newkey",
+        ...kind,
+        "-nodes",
+        "-subj",
+        "/O=x/emailAddress=ada@example.com",
+        "-keyout",
+        scratchPath("key"),
+        "-outform",
+        "der",
+        "-out",
+        out,
+        ...extra,
+      );
       const decoded = decodeRequest(new Uint8Array(readFileSync(out)));
       // OpenSSL signs with SHA-256 whatever the curve; the caller sees that in the algorithm and may refuse it.
       const proven = checkRequest(decoded);
@@ -84,7 +112,21 @@ test("a key that is none (a point off its curve) is said to be the key's fault",
 test("weak keys are refused (RSA of 1024 bits, curves outside the table)", () => {
   for (const kind of [["rsa:1024"], ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"]]) {
     const out = scratchPath("request.der");
-    openssl("req", "-new", "-newkey", ...kind, "-nodes", "-subj", "/O=x", "-keyout", scratchPath("key"), "-outform", "der", "-out", out);
+    openssl(
+      "req",
+      "-new",
+      "-newkey",
+      ...kind,
+      "-nodes",
+      "-subj",
+      "/O=x",
+      "-keyout",
+      scratchPath("key"),
+      "-outform",
+      "der",
+      "-out",
+      out,
+    );
     refuses(() => decodeRequest(new Uint8Array(readFileSync(out))), "KEY_INVALID");
   }
 });
@@ -97,7 +139,11 @@ test("refuses one value too many, wherever it stands", () => {
   const set = der.setOf(der.octets(Uint8Array.of(1)));
   for (const bytes of stuffed(good)) {
     if (toHex(bytes).includes(toHex(der.der(der.TAG.set, der.octets(Uint8Array.of(1)), der.nil())))) continue;
-    assert.throws(() => decodeRequest(bytes), (error) => error instanceof LacreError, toHex(bytes));
+    assert.throws(
+      () => decodeRequest(bytes),
+      (error) => error instanceof LacreError,
+      toHex(bytes),
+    );
   }
   assert.ok(toHex(good).includes(toHex(set)));
 });
@@ -105,10 +151,13 @@ test("refuses one value too many, wherever it stands", () => {
 test("no damage to a request gets past as anything but an answer, and none is proven", () => {
   let proven = 0;
   for (const bytes of damaged(request())) {
-    answers(() => {
-      checkRequest(decodeRequest(bytes));
-      proven++;
-    }, toHex(bytes.subarray(0, 40)));
+    answers(
+      () => {
+        checkRequest(decodeRequest(bytes));
+        proven++;
+      },
+      toHex(bytes.subarray(0, 40)),
+    );
   }
   assert.equal(proven, 0);
 });

@@ -38,14 +38,24 @@ export function decodeRequest(bytes: Uint8Array): CertificationRequest {
   outer.end();
   const fields = new der.DerReader(info.content);
   const version = der.readSmall(fields.next(TAG.integer));
-  if (version !== 0) throw new LacreError("REQUEST_INVALID", "request is of a version that is not read", { expected: "0 (v1)", found: `${version}` });
+  if (version !== 0)
+    throw new LacreError("REQUEST_INVALID", "request is of a version that is not read", {
+      expected: "0 (v1)",
+      found: `${version}`,
+    });
   const subject = fields.next(TAG.sequence);
   checkName(new der.DerReader(subject.content));
   const spki = fields.next(TAG.sequence).whole;
   // RFC 2986 asks for the field even when it is empty; some writers leave it out.
   if (fields.nextTag === ATTRIBUTES) checkAttributes(fields.enter(ATTRIBUTES));
   fields.end();
-  return { info: info.whole, subject: subject.whole, publicKey: importPublicKey(spki), signatureAlgorithm: readSignatureAlgorithm(algorithm), signature };
+  return {
+    info: info.whole,
+    subject: subject.whole,
+    publicKey: importPublicKey(spki),
+    signatureAlgorithm: readSignatureAlgorithm(algorithm),
+    signature,
+  };
 }
 
 function checkAttributes(attributes: der.DerReader): void {
@@ -67,13 +77,20 @@ export function checkRequest(request: CertificationRequest): Algorithm {
     checkSignature(algorithm, request.publicKey, { message: request.info }, request.signature);
   } catch (cause) {
     if (!(cause instanceof LacreError) || cause.code !== "SIGNATURE_INVALID") throw cause;
-    throw new LacreError("REQUEST_INVALID", "request was not signed with the key it carries", { found: request.signatureAlgorithm.name, cause });
+    throw new LacreError("REQUEST_INVALID", "request was not signed with the key it carries", {
+      found: request.signatureAlgorithm.name,
+      cause,
+    });
   }
   return algorithm;
 }
 
 /** A request for this key, to be signed with it. `subject` is a name in DER; most authorities ignore it. */
-export function prepareRequest({ publicKey, algorithm, subject }: {
+export function prepareRequest({
+  publicKey,
+  algorithm,
+  subject,
+}: {
   readonly publicKey: PublicKey;
   readonly algorithm: Algorithm;
   readonly subject: Uint8Array;

@@ -10,10 +10,36 @@ import { defaultAlgorithm, importPublicKey, sha256, signMessage, type PrivateKey
 import { decodeCertificate, type Certificate } from "./certificate.ts";
 import { checkChain } from "./chain.ts";
 import { EXTENSION, type Extension } from "./extensions.ts";
-import { answers, authority, cases, damaged, haveVectors, HOUR, keyOf, NOW, openssl, file, raw, refuses, root, serial } from "./fixture.test.ts";
+import {
+  answers,
+  authority,
+  cases,
+  damaged,
+  haveVectors,
+  HOUR,
+  keyOf,
+  NOW,
+  openssl,
+  file,
+  raw,
+  refuses,
+  root,
+  serial,
+} from "./fixture.test.ts";
 import { prepareLoggedCertificate, preparePrecertificate, signerFields, signUnsigned, type CertificateFields } from "./issue.ts";
 import {
-  checkSct, decodeSct, decodeSctList, embeddedScts, encodeSct, issuerKeyHash, loggedTbs, sctAlgorithmCodes, sctListExtension, sctSignedData, type LoggedCertificate, type Sct,
+  checkSct,
+  decodeSct,
+  decodeSctList,
+  embeddedScts,
+  encodeSct,
+  issuerKeyHash,
+  loggedTbs,
+  sctAlgorithmCodes,
+  sctListExtension,
+  sctSignedData,
+  type LoggedCertificate,
+  type Sct,
 } from "./sct.ts";
 
 const issuing = authority(root());
@@ -21,7 +47,12 @@ const logKey = keyOf("log");
 const logId = sha256(logKey.publicKey.spki);
 const log = { logId, key: logKey.publicKey };
 
-function promise(logged: LoggedCertificate, key: PrivateKey = logKey, extensions: Uint8Array = new Uint8Array(), timestampMs: number = NOW): Sct {
+function promise(
+  logged: LoggedCertificate,
+  key: PrivateKey = logKey,
+  extensions: Uint8Array = new Uint8Array(),
+  timestampMs: number = NOW,
+): Sct {
   const algorithm = defaultAlgorithm(key.publicKey);
   const signature = signMessage(algorithm, key, sctSignedData(logged, timestampMs, extensions));
   return { logId: sha256(key.publicKey.spki), timestampMs, extensions, ...sctAlgorithmCodes(algorithm), signature };
@@ -31,22 +62,43 @@ const algorithm = defaultAlgorithm(issuing.key.publicKey);
 
 function fields(extra: readonly Extension[] = []): CertificateFields {
   const made = signerFields({
-    issuer: issuing.certificate, san: { kind: "uri", value: "https://example.com/x" }, identityIssuer: "https://idp.example.com", claims: new Map(),
-    serial: serial(), publicKey: keyOf("signer").publicKey, notBeforeMs: NOW, notAfterMs: NOW + HOUR,
+    issuer: issuing.certificate,
+    san: { kind: "uri", value: "https://example.com/x" },
+    identityIssuer: "https://idp.example.com",
+    claims: new Map(),
+    serial: serial(),
+    publicKey: keyOf("signer").publicKey,
+    notBeforeMs: NOW,
+    notAfterMs: NOW + HOUR,
   });
   return { ...made, extensions: [...made.extensions, ...extra] };
 }
 
 /** The authority's whole way: precertificate, promise, certificate. */
-function issueLogged(certificate: CertificateFields = fields(), extensions?: Uint8Array): { precertificate: Uint8Array; certificate: Certificate } {
+function issueLogged(
+  certificate: CertificateFields = fields(),
+  extensions?: Uint8Array,
+): { precertificate: Uint8Array; certificate: Certificate } {
   const precertificate = signUnsigned(preparePrecertificate(certificate, algorithm), issuing.key);
   const logged = { tbs: loggedTbs(decodeCertificate(precertificate).tbs), issuerKeyHash: issuerKeyHash(issuing.certificate) };
   const sct = promise(logged, logKey, extensions);
-  return { precertificate, certificate: decodeCertificate(signUnsigned(prepareLoggedCertificate(certificate, algorithm, [sct]), issuing.key)) };
+  return {
+    precertificate,
+    certificate: decodeCertificate(signUnsigned(prepareLoggedCertificate(certificate, algorithm, [sct]), issuing.key)),
+  };
 }
 
-function check(certificate: Certificate, changes: Partial<LoggedCertificate> = {}, sct: Sct = embeddedScts(certificate)[0]!, by: typeof log = log): void {
-  checkSct({ sct, logged: { tbs: loggedTbs(certificate.tbs), issuerKeyHash: issuerKeyHash(issuing.certificate), ...changes }, log: by });
+function check(
+  certificate: Certificate,
+  changes: Partial<LoggedCertificate> = {},
+  sct: Sct = embeddedScts(certificate)[0]!,
+  by: typeof log = log,
+): void {
+  checkSct({
+    sct,
+    logged: { tbs: loggedTbs(certificate.tbs), issuerKeyHash: issuerKeyHash(issuing.certificate), ...changes },
+    log: by,
+  });
 }
 
 test("proves the promises in published certificates", { skip: !haveVectors }, () => {
@@ -58,8 +110,18 @@ test("proves the promises in published certificates", { skip: !haveVectors }, ()
     const paths = trusted.certificateAuthorities.flatMap(({ certChain }) => {
       const chain = certChain.certificates.map((one) => decodeCertificate(raw(one)));
       try {
-        return [checkChain({ leaf: certificate, intermediates: chain.slice(0, -1), anchors: chain.slice(-1), timeMs: certificate.notBeforeMs, purpose: "codeSigning" })];
-      } catch { return []; }
+        return [
+          checkChain({
+            leaf: certificate,
+            intermediates: chain.slice(0, -1),
+            anchors: chain.slice(-1),
+            timeMs: certificate.notBeforeMs,
+            purpose: "codeSigning",
+          }),
+        ];
+      } catch {
+        return [];
+      }
     });
     const issuer = paths[0]![1]!;
     for (const sct of embeddedScts(certificate)) {
@@ -83,7 +145,10 @@ test("sigstore-js and OpenSSL read the promise we embed, and sigstore-js verifie
     // As @sigstore/verify builds it: the certificate without the list, behind the issuer's key hash.
     const clone = theirs.clone();
     const list = clone.extensions;
-    list.splice(list.findIndex((one) => one.subs[0]!.toOID() === EXTENSION_OID_SCT), 1);
+    list.splice(
+      list.findIndex((one) => one.subs[0]!.toOID() === EXTENSION_OID_SCT),
+      1,
+    );
     const tbs = clone.tbsCertificate.toDER();
     const length = Buffer.alloc(4);
     length.writeUInt32BE(tbs.length);
@@ -94,25 +159,36 @@ test("sigstore-js and OpenSSL read the promise we embed, and sigstore-js verifie
   const text = openssl("x509", "-inform", "der", "-in", file(certificate.der), "-noout", "-text");
   assert.match(text, /CT Precertificate SCTs: *\s+Signed Certificate Timestamp:\s+Version +: v1/);
   assert.match(text, /Timestamp : Mar  1 12:00:00\.000 2026 GMT/);
-  assert.match(openssl("x509", "-inform", "der", "-in", file(precertificate), "-noout", "-text"), /CT Precertificate Poison: critical\s+NULL/);
+  assert.match(
+    openssl("x509", "-inform", "der", "-in", file(precertificate), "-noout", "-text"),
+    /CT Precertificate Poison: critical\s+NULL/,
+  );
 });
 
 test("a certificate without its promise is the precertificate without its poison, byte for byte", () => {
   const extension = fc.record({ last: fc.integer({ min: 1, max: 1000 }), value: fc.uint8Array({ maxLength: 400 }) });
-  fc.assert(fc.property(fc.uniqueArray(extension, { selector: ({ last }) => last, maxLength: 8 }), fc.uint8Array({ maxLength: 300 }), (extra, sctExtensions) => {
-    const given = fields(extra.map(({ last, value }) => ({ oid: `1.3.6.1.4.1.99999.${last}`, critical: false, value })));
-    const { certificate, precertificate } = issueLogged(given, sctExtensions);
-    assert.equal(toHex(loggedTbs(certificate.tbs)), toHex(loggedTbs(decodeCertificate(precertificate).tbs)));
-    assert.equal([...certificate.extensions.keys()].at(-1), EXTENSION.sctList);
-    check(certificate);
-  }), { numRuns: 25 });
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(extension, { selector: ({ last }) => last, maxLength: 8 }),
+      fc.uint8Array({ maxLength: 300 }),
+      (extra, sctExtensions) => {
+        const given = fields(extra.map(({ last, value }) => ({ oid: `1.3.6.1.4.1.99999.${last}`, critical: false, value })));
+        const { certificate, precertificate } = issueLogged(given, sctExtensions);
+        assert.equal(toHex(loggedTbs(certificate.tbs)), toHex(loggedTbs(decodeCertificate(precertificate).tbs)));
+        assert.equal([...certificate.extensions.keys()].at(-1), EXTENSION.sctList);
+        check(certificate);
+      },
+    ),
+    { numRuns: 25 },
+  );
 });
 
 test("cutting extensions leaves the rest as it was, wherever they stand", () => {
   const { certificate } = issueLogged();
   const plain = fields().extensions;
   const sctList = certificate.extensions.get(EXTENSION.sctList)!;
-  const unsigned = (extensions: readonly Extension[]): Uint8Array => preparePrecertificateless({ ...fields(), serial: Uint8Array.of(1), extensions });
+  const unsigned = (extensions: readonly Extension[]): Uint8Array =>
+    preparePrecertificateless({ ...fields(), serial: Uint8Array.of(1), extensions });
   for (const at of [0, 3, plain.length]) {
     assert.equal(toHex(loggedTbs(unsigned([...plain.slice(0, at), sctList, ...plain.slice(at)]))), toHex(unsigned(plain)));
   }
@@ -145,7 +221,13 @@ test("another log's promise is of an unknown log; a known log's name over anothe
 test("refuses algorithms that logs do not use, or that do not fit the log's key", () => {
   const { certificate } = issueLogged();
   const [sct] = embeddedScts(certificate) as [Sct];
-  for (const codes of [{ hashCode: 2 }, { hashCode: 0 }, { signatureCode: 0 }, { signatureCode: 2 }, { hashCode: 8, signatureCode: 7 }]) {
+  for (const codes of [
+    { hashCode: 2 },
+    { hashCode: 0 },
+    { signatureCode: 0 },
+    { signatureCode: 2 },
+    { hashCode: 8, signatureCode: 7 },
+  ]) {
     refuses(() => check(certificate, {}, { ...sct, ...codes }), "SCT_INVALID", /do not use/);
   }
   refuses(() => check(certificate, {}, { ...sct, signatureCode: 1 }), "SCT_INVALID", /did not sign/);
@@ -165,14 +247,23 @@ test("logs with RSA and P-384 keys are understood", () => {
 
 test("SCTs survive a round trip", () => {
   const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
-  const sct = fc.record({
-    logId: bytes(32), timestampMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), extensions: fc.uint8Array({ maxLength: 70 }),
-    hashCode: fc.nat(255), signatureCode: fc.nat(255), signature: fc.uint8Array({ maxLength: 100 }),
-  }, { noNullPrototype: true });
-  fc.assert(fc.property(fc.array(sct, { minLength: 1, maxLength: 4 }), (scts) => {
-    assert.deepEqual(decodeSct(encodeSct(scts[0]!)), scts[0]);
-    assert.deepEqual(decodeSctList(sctListExtension(scts).value), scts);
-  }));
+  const sct = fc.record(
+    {
+      logId: bytes(32),
+      timestampMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+      extensions: fc.uint8Array({ maxLength: 70 }),
+      hashCode: fc.nat(255),
+      signatureCode: fc.nat(255),
+      signature: fc.uint8Array({ maxLength: 100 }),
+    },
+    { noNullPrototype: true },
+  );
+  fc.assert(
+    fc.property(fc.array(sct, { minLength: 1, maxLength: 4 }), (scts) => {
+      assert.deepEqual(decodeSct(encodeSct(scts[0]!)), scts[0]);
+      assert.deepEqual(decodeSctList(sctListExtension(scts).value), scts);
+    }),
+  );
 });
 
 test("refuses lists that are empty, have something behind them, or do not parse fully", () => {
@@ -186,9 +277,16 @@ test("refuses lists that are empty, have something behind them, or do not parse 
   const version2 = Uint8Array.from(good);
   version2[0] = 1;
   const bad = [
-    list(), concat(list(sized(good)), Uint8Array.of(0)), der.octets(concat(Uint8Array.of(0, 0), good)), list(sized(good), Uint8Array.of(0)),
+    list(),
+    concat(list(sized(good)), Uint8Array.of(0)),
+    der.octets(concat(Uint8Array.of(0, 0), good)),
+    list(sized(good), Uint8Array.of(0)),
     der.octets(der.decodeDer(list(sized(good))).content, Uint8Array.of(0)),
-    list(sized(concat(good, Uint8Array.of(0)))), list(sized(version2)), list(sized(good.subarray(0, -1))), der.sequence(), new Uint8Array(),
+    list(sized(concat(good, Uint8Array.of(0)))),
+    list(sized(version2)),
+    list(sized(good.subarray(0, -1))),
+    der.sequence(),
+    new Uint8Array(),
     der.octets(new Uint8Array()),
   ];
   for (const value of bad) refuses(() => decodeSctList(value), "SCT_INVALID");
@@ -206,14 +304,18 @@ test("no damage to a promise gets past decoding and checking as anything but an 
   const { value } = certificate.extensions.get(EXTENSION.sctList)!;
   let accepted = 0;
   for (const bytes of damaged(value)) {
-    answers(() => {
-      for (const sct of decodeSctList(bytes)) check(certificate, {}, sct);
-      accepted++;
-    }, toHex(bytes.subarray(0, 40)));
+    answers(
+      () => {
+        for (const sct of decodeSctList(bytes)) check(certificate, {}, sct);
+        accepted++;
+      },
+      toHex(bytes.subarray(0, 40)),
+    );
   }
   assert.equal(accepted, 0);
   const list = der.sequence(der.sequence(der.oid("1.2.3"), der.octets()));
   assert.equal(loggedTbs(der.sequence(der.context(3, list))).length, list.length + 4);
-  for (const tbs of [der.sequence(der.context(3, list, der.nil())), der.sequence(der.context(3, list), der.nil())]) refuses(() => loggedTbs(tbs), "BAD_DER");
+  for (const tbs of [der.sequence(der.context(3, list, der.nil())), der.sequence(der.context(3, list), der.nil())])
+    refuses(() => loggedTbs(tbs), "BAD_DER");
   for (const bytes of damaged(certificate.tbs)) answers(() => loggedTbs(bytes), toHex(bytes.subarray(0, 40)));
 });

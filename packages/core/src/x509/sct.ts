@@ -33,8 +33,15 @@ export interface Sct {
 /** Marks a precertificate: critical, so that nobody who does not know it accepts one. */
 export const POISON: Extension = { oid: EXTENSION.poison, critical: true, value: der.nil() };
 
-const HASHES: readonly (readonly [code: number, hash: HashName])[] = [[4, "sha256"], [5, "sha384"], [6, "sha512"]];
-const FAMILIES: readonly (readonly [code: number, family: SignatureFamily])[] = [[1, "rsa-pkcs1"], [3, "ecdsa"]];
+const HASHES: readonly (readonly [code: number, hash: HashName])[] = [
+  [4, "sha256"],
+  [5, "sha384"],
+  [6, "sha512"],
+];
+const FAMILIES: readonly (readonly [code: number, family: SignatureFamily])[] = [
+  [1, "rsa-pkcs1"],
+  [3, "ecdsa"],
+];
 
 function invalid(message: string, detail: { expected?: string; found?: string; cause?: unknown } = {}): LacreError {
   return new LacreError("SCT_INVALID", message, detail);
@@ -61,8 +68,13 @@ export function decodeSct(bytes: Uint8Array): Sct {
 export function encodeSct(sct: Sct): Uint8Array {
   if (sct.logId.length !== 32) throw new TypeError("a log id is of 32 octets");
   return new ByteWriter()
-    .uint(1, 0).put(sct.logId).uint64(BigInt(sct.timestampMs)).vector(2, sct.extensions)
-    .uint(1, sct.hashCode).uint(1, sct.signatureCode).vector(2, sct.signature)
+    .uint(1, 0)
+    .put(sct.logId)
+    .uint64(BigInt(sct.timestampMs))
+    .vector(2, sct.extensions)
+    .uint(1, sct.hashCode)
+    .uint(1, sct.signatureCode)
+    .vector(2, sct.signature)
     .finish();
 }
 
@@ -145,10 +157,20 @@ export function issuerKeyHash(issuer: Certificate): Uint8Array {
 }
 
 /** The bytes a log signs for a precertificate entry at this time. */
-export function sctSignedData({ tbs, issuerKeyHash: keyHash }: LoggedCertificate, timestampMs: number, extensions: Uint8Array = new Uint8Array()): Uint8Array {
+export function sctSignedData(
+  { tbs, issuerKeyHash: keyHash }: LoggedCertificate,
+  timestampMs: number,
+  extensions: Uint8Array = new Uint8Array(),
+): Uint8Array {
   if (keyHash.length !== 32) throw new TypeError("an issuer key hash is of 32 octets");
   return new ByteWriter()
-    .uint(1, 0).uint(1, 0).uint64(BigInt(timestampMs)).uint(2, 1).put(keyHash).vector(3, tbs).vector(2, extensions)
+    .uint(1, 0)
+    .uint(1, 0)
+    .uint64(BigInt(timestampMs))
+    .uint(2, 1)
+    .put(keyHash)
+    .vector(3, tbs)
+    .vector(2, extensions)
     .finish();
 }
 
@@ -166,7 +188,11 @@ export function sctAlgorithmCodes(algorithm: Algorithm): { readonly hashCode: nu
  * certificate's validity contain `sct.timestampMs` is the caller's check. Throws SCT_UNKNOWN_LOG when the SCT names another log,
  * SCT_INVALID, ALGORITHM_UNKNOWN.
  */
-export function checkSct({ sct, logged, log }: {
+export function checkSct({
+  sct,
+  logged,
+  log,
+}: {
   readonly sct: Sct;
   readonly logged: LoggedCertificate;
   readonly log: { readonly logId: Uint8Array; readonly key: PublicKey };
@@ -175,12 +201,20 @@ export function checkSct({ sct, logged, log }: {
   const hash = HASHES.find(([code]) => code === sct.hashCode)?.[1];
   const family = FAMILIES.find(([code]) => code === sct.signatureCode)?.[1];
   if (hash === undefined || family === undefined) {
-    throw invalid("SCT is signed with an algorithm that logs do not use", { expected: "SHA-2 with ECDSA or RSA", found: `${sct.hashCode}.${sct.signatureCode}` });
+    throw invalid("SCT is signed with an algorithm that logs do not use", {
+      expected: "SHA-2 with ECDSA or RSA",
+      found: `${sct.hashCode}.${sct.signatureCode}`,
+    });
   }
   const name = `${hash} ${family}`;
   const stated = { name, family, hash, keyType: family === "ecdsa" ? undefined : ("RSA" as const), der: new Uint8Array() };
   try {
-    checkSignature(algorithmFor(stated, log.key), log.key, { message: sctSignedData(logged, sct.timestampMs, sct.extensions) }, sct.signature);
+    checkSignature(
+      algorithmFor(stated, log.key),
+      log.key,
+      { message: sctSignedData(logged, sct.timestampMs, sct.extensions) },
+      sct.signature,
+    );
   } catch (cause) {
     if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
     throw invalid("the log did not sign this SCT for this certificate", { cause });

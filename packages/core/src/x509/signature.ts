@@ -7,7 +7,15 @@
  */
 import { equalBytes } from "../bytes/index.ts";
 import { der } from "../codec/index.ts";
-import { ALGORITHMS, fits, type Algorithm, type HashName, type KeyType, type PublicKey, type SignatureFamily } from "../crypto/index.ts";
+import {
+  ALGORITHMS,
+  fits,
+  type Algorithm,
+  type HashName,
+  type KeyType,
+  type PublicKey,
+  type SignatureFamily,
+} from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 
 /** What an AlgorithmIdentifier says: how the signature was made, and with which hash. */
@@ -30,7 +38,12 @@ export const HASH_OID: Readonly<Record<HashName, string>> = {
 };
 
 function row(
-  name: string, family: SignatureFamily, hash: HashName, oid: string, parameters: Uint8Array = new Uint8Array(), keyType?: KeyType,
+  name: string,
+  family: SignatureFamily,
+  hash: HashName,
+  oid: string,
+  parameters: Uint8Array = new Uint8Array(),
+  keyType?: KeyType,
 ): SignatureAlgorithm {
   return { name, family, hash, keyType, der: der.sequence(der.oid(oid), parameters) };
 }
@@ -69,7 +82,9 @@ const TABLE: readonly SignatureAlgorithm[] = [
 /** The algorithm that a whole AlgorithmIdentifier names. Throws ALGORITHM_UNKNOWN. */
 export function readSignatureAlgorithm(whole: Uint8Array): SignatureAlgorithm {
   for (const candidate of TABLE) if (equalBytes(candidate.der, whole)) return candidate;
-  throw new LacreError("ALGORITHM_UNKNOWN", "signature algorithm is not one of ECDSA, RSA, Ed25519 or ML-DSA with SHA-2", { found: describe(whole) });
+  throw new LacreError("ALGORITHM_UNKNOWN", "signature algorithm is not one of ECDSA, RSA, Ed25519 or ML-DSA with SHA-2", {
+    found: describe(whole),
+  });
 }
 
 function describe(whole: Uint8Array): string {
@@ -88,11 +103,20 @@ export function algorithmFor(signature: SignatureAlgorithm, key: PublicKey): Alg
   }
   const curve = key.type === "P-256" || key.type === "P-384" || key.type === "P-521";
   if (signature.family === "ecdsa" ? !curve : signature.keyType !== key.type) {
-    throw new LacreError("KEY_INVALID", "key cannot have made a signature of this algorithm", { expected: signature.name, found: key.type });
+    throw new LacreError("KEY_INVALID", "key cannot have made a signature of this algorithm", {
+      expected: signature.name,
+      found: key.type,
+    });
   }
   return {
-    keyDetails: `${signature.name} by ${key.type}`, number: 0, flag: undefined, family: signature.family, keyType: key.type,
-    rsaBits: key.rsaBits, hash: signature.hash, prehashed: signature.family !== "ed25519" && signature.family !== "ml-dsa",
+    keyDetails: `${signature.name} by ${key.type}`,
+    number: 0,
+    flag: undefined,
+    family: signature.family,
+    keyType: key.type,
+    rsaBits: key.rsaBits,
+    hash: signature.hash,
+    prehashed: signature.family !== "ed25519" && signature.family !== "ml-dsa",
   };
 }
 

@@ -53,7 +53,11 @@ function invalid(rule: string, message: string, detail: { expected?: string; fou
  * authorities. Throws TIMESTAMP_MISMATCH when the token is for other bytes, ALGORITHM_UNKNOWN when this platform cannot
  * check the signature, TIMESTAMP_INVALID for everything else.
  */
-export function checkTimestamp<A extends TimestampAuthority>({ response, signedBytes, authorities }: {
+export function checkTimestamp<A extends TimestampAuthority>({
+  response,
+  signedBytes,
+  authorities,
+}: {
   readonly response: TimestampResponse;
   readonly signedBytes: Uint8Array;
   readonly authorities: readonly A[];
@@ -78,7 +82,12 @@ export function checkTimestamp<A extends TimestampAuthority>({ response, signedB
 
 const UNKNOWN_SIGNER = "signer's certificate is not of a trusted timestamp authority";
 
-function checkAgainst(authority: TimestampAuthority, signedData: SignedData, named: readonly NamedCertificate[], timeMs: number): readonly Certificate[] {
+function checkAgainst(
+  authority: TimestampAuthority,
+  signedData: SignedData,
+  named: readonly NamedCertificate[],
+  timeMs: number,
+): readonly Certificate[] {
   const anchor = authority.chain[authority.chain.length - 1];
   if (anchor === undefined) throw invalid("E5", "timestamp authority has no anchor");
   const listed = authority.chain.slice(0, -1);
@@ -91,15 +100,25 @@ function checkAgainst(authority: TimestampAuthority, signedData: SignedData, nam
   checkTokenSignature(signedData, signer);
   let path: readonly Certificate[];
   try {
-    path = checkChain({ leaf: signer, intermediates: [...listed, ...embedded], anchors: [anchor], timeMs, purpose: "timeStamping" });
+    path = checkChain({
+      leaf: signer,
+      intermediates: [...listed, ...embedded],
+      anchors: [anchor],
+      timeMs,
+      purpose: "timeStamping",
+    });
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw invalid("E7", "signer's certificate does not lead to the trusted authority at the token's time", { found: cause.message, cause });
+    throw invalid("E7", "signer's certificate does not lead to the trusted authority at the token's time", {
+      found: cause.message,
+      cause,
+    });
   }
   if (!(timeMs >= authority.startMs) || (authority.endMs !== undefined && !(timeMs <= authority.endMs))) {
     const show = (ms: number): string => (Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : String(ms));
     throw invalid("E8", "token's time is outside the authority's window", {
-      expected: `${show(authority.startMs)} to ${authority.endMs === undefined ? "now" : show(authority.endMs)}`, found: show(timeMs),
+      expected: `${show(authority.startMs)} to ${authority.endMs === undefined ? "now" : show(authority.endMs)}`,
+      found: show(timeMs),
     });
   }
   return path;
@@ -122,7 +141,12 @@ export function checkEmbeddedSigner({ signedData }: TimestampResponse): void {
 function checkTokenSignature(signedData: SignedData, signer: Certificate): void {
   try {
     const key = signer.publicKey;
-    checkSignature(algorithmFor(signedData.signatureAlgorithm, key), key, { message: signedData.signedBytes }, signedData.signature);
+    checkSignature(
+      algorithmFor(signedData.signatureAlgorithm, key),
+      key,
+      { message: signedData.signedBytes },
+      signedData.signature,
+    );
   } catch (cause) {
     if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
     throw invalid("E6", "token was not signed by the certificate it names", { found: cause.message, cause });
@@ -151,7 +175,8 @@ interface NamedCertificate {
 function checkAttributes(signedData: SignedData): readonly NamedCertificate[] {
   const { signedAttributes, content, digest } = signedData;
   const contentType = signedAttributes.get(CMS.contentType);
-  if (contentType === undefined || !equalBytes(contentType.whole, der.oid(signedData.contentType))) throw invalid("E4", "signed attributes do not state the content's type");
+  if (contentType === undefined || !equalBytes(contentType.whole, der.oid(signedData.contentType)))
+    throw invalid("E4", "signed attributes do not state the content's type");
   const messageDigest = signedAttributes.get(CMS.messageDigest);
   if (messageDigest === undefined || !equalBytes(messageDigest.whole, der.octets(hash(digest, content)))) {
     throw invalid("E4", "signed attributes do not state the content's digest");
@@ -199,10 +224,12 @@ function isNamed(certificate: Certificate, { signer }: SignedData, named: readon
   if (signer.kind === "issuerSerial") {
     if (!equalBytes(signer.serial, certificate.serial) || !equalBytes(signer.issuer, certificate.issuer)) return false;
   } else if (certificate.subjectKeyId === undefined || !equalBytes(signer.keyId, certificate.subjectKeyId)) return false;
-  return named.every(({ digestOf, digest, issuer, serial }) =>
-    (serial === undefined || equalBytes(serial, certificate.serial))
-    && (issuer === undefined || equalBytes(issuer, certificate.issuer))
-    && equalBytes(digestOf(certificate.der), digest));
+  return named.every(
+    ({ digestOf, digest, issuer, serial }) =>
+      (serial === undefined || equalBytes(serial, certificate.serial)) &&
+      (issuer === undefined || equalBytes(issuer, certificate.issuer)) &&
+      equalBytes(digestOf(certificate.der), digest),
+  );
 }
 
 // E7, what the path rules do not ask.
@@ -213,7 +240,11 @@ function checkSigner(signer: Certificate): void {
   if (signer.isCa) refuse("timestamp signer is an authority");
   if (!signer.keyUsage("digitalSignature")) refuse("timestamp signer is not for digital signatures");
   const purposes = signer.extensions.get(EXTENSION.extendedKeyUsage);
-  if (purposes?.critical !== true || signer.extendedKeyUsage.length !== 1 || signer.extendedKeyUsage[0] !== PURPOSE.timeStamping) {
+  if (
+    purposes?.critical !== true ||
+    signer.extendedKeyUsage.length !== 1 ||
+    signer.extendedKeyUsage[0] !== PURPOSE.timeStamping
+  ) {
     refuse("timestamp signer's purpose is not timeStamping alone and critical");
   }
 }

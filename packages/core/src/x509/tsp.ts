@@ -45,7 +45,11 @@ export function decodeTimestampRequest(bytes: Uint8Array): TimestampRequest {
   try {
     const fields = der.openDer(bytes);
     const version = der.readSmall(fields.next(TAG.integer));
-    if (version !== 1) throw new LacreError("REQUEST_INVALID", "timestamp request is of an unknown version", { expected: "1", found: `${version}` });
+    if (version !== 1)
+      throw new LacreError("REQUEST_INVALID", "timestamp request is of an unknown version", {
+        expected: "1",
+        found: `${version}`,
+      });
     const imprint = fields.enter();
     const algorithm = imprint.enter();
     const oid = der.readOid(algorithm.next(TAG.oid));
@@ -80,14 +84,23 @@ function readDefaultFalse(fields: der.DerReader): boolean {
 }
 
 /** A TimeStampReq. `nonce`: content octets of an INTEGER, or a number that is not negative. */
-export function encodeTimestampRequest({ imprint, nonce, certReq = false, policy }: {
+export function encodeTimestampRequest({
+  imprint,
+  nonce,
+  certReq = false,
+  policy,
+}: {
   readonly imprint: MessageImprint;
   readonly nonce?: Uint8Array | bigint;
   readonly certReq?: boolean;
   readonly policy?: string;
 }): Uint8Array {
   return der.sequence(
-    der.integer(1), encodeImprint(imprint), ...(policy === undefined ? [] : [der.oid(policy)]), ...encodeNonce(nonce), ...(certReq ? [der.boolean(true)] : []),
+    der.integer(1),
+    encodeImprint(imprint),
+    ...(policy === undefined ? [] : [der.oid(policy)]),
+    ...encodeNonce(nonce),
+    ...(certReq ? [der.boolean(true)] : []),
   );
 }
 
@@ -117,13 +130,18 @@ export interface TstInfo {
 export function decodeTstInfo(bytes: Uint8Array): TstInfo {
   const fields = der.openDer(bytes);
   const version = der.readSmall(fields.next(TAG.integer));
-  if (version !== 1) throw new LacreError("TIMESTAMP_INVALID", "TSTInfo is of an unknown version", { expected: "1", found: `${version}` });
+  if (version !== 1)
+    throw new LacreError("TIMESTAMP_INVALID", "TSTInfo is of an unknown version", { expected: "1", found: `${version}` });
   const policy = der.readOid(fields.next(TAG.oid));
   const imprint = fields.enter();
   const hash = readHashAlgorithm(imprint.next(TAG.sequence).whole);
   const digest = der.readOctets(imprint.next(TAG.octetString));
   imprint.end();
-  if (digest.length !== DIGEST_LENGTH[hash]) throw new LacreError("TIMESTAMP_INVALID", "imprint has the wrong length", { expected: hash, found: `${digest.length} octets` });
+  if (digest.length !== DIGEST_LENGTH[hash])
+    throw new LacreError("TIMESTAMP_INVALID", "imprint has the wrong length", {
+      expected: hash,
+      found: `${digest.length} octets`,
+    });
   const serial = der.readIntegerBytes(fields.next(TAG.integer));
   const timeMs = der.readTimeMs(fields.next(TAG.generalizedTime));
   const accuracy = fields.optional(TAG.sequence);
@@ -133,11 +151,19 @@ export function decodeTstInfo(bytes: Uint8Array): TstInfo {
   if (tsa !== undefined) readGeneralName(der.decodeDer(tsa.content));
   if (fields.nextTag === der.contextTag(1)) {
     for (const { oid, critical } of readExtensions(fields.enter(der.contextTag(1))).values()) {
-      if (critical) throw new LacreError("TIMESTAMP_INVALID", "token has a critical extension that is not processed", { found: oid });
+      if (critical)
+        throw new LacreError("TIMESTAMP_INVALID", "token has a critical extension that is not processed", { found: oid });
     }
   }
   fields.end();
-  return { policy, imprint: { hash, digest }, serial, timeMs, accuracyMs: accuracy && readAccuracy(accuracy.content), nonce: nonce && der.readIntegerBytes(nonce) };
+  return {
+    policy,
+    imprint: { hash, digest },
+    serial,
+    timeMs,
+    accuracyMs: accuracy && readAccuracy(accuracy.content),
+    nonce: nonce && der.readIntegerBytes(nonce),
+  };
 }
 
 // Accuracy = SEQUENCE { seconds?, [0] millis 1..999?, [1] micros 1..999? }
@@ -147,12 +173,21 @@ function readAccuracy(content: Uint8Array): number {
   const millis = fields.optional(der.contextTag(0, false));
   const micros = fields.optional(der.contextTag(1, false));
   fields.end();
-  const small = (value: der.Der | undefined): number => (value === undefined ? 0 : der.readSmall({ tag: TAG.integer, whole: value.whole, content: value.content }, 999));
+  const small = (value: der.Der | undefined): number =>
+    value === undefined ? 0 : der.readSmall({ tag: TAG.integer, whole: value.whole, content: value.content }, 999);
   return (seconds === undefined ? 0 : der.readSmall(seconds) * 1000) + small(millis) + small(micros) / 1000;
 }
 
 /** A TSTInfo as clients of every kind read it: genTime in whole seconds, accuracy in whole seconds, no ordering. */
-export function encodeTstInfo({ policy, imprint, serial, timeMs, accuracySeconds, nonce, tsaName }: {
+export function encodeTstInfo({
+  policy,
+  imprint,
+  serial,
+  timeMs,
+  accuracySeconds,
+  nonce,
+  tsaName,
+}: {
   readonly policy: string;
   readonly imprint: MessageImprint;
   /** Big-endian, positive. */
@@ -164,7 +199,11 @@ export function encodeTstInfo({ policy, imprint, serial, timeMs, accuracySeconds
   readonly tsaName?: Uint8Array;
 }): Uint8Array {
   return der.sequence(
-    der.integer(1), der.oid(policy), encodeImprint(imprint), der.integer(serial), der.generalizedTime(timeMs),
+    der.integer(1),
+    der.oid(policy),
+    encodeImprint(imprint),
+    der.integer(serial),
+    der.generalizedTime(timeMs),
     // Python's reader refuses a zero anywhere in accuracy: what is zero is left out.
     ...(accuracySeconds === undefined || accuracySeconds === 0 ? [] : [der.sequence(der.integer(accuracySeconds))]),
     ...encodeNonce(nonce),
@@ -192,7 +231,11 @@ export function decodeTimestampResponse(bytes: Uint8Array): TimestampResponse {
     fields.end();
     if (token === undefined) throw new LacreError("TIMESTAMP_INVALID", "response is granted but has no token", { rule: "E1" });
     const signedData = decodeSignedData(token.whole);
-    if (signedData.contentType !== TST_INFO) throw new LacreError("TIMESTAMP_INVALID", "token is not about a time", { expected: TST_INFO, found: signedData.contentType });
+    if (signedData.contentType !== TST_INFO)
+      throw new LacreError("TIMESTAMP_INVALID", "token is not about a time", {
+        expected: TST_INFO,
+        found: signedData.contentType,
+      });
     return { status, signedData, info: decodeTstInfo(signedData.content) };
   } catch (cause) {
     if (!(cause instanceof LacreError) || cause.code === "TIMESTAMP_INVALID") throw cause;
@@ -211,7 +254,11 @@ function readStatus(fields: der.DerReader): 0 | 1 {
   fields.optional(TAG.bitString);
   fields.end();
   if (status !== 0 && status !== 1) {
-    throw new LacreError("TIMESTAMP_INVALID", "the timestamp authority refused", { rule: "E1", expected: "status 0 or 1", found: `${status} ${said.join("; ")}`.trim().slice(0, 200) });
+    throw new LacreError("TIMESTAMP_INVALID", "the timestamp authority refused", {
+      rule: "E1",
+      expected: "status 0 or 1",
+      found: `${status} ${said.join("; ")}`.trim().slice(0, 200),
+    });
   }
   return status;
 }

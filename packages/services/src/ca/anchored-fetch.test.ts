@@ -13,7 +13,25 @@ after(() => rmSync(scratch, { recursive: true }));
 
 function certificate(name: string): { key: string; cert: string } {
   const [key, cert] = [join(scratch, `${name}.key`), join(scratch, `${name}.pem`)];
-  const run = spawnSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert, "-days", "1", "-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+  const run = spawnSync("openssl", [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+    "-days",
+    "1",
+    "-subj",
+    `/CN=${name}`,
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+  ]);
   assert.equal(run.status, 0, run.stderr.toString());
   return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
 }

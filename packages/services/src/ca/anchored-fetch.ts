@@ -16,23 +16,27 @@ export function createAnchoredFetch(caCert: string): Fetch {
         reject(new Error("an issuer with a ca-cert is asked over https only"));
         return;
       }
-      const call = request(url, { method: "GET", ca: caCert, headers: { ...init.headers }, signal: init.signal as AbortSignal, agent: false }, (answer) => {
-        const chunks: Buffer[] = [];
-        let length = 0;
-        answer.on("data", (chunk: Buffer) => {
-          chunks.push(chunk);
-          length += chunk.length;
-          if (length > MAX_BYTES) answer.destroy(new Error("the answer is too large"));
-        });
-        answer.on("error", reject);
-        answer.on("end", () =>
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: { get: (name) => [answer.headers[name.toLowerCase()] ?? []].flat().join(", ") || null },
-            arrayBuffer: async () => new Uint8Array(Buffer.concat(chunks)).buffer,
-          }),
-        );
-      });
+      const call = request(
+        url,
+        { method: "GET", ca: caCert, headers: { ...init.headers }, signal: init.signal as AbortSignal, agent: false },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          let length = 0;
+          answer.on("data", (chunk: Buffer) => {
+            chunks.push(chunk);
+            length += chunk.length;
+            if (length > MAX_BYTES) answer.destroy(new Error("the answer is too large"));
+          });
+          answer.on("error", reject);
+          answer.on("end", () =>
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: { get: (name) => [answer.headers[name.toLowerCase()] ?? []].flat().join(", ") || null },
+              arrayBuffer: async () => new Uint8Array(Buffer.concat(chunks)).buffer,
+            }),
+          );
+        },
+      );
       call.on("error", reject);
       call.end();
     });

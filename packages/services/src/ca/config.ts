@@ -14,7 +14,16 @@ export const CA_DEFAULTS: CaConfig = { issuers: {} };
 
 export const CA_SCHEMA: TSchema = Type.Object(
   {
-    issuers: Type.Optional(Type.Object({}, { additionalProperties: true, description: "Issuers of identity tokens, in the form of Fulcio's configuration (default: none but the development provider)." })),
+    issuers: Type.Optional(
+      Type.Object(
+        {},
+        {
+          additionalProperties: true,
+          description:
+            "Issuers of identity tokens, in the form of Fulcio's configuration (default: none but the development provider).",
+        },
+      ),
+    ),
   },
   { additionalProperties: false, description: "The certificate authority at /api/v2/signingCert." },
 );

@@ -115,7 +115,8 @@ function unreachable(issuer: string, why: string, cause?: unknown): ServiceError
 async function fetchKeys(issuer: string, entry: IssuerEntry, options: DiscoveryOptions): Promise<IssuerKeys> {
   const fetch = entry.caCert === undefined ? options.fetch : options.fetchTrusting?.(entry.caCert);
   if (fetch === undefined) throw unreachable(issuer, "its ca-cert cannot be used here");
-  const get = async (url: string): Promise<JsonObject> => new JsonObject(await fetchJson(url, fetch, options.timeoutMs ?? 10_000), url.slice(0, 200));
+  const get = async (url: string): Promise<JsonObject> =>
+    new JsonObject(await fetchJson(url, fetch, options.timeoutMs ?? 10_000), url.slice(0, 200));
   try {
     const document = await get(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
     // Mix-up defence of OpenID Connect Discovery, section 4.3: the document must be about the issuer it was asked for.
@@ -126,7 +127,11 @@ async function fetchKeys(issuer: string, entry: IssuerEntry, options: DiscoveryO
     if (isDowngrade || !/^https?:$/.test(new URL(jwksUri).protocol)) throw unreachable(issuer, "its jwks_uri is not https");
     const announced = document.optionalArray("id_token_signing_alg_values_supported") ?? ["RS256"];
     const algorithms = announced.filter((name): name is string => typeof name === "string" && isKnownAlgorithm(name));
-    const keys = (await get(jwksUri)).array("keys").slice(0, MAX_KEYS).map(importIssuerKey).filter((key) => key !== undefined);
+    const keys = (await get(jwksUri))
+      .array("keys")
+      .slice(0, MAX_KEYS)
+      .map(importIssuerKey)
+      .filter((key) => key !== undefined);
     return { algorithms, keys };
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
@@ -141,9 +146,11 @@ async function fetchJson(address: string, fetch: Fetch, timeoutMs: number): Prom
     const answer = await fetch(url, { headers: { accept: "application/json" }, redirect: "manual", signal });
     if (answer.status >= 300 && answer.status < 400) {
       const location = answer.headers.get("location") ?? "";
-      if (hop >= MAX_REDIRECTS || !URL.canParse(location, url)) throw new LacreError("SERVICE_REFUSED", "too many redirects, or one to nowhere");
+      if (hop >= MAX_REDIRECTS || !URL.canParse(location, url))
+        throw new LacreError("SERVICE_REFUSED", "too many redirects, or one to nowhere");
       const next = new URL(location, url);
-      if (next.origin !== new URL(url).origin) throw new LacreError("SERVICE_REFUSED", "a redirect to another host is not followed");
+      if (next.origin !== new URL(url).origin)
+        throw new LacreError("SERVICE_REFUSED", "a redirect to another host is not followed");
       url = next.href;
       continue;
     }

@@ -19,12 +19,19 @@ export function registerAuthority(app: FastifyInstance, service: AuthorityServic
   app.post("/api/v2/signingCert", async (request, reply) => {
     const asked = decodeSigningRequest(readJson(request));
     const certificates = await service.issue(asked.token ?? bearer(request.headers.authorization), asked);
-    return reply.send({ signedCertificateEmbeddedSct: { chain: { certificates: certificates.map((der) => formatPem("CERTIFICATE", der).trimEnd()) } } });
+    return reply.send({
+      signedCertificateEmbeddedSct: {
+        chain: { certificates: certificates.map((der) => formatPem("CERTIFICATE", der).trimEnd()) },
+      },
+    });
   });
   app.post("/api/v1/signingCert", async (request, reply) => {
     const asked = decodeSigningRequestV1(readJson(request));
     const certificates = await service.issue(bearer(request.headers.authorization), asked);
-    return reply.code(201).type(PEM_TYPE).send(certificates.map((der) => formatPem("CERTIFICATE", der)).join(""));
+    return reply
+      .code(201)
+      .type(PEM_TYPE)
+      .send(certificates.map((der) => formatPem("CERTIFICATE", der)).join(""));
   });
   app.get("/api/v2/trustBundle", (_request, reply) => reply.send({ chains: [{ certificates: chain }] }));
   app.get("/api/v2/configuration", (_request, reply) => reply.send(configuration));

@@ -13,7 +13,16 @@ import { createHash, createPublicKey, verify as nodeVerify } from "node:crypto";
 import { equalBytes, fromBase64 } from "@lacre/core/bytes";
 import { parsePem, parsePemAll } from "@lacre/core/codec";
 import { TILE_WIDTH } from "@lacre/core/merkle";
-import { checkChain, checkCodeSigningLeaf, checkSct, decodeCertificate, embeddedScts, issuerKeyHash, loggedTbs, readIdentity } from "@lacre/core/x509";
+import {
+  checkChain,
+  checkCodeSigningLeaf,
+  checkSct,
+  decodeCertificate,
+  embeddedScts,
+  issuerKeyHash,
+  loggedTbs,
+  readIdentity,
+} from "@lacre/core/x509";
 import { createIssuance, ES256, type Issuance } from "../../../../test/issuance.ts";
 import { CT_PERSONALITY } from "../ct/index.ts";
 import { mintDevelopmentToken } from "../idp/index.ts";
@@ -41,34 +50,73 @@ function file(content: string | Uint8Array): string {
   return path;
 }
 
-const pemOf = (key: KeyObject): string => key.export({ type: key.type === "private" ? "pkcs8" : "spki", format: "pem" }).toString();
-const token = (email = "dev@example.com"): string => mintDevelopmentToken({ issuer: bed.issuer, key: bed.identityKey, email, audience: "sigstore", now: Date.now });
+const pemOf = (key: KeyObject): string =>
+  key.export({ type: key.type === "private" ? "pkcs8" : "spki", format: "pem" }).toString();
+const token = (email = "dev@example.com"): string =>
+  mintDevelopmentToken({ issuer: bed.issuer, key: bed.identityKey, email, audience: "sigstore", now: Date.now });
 
 function csr(privateKey: KeyObject, digest = "sha256"): string {
   const out = join(scratch, `${files++}.csr`);
-  const said = openssl("req", "-new", "-key", file(pemOf(privateKey)), "-subj", "/CN=ignored.example/emailAddress=other@example.com", "-addext", "subjectAltName=email:other@example.com", `-${digest}`, "-out", out);
+  const said = openssl(
+    "req",
+    "-new",
+    "-key",
+    file(pemOf(privateKey)),
+    "-subj",
+    "/CN=ignored.example/emailAddress=other@example.com",
+    "-addext",
+    "subjectAltName=email:other@example.com",
+    `-${digest}`,
+    "-out",
+    out,
+  );
   assert.equal(said.startsWith("status"), false, said);
   return openssl("req", "-in", out);
 }
 
 async function post(path: string, body: unknown, headers: Record<string, string> = {}) {
-  return bed.app.inject({ method: "POST", url: path, headers: { "content-type": "application/json", ...headers }, payload: typeof body === "string" ? body : JSON.stringify(body) });
+  return bed.app.inject({
+    method: "POST",
+    url: path,
+    headers: { "content-type": "application/json", ...headers },
+    payload: typeof body === "string" ? body : JSON.stringify(body),
+  });
 }
 
 /** Checks a chain as an independent party would; returns the leaf. */
 function checkIssued(pems: readonly string[]): X509Certificate {
   assert.equal(pems.length, 3);
   const [leafPem, issuingPem, rootPem] = pems as [string, string, string];
-  const said = openssl("verify", "-x509_strict", "-purpose", "any", "-trusted", file(rootPem), "-untrusted", file(issuingPem), file(leafPem));
+  const said = openssl(
+    "verify",
+    "-x509_strict",
+    "-purpose",
+    "any",
+    "-trusted",
+    file(rootPem),
+    "-untrusted",
+    file(issuingPem),
+    file(leafPem),
+  );
   assert.match(said, /: OK\n$/);
   const leaf = decodeCertificate(parsePem(leafPem, "CERTIFICATE"));
   checkCodeSigningLeaf(leaf);
-  checkChain({ leaf, intermediates: [decodeCertificate(parsePem(issuingPem, "CERTIFICATE"))], anchors: [bed.root], timeMs: Date.now(), purpose: "codeSigning" });
+  checkChain({
+    leaf,
+    intermediates: [decodeCertificate(parsePem(issuingPem, "CERTIFICATE"))],
+    anchors: [bed.root],
+    timeMs: Date.now(),
+    purpose: "codeSigning",
+  });
 
   // The promise: by the library, and by @sigstore/core, which cuts the extension out with an encoder of its own.
   const [sct, ...more] = embeddedScts(leaf);
   assert.equal(more.length, 0, "clients want exactly one promise");
-  checkSct({ sct: sct!, logged: { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(bed.issuing) }, log: { logId: bed.ctLogId, key: bed.ctKey.publicKey } });
+  checkSct({
+    sct: sct!,
+    logged: { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(bed.issuing) },
+    log: { logId: bed.ctLogId, key: bed.ctKey.publicKey },
+  });
   const theirs = SigstoreCertificate.parse(Buffer.from(leaf.der)).clone();
   const at = theirs.extensions.findIndex((extension) => extension.subs[0]!.toOID() === "1.3.6.1.4.1.11129.2.4.2");
   assert.equal(at, theirs.extensions.length - 1, "the promise is the last extension");
@@ -79,14 +127,20 @@ function checkIssued(pems: readonly string[]): X509Certificate {
   signed.appendUint24(tbs.length);
   signed.appendView(tbs);
   const [promise] = new X509SCTExtension(list!).signedCertificateTimestamps;
-  assert.ok(promise!.verify(signed.buffer, createPublicKey({ key: Buffer.from(bed.ctKey.publicKey.spki), format: "der", type: "spki" })));
+  assert.ok(
+    promise!.verify(signed.buffer, createPublicKey({ key: Buffer.from(bed.ctKey.publicKey.spki), format: "der", type: "spki" })),
+  );
   assert.equal(promise!.extensions.length, 0, "old Python clients refuse promises with extensions");
   return new X509Certificate(leafPem);
 }
 
 test("v2 with a certification request: 200, JSON, trimmed PEM, leaf to root", async () => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const answer = await post("/api/v2/signingCert", { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }, { authorization: `Bearer ${token()}`, accept: "application/pem-certificate-chain" });
+  const answer = await post(
+    "/api/v2/signingCert",
+    { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") },
+    { authorization: `Bearer ${token()}`, accept: "application/pem-certificate-chain" },
+  );
   assert.equal(answer.statusCode, 200, answer.body);
   assert.equal(answer.headers["content-type"], "application/json");
   const body = answer.json();
@@ -111,8 +165,22 @@ test("v2 with a key and its proof, in both spellings of members and of base64", 
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const proof = nodeSign("sha256", Buffer.from("dev@example.com"), privateKey);
   const requests = [
-    { credentials: { oidcIdentityToken: token() }, publicKeyRequest: { publicKey: { algorithm: "ECDSA", content: pemOf(publicKey) }, proofOfPossession: proof.toString("base64") } },
-    { credentials: { oidc_identity_token: token() }, public_key_request: { public_key: { algorithm: "RSA", content: pemOf(publicKey) }, proof_of_possession: proof.toString("base64url") }, unknown: 1, certificateSigningRequest: null },
+    {
+      credentials: { oidcIdentityToken: token() },
+      publicKeyRequest: {
+        publicKey: { algorithm: "ECDSA", content: pemOf(publicKey) },
+        proofOfPossession: proof.toString("base64"),
+      },
+    },
+    {
+      credentials: { oidc_identity_token: token() },
+      public_key_request: {
+        public_key: { algorithm: "RSA", content: pemOf(publicKey) },
+        proof_of_possession: proof.toString("base64url"),
+      },
+      unknown: 1,
+      certificateSigningRequest: null,
+    },
   ];
   for (const request of requests) {
     const answer = await post("/api/v2/signingCert", request);
@@ -131,7 +199,10 @@ test("a key on one long line in its armour, a PKCS#1 key and raw DER are read", 
     spki.toString("latin1"),
   ];
   for (const content of contents) {
-    const answer = await post("/api/v2/signingCert", { credentials: { oidcIdentityToken: token() }, publicKeyRequest: { publicKey: { content }, proofOfPossession: proof } });
+    const answer = await post("/api/v2/signingCert", {
+      credentials: { oidcIdentityToken: token() },
+      publicKeyRequest: { publicKey: { content }, proofOfPossession: proof },
+    });
     assert.equal(answer.statusCode, 200, answer.body);
   }
 });
@@ -139,17 +210,31 @@ test("a key on one long line in its armour, a PKCS#1 key and raw DER are read", 
 test("the body's token wins over the header's, and an empty one does not", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const request = { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") };
-  const both = await post("/api/v2/signingCert", { ...request, credentials: { oidcIdentityToken: token("body@example.com") } }, { authorization: `Bearer ${token("header@example.com")}` });
+  const both = await post(
+    "/api/v2/signingCert",
+    { ...request, credentials: { oidcIdentityToken: token("body@example.com") } },
+    { authorization: `Bearer ${token("header@example.com")}` },
+  );
   assert.equal(checkIssued(both.json().signedCertificateEmbeddedSct.chain.certificates).subjectAltName, "email:body@example.com");
-  const empty = await post("/api/v2/signingCert", { ...request, credentials: { oidcIdentityToken: "" } }, { authorization: `bEARER ${token("header@example.com")}` });
-  assert.equal(checkIssued(empty.json().signedCertificateEmbeddedSct.chain.certificates).subjectAltName, "email:header@example.com");
+  const empty = await post(
+    "/api/v2/signingCert",
+    { ...request, credentials: { oidcIdentityToken: "" } },
+    { authorization: `bEARER ${token("header@example.com")}` },
+  );
+  assert.equal(
+    checkIssued(empty.json().signedCertificateEmbeddedSct.chain.certificates).subjectAltName,
+    "email:header@example.com",
+  );
 });
 
 test("v1: 201, PEM chain, both variants, token from the header only", async () => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const proof = nodeSign("sha256", Buffer.from("dev@example.com"), privateKey).toString("base64");
   const requests = [
-    { publicKey: { content: publicKey.export({ type: "spki", format: "der" }).toString("base64"), algorithm: "ecdsa" }, signedEmailAddress: proof },
+    {
+      publicKey: { content: publicKey.export({ type: "spki", format: "der" }).toString("base64"), algorithm: "ecdsa" },
+      signedEmailAddress: proof,
+    },
     { publicKey: { content: Buffer.from(pemOf(publicKey)).toString("base64"), algorithm: "ecdsa" }, signedEmailAddress: proof },
     { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") },
   ];
@@ -173,25 +258,50 @@ test("every permitted pair of key and hash is certified, by both kinds of proof"
     ["Ed25519", "sha512", generateKeyPairSync("ed25519").privateKey],
   ];
   for (const [name, digest, privateKey] of keys) {
-    const byRequest = await post("/api/v2/signingCert", { certificateSigningRequest: Buffer.from(csr(privateKey, digest)).toString("base64") }, { authorization: `Bearer ${token()}` });
+    const byRequest = await post(
+      "/api/v2/signingCert",
+      { certificateSigningRequest: Buffer.from(csr(privateKey, digest)).toString("base64") },
+      { authorization: `Bearer ${token()}` },
+    );
     assert.equal(byRequest.statusCode, 200, `${name} ${byRequest.body}`);
     checkIssued(byRequest.json().signedCertificateEmbeddedSct.chain.certificates);
     const publicKey = createPublicKey(privateKey);
     const proof = nodeSign(name === "Ed25519" ? null : digest, Buffer.from("dev@example.com"), privateKey);
-    const byKey = await post("/api/v2/signingCert", { credentials: { oidcIdentityToken: token() }, publicKeyRequest: { publicKey: { content: pemOf(publicKey) }, proofOfPossession: proof.toString("base64") } });
+    const byKey = await post("/api/v2/signingCert", {
+      credentials: { oidcIdentityToken: token() },
+      publicKeyRequest: { publicKey: { content: pemOf(publicKey) }, proofOfPossession: proof.toString("base64") },
+    });
     assert.equal(byKey.statusCode, 200, `${name} ${byKey.body}`);
   }
 });
 
 test("the certificate names issuer and subject as Fulcio does: 1 raw, 8 and 24 as DER, in this order", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const answer = await post("/api/v2/signingCert", { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }, { authorization: `Bearer ${token()}` });
+  const answer = await post(
+    "/api/v2/signingCert",
+    { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") },
+    { authorization: `Bearer ${token()}` },
+  );
   const leaf = decodeCertificate(parsePem(answer.json().signedCertificateEmbeddedSct.chain.certificates[0], "CERTIFICATE"));
-  assert.deepEqual([...leaf.extensions.keys()], [
-    "2.5.29.15", "2.5.29.37", "2.5.29.14", "2.5.29.35", "2.5.29.17", "1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8", "1.3.6.1.4.1.57264.1.24", "1.3.6.1.4.1.11129.2.4.2",
-  ]);
+  assert.deepEqual(
+    [...leaf.extensions.keys()],
+    [
+      "2.5.29.15",
+      "2.5.29.37",
+      "2.5.29.14",
+      "2.5.29.35",
+      "2.5.29.17",
+      "1.3.6.1.4.1.57264.1.1",
+      "1.3.6.1.4.1.57264.1.8",
+      "1.3.6.1.4.1.57264.1.24",
+      "1.3.6.1.4.1.11129.2.4.2",
+    ],
+  );
   assert.equal(Buffer.from(leaf.extensions.get("1.3.6.1.4.1.57264.1.1")!.value).toString(), bed.issuer);
-  assert.equal(Buffer.from(leaf.extensions.get("1.3.6.1.4.1.57264.1.8")!.value).toString("latin1"), `\x0c${String.fromCharCode(bed.issuer.length)}${bed.issuer}`);
+  assert.equal(
+    Buffer.from(leaf.extensions.get("1.3.6.1.4.1.57264.1.8")!.value).toString("latin1"),
+    `\x0c${String.fromCharCode(bed.issuer.length)}${bed.issuer}`,
+  );
   const identity = readIdentity(leaf);
   assert.deepEqual(identity.san, { kind: "email", value: "dev@example.com" });
   assert.equal(identity.claims.get("tokenSubject"), "dev@example.com");
@@ -199,7 +309,11 @@ test("the certificate names issuer and subject as Fulcio does: 1 raw, 8 and 24 a
 
 test("the precertificate in the log is the certificate, but for poison and promise", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const answer = await post("/api/v2/signingCert", { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }, { authorization: `Bearer ${token()}` });
+  const answer = await post(
+    "/api/v2/signingCert",
+    { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") },
+    { authorization: `Bearer ${token()}` },
+  );
   const leaf = decodeCertificate(parsePem(answer.json().signedCertificateEmbeddedSct.chain.certificates[0], "CERTIFICATE"));
   const size = bed.ctLog.size;
   const index = Math.floor((size - 1) / TILE_WIDTH);
@@ -211,7 +325,9 @@ test("the precertificate in the log is the certificate, but for poison and promi
   const tbs = record.subarray(45, 45 + length);
   assert.ok(equalBytes(tbs, loggedTbs(leaf.tbs)));
   const at = 45 + length + 2;
-  const precertificate = decodeCertificate(record.subarray(at + 3, at + 3 + record[at]! * 65536 + record[at + 1]! * 256 + record[at + 2]!));
+  const precertificate = decodeCertificate(
+    record.subarray(at + 3, at + 3 + record[at]! * 65536 + record[at + 1]! * 256 + record[at + 2]!),
+  );
   assert.equal(precertificate.extensions.get("1.3.6.1.4.1.11129.2.4.3")!.critical, true);
   assert.ok(equalBytes(precertificate.serial, leaf.serial));
   assert.deepEqual([...precertificate.extensions.keys()].slice(0, -1), [...leaf.extensions.keys()].slice(0, -1));
@@ -221,10 +337,12 @@ test("the precertificate in the log is the certificate, but for poison and promi
 test("serials do not repeat and are positive", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const request = { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") };
-  const serials = await Promise.all(Array.from({ length: 20 }, async () => {
-    const answer = await post("/api/v2/signingCert", request, { authorization: `Bearer ${token()}` });
-    return new X509Certificate(answer.json().signedCertificateEmbeddedSct.chain.certificates[0]).serialNumber;
-  }));
+  const serials = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const answer = await post("/api/v2/signingCert", request, { authorization: `Bearer ${token()}` });
+      return new X509Certificate(answer.json().signedCertificateEmbeddedSct.chain.certificates[0]).serialNumber;
+    }),
+  );
   assert.equal(new Set(serials).size, 20);
   for (const serial of serials) assert.match(serial, /^(?!0+$)[0-7]?[0-9A-F]{1,39}$/);
 });
@@ -235,7 +353,17 @@ test("tells its chain, its configuration and its roots", async () => {
   assert.ok(issuing.endsWith("-----END CERTIFICATE-----\n"));
   assert.ok(equalBytes(parsePem(root, "CERTIFICATE"), bed.root.der));
   assert.deepEqual((await bed.app.inject("/api/v2/configuration")).json(), {
-    issuers: [{ issuerUrl: bed.issuer, audience: "sigstore", challengeClaim: "email", spiffeTrustDomain: "", issuerType: "email", subjectDomain: "", skipEmailVerification: false }],
+    issuers: [
+      {
+        issuerUrl: bed.issuer,
+        audience: "sigstore",
+        challengeClaim: "email",
+        spiffeTrustDomain: "",
+        issuerType: "email",
+        subjectDomain: "",
+        skipEmailVerification: false,
+      },
+    ],
   });
   const roots = await bed.app.inject("/api/v1/rootCert");
   assert.deepEqual([roots.statusCode, roots.headers["content-type"]], [200, "application/pem-certificate-chain"]);
@@ -246,7 +374,12 @@ test("tells its chain, its configuration and its roots", async () => {
 test("the stock JavaScript signer gets its certificate, over a socket", async () => {
   await bed.app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = bed.app.server.address() as { port: number };
-  const signer = new FulcioSigner({ fulcioBaseURL: `http://127.0.0.1:${port}`, identityProvider: { getToken: async () => token("js@example.com") }, retry: 0, timeout: 5000 });
+  const signer = new FulcioSigner({
+    fulcioBaseURL: `http://127.0.0.1:${port}`,
+    identityProvider: { getToken: async () => token("js@example.com") },
+    retry: 0,
+    timeout: 5000,
+  });
   const message = Buffer.from("artifact");
   const { signature, key } = await signer.sign(message);
   assert.ok(key.$case === "x509Certificate");
@@ -267,9 +400,15 @@ test("no certificate leaves when the CT log fails, answers nonsense, or promises
   const request = { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") };
   const stranger = createPrivateKey(pemOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey));
   const answers: Record<string, (body: Record<string, unknown>) => { status: number; body: unknown }> = {
-    "down": () => ({ status: 503, body: "Service Unavailable" }),
-    "nonsense": () => ({ status: 200, body: { sct_version: 0 } }),
-    "another key": (sct) => ({ status: 200, body: { ...sct, signature: Buffer.concat([Buffer.from([4, 3, 0, 0]), nodeSign("sha256", Buffer.from("x"), stranger)]).toString("base64") } }),
+    down: () => ({ status: 503, body: "Service Unavailable" }),
+    nonsense: () => ({ status: 200, body: { sct_version: 0 } }),
+    "another key": (sct) => ({
+      status: 200,
+      body: {
+        ...sct,
+        signature: Buffer.concat([Buffer.from([4, 3, 0, 0]), nodeSign("sha256", Buffer.from("x"), stranger)]).toString("base64"),
+      },
+    }),
     "another time": (sct) => ({ status: 200, body: { ...sct, timestamp: (sct.timestamp as number) + 1 } }),
     "another log": (sct) => ({ status: 200, body: { ...sct, id: Buffer.alloc(32).toString("base64") } }),
   };
@@ -284,10 +423,18 @@ test("no certificate leaves when the CT log fails, answers nonsense, or promises
     });
     try {
       const answer = await other.app.inject({
-        method: "POST", url: "/api/v2/signingCert", payload: JSON.stringify(request),
-        headers: { authorization: `Bearer ${mintDevelopmentToken({ issuer: other.issuer, key: other.identityKey, email: "dev@example.com", audience: "sigstore", now: Date.now })}` },
+        method: "POST",
+        url: "/api/v2/signingCert",
+        payload: JSON.stringify(request),
+        headers: {
+          authorization: `Bearer ${mintDevelopmentToken({ issuer: other.issuer, key: other.identityKey, email: "dev@example.com", audience: "sigstore", now: Date.now })}`,
+        },
       });
-      assert.deepEqual([answer.statusCode, answer.json()], [500, { code: 13, message: "Error entering certificate in CTL", details: [] }], name);
+      assert.deepEqual(
+        [answer.statusCode, answer.json()],
+        [500, { code: 13, message: "Error entering certificate in CTL", details: [] }],
+        name,
+      );
     } finally {
       await other.close();
     }
@@ -314,15 +461,25 @@ test("a certificate is signed only after its promise is there, and a failing key
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const ask = () =>
     other.app.inject({
-      method: "POST", url: "/api/v2/signingCert", payload: JSON.stringify({ certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }),
-      headers: { authorization: `Bearer ${mintDevelopmentToken({ issuer: other.issuer, key: other.identityKey, email: "dev@example.com", audience: "sigstore", now: Date.now })}` },
+      method: "POST",
+      url: "/api/v2/signingCert",
+      payload: JSON.stringify({ certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }),
+      headers: {
+        authorization: `Bearer ${mintDevelopmentToken({ issuer: other.issuer, key: other.identityKey, email: "dev@example.com", audience: "sigstore", now: Date.now })}`,
+      },
     });
   try {
     assert.equal((await ask()).statusCode, 200);
-    assert.deepEqual(order.map((step) => step.replace(/sign \d+/, "sign")), ["sign", "logged, size 1", "sign"]);
+    assert.deepEqual(
+      order.map((step) => step.replace(/sign \d+/, "sign")),
+      ["sign", "logged, size 1", "sign"],
+    );
     refuse = true;
     const failed = await ask();
-    assert.deepEqual([failed.statusCode, failed.json()], [500, { code: 13, message: "error communicating with CA backend", details: [] }]);
+    assert.deepEqual(
+      [failed.statusCode, failed.json()],
+      [500, { code: 13, message: "error communicating with CA backend", details: [] }],
+    );
   } finally {
     await other.close();
   }
@@ -330,7 +487,11 @@ test("a certificate is signed only after its promise is there, and a failing key
 
 test("base64 in the answer is what PEM readers of other houses read", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const answer = await post("/api/v2/signingCert", { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") }, { authorization: `Bearer ${token()}` });
+  const answer = await post(
+    "/api/v2/signingCert",
+    { certificateSigningRequest: Buffer.from(csr(privateKey)).toString("base64") },
+    { authorization: `Bearer ${token()}` },
+  );
   for (const pem of answer.json().signedCertificateEmbeddedSct.chain.certificates as string[]) {
     const lines = pem.split("\n");
     assert.ok(lines.slice(1, -2).every((line) => line.length === 64));

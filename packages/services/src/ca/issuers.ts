@@ -14,7 +14,17 @@ import { parseTemplate, type Template } from "./template.ts";
 
 /** Types of issuers; each is a row in `principal.ts`. */
 export const ISSUER_TYPES = [
-  "email", "uri", "username", "spiffe", "kubernetes", "github-workflow", "gitlab-pipeline", "buildkite-job", "codefresh-workflow", "chainguard-identity", "ci-provider",
+  "email",
+  "uri",
+  "username",
+  "spiffe",
+  "kubernetes",
+  "github-workflow",
+  "gitlab-pipeline",
+  "buildkite-job",
+  "codefresh-workflow",
+  "chainguard-identity",
+  "ci-provider",
 ] as const;
 
 export type IssuerType = (typeof ISSUER_TYPES)[number];
@@ -84,8 +94,17 @@ export function patternOf(meta: string): RegExp {
 /** The entry of an issuer whose tokens carry verified e-mail addresses, the development provider for one. */
 export function emailIssuer(issuerUrl: string, clientId = "sigstore"): IssuerEntry {
   return {
-    issuerUrl, clientId, isPattern: false, type: "email", ciProvider: undefined, issuerClaim: undefined, subjectDomain: "",
-    spiffeTrustDomain: "", skipEmailVerification: false, caCert: undefined, challengeClaim: "email",
+    issuerUrl,
+    clientId,
+    isPattern: false,
+    type: "email",
+    ciProvider: undefined,
+    issuerClaim: undefined,
+    subjectDomain: "",
+    spiffeTrustDomain: "",
+    skipEmailVerification: false,
+    caCert: undefined,
+    challengeClaim: "email",
   };
 }
 
@@ -107,20 +126,49 @@ function decode(document: Json): IssuerEntry[] {
   for (const name of metadata?.keys() ?? []) providers.set(name, decodeTemplates(metadata!.object(name), name));
 
   const entries: IssuerEntry[] = [];
-  for (const [name, alias, isPattern] of [["oidc-issuers", "OIDCIssuers", false], ["meta-issuers", "MetaIssuers", true]] as const) {
+  for (const [name, alias, isPattern] of [
+    ["oidc-issuers", "OIDCIssuers", false],
+    ["meta-issuers", "MetaIssuers", true],
+  ] as const) {
     const block = top.optionalObject(name, alias);
     for (const key of block?.keys() ?? []) entries.push(decodeEntry(block!.object(key), key, isPattern, providers));
   }
   return entries;
 }
 
-function decodeEntry(fields: JsonObject, key: string, isPattern: boolean, providers: ReadonlyMap<string, ProviderTemplates>): IssuerEntry {
+function decodeEntry(
+  fields: JsonObject,
+  key: string,
+  isPattern: boolean,
+  providers: ReadonlyMap<string, ProviderTemplates>,
+): IssuerEntry {
   const where = `issuer ${JSON.stringify(key.slice(0, 200))}`;
   const wrong = (what: string): ServiceError => new ServiceError("CONFIG_INVALID", `${where} ${what}`);
   fields.refuseUnknown([
-    "issuer-url", "IssuerURL", "client-id", "ClientID", "type", "Type", "ci-provider", "CIProvider", "issuer-claim", "IssuerClaim", "subject-domain", "SubjectDomain",
-    "spiffe-trust-domain", "SPIFFETrustDomain", "challenge-claim", "ChallengeClaim", "ca-cert", "CACert", "skip-email-verification", "SkipEmailVerification",
-    ...TEXT_FIELDS, "Description", "Contact", "Environment",
+    "issuer-url",
+    "IssuerURL",
+    "client-id",
+    "ClientID",
+    "type",
+    "Type",
+    "ci-provider",
+    "CIProvider",
+    "issuer-claim",
+    "IssuerClaim",
+    "subject-domain",
+    "SubjectDomain",
+    "spiffe-trust-domain",
+    "SPIFFETrustDomain",
+    "challenge-claim",
+    "ChallengeClaim",
+    "ca-cert",
+    "CACert",
+    "skip-email-verification",
+    "SkipEmailVerification",
+    ...TEXT_FIELDS,
+    "Description",
+    "Contact",
+    "Environment",
   ]);
   const stated = fields.optionalString("issuer-url", "IssuerURL");
   if (!isPattern && stated !== undefined && stated !== key) throw wrong("has another issuer-url than its key");
@@ -140,7 +188,8 @@ function decodeEntry(fields: JsonObject, key: string, isPattern: boolean, provid
   if (type === "ci-provider" && ciProvider === undefined) throw wrong("names a ci-provider without ci-issuer-metadata");
   const claim = fields.optionalString("issuer-claim", "IssuerClaim");
   const challenge = fields.optionalString("challenge-claim", "ChallengeClaim");
-  if (challenge !== undefined && challenge !== "" && challenge !== "email" && challenge !== "sub") throw wrong("has a challenge-claim that is not email or sub");
+  if (challenge !== undefined && challenge !== "" && challenge !== "email" && challenge !== "sub")
+    throw wrong("has a challenge-claim that is not email or sub");
   return {
     issuerUrl: key,
     isPattern,
@@ -170,11 +219,17 @@ function checkAddress(key: string, isPattern: boolean, wrong: (what: string) => 
   if (!isPattern && key.includes("*")) throw wrong("is a pattern; patterns belong into meta-issuers");
 }
 
-function checkSubjectDomain(type: "uri" | "username", domain: string, issuer: string, wrong: (what: string) => ServiceError): void {
+function checkSubjectDomain(
+  type: "uri" | "username",
+  domain: string,
+  issuer: string,
+  wrong: (what: string) => ServiceError,
+): void {
   const url = type === "uri" ? domain : `https://${domain}`;
   if (!URL.canParse(url) || (type === "username" && /[/:@]/.test(domain))) throw wrong("needs a subject-domain");
   const subject = new URL(url);
-  if (subject.origin !== url.toLowerCase() && `${subject.protocol}//${subject.host}` !== url) throw wrong("has a subject-domain with more than a scheme and a host");
+  if (subject.origin !== url.toLowerCase() && `${subject.protocol}//${subject.host}` !== url)
+    throw wrong("has a subject-domain with more than a scheme and a host");
   const from = new URL(issuer.replaceAll("*", "x"));
   if (type === "uri" && subject.protocol !== from.protocol) throw wrong("has a subject-domain of another scheme");
   const tail = (host: string): string => host.split(".").slice(-2).join(".");
@@ -183,18 +238,29 @@ function checkSubjectDomain(type: "uri" | "username", domain: string, issuer: st
 
 /** `$.a.b` as names to walk. */
 function decodePath(path: string, wrong: (what: string) => ServiceError): readonly string[] {
-  if (!/^\$(?:\.[A-Za-z0-9_-]{1,64}){1,8}$/.test(path)) throw wrong("has an issuer-claim that is not a plain path like $.federated_claims.connector_id");
+  if (!/^\$(?:\.[A-Za-z0-9_-]{1,64}){1,8}$/.test(path))
+    throw wrong("has an issuer-claim that is not a plain path like $.federated_claims.connector_id");
   return path.slice(2).split(".");
 }
 
 /** `build-signer-uri` (YAML) and `BuildSignerURI` (JSON) of a claim named `buildSignerURI`. */
 function spellings(name: string): [string, string] {
   const kebab = name.replace(/([a-z])([A-Z])/g, "$1-$2").toLowerCase();
-  return [kebab === "token-subject" ? "subject" : kebab, name === "tokenSubject" ? "Subject" : name[0]!.toUpperCase() + name.slice(1)];
+  return [
+    kebab === "token-subject" ? "subject" : kebab,
+    name === "tokenSubject" ? "Subject" : name[0]!.toUpperCase() + name.slice(1),
+  ];
 }
 
 function decodeTemplates(fields: JsonObject, name: string): ProviderTemplates {
-  fields.refuseUnknown(["default-template-values", "DefaultTemplateValues", "extension-templates", "ExtensionTemplates", "subject-alternative-name-template", "SubjectAlternativeNameTemplate"]);
+  fields.refuseUnknown([
+    "default-template-values",
+    "DefaultTemplateValues",
+    "extension-templates",
+    "ExtensionTemplates",
+    "subject-alternative-name-template",
+    "SubjectAlternativeNameTemplate",
+  ]);
   const defaults = new Map<string, string>();
   const given = fields.optionalObject("default-template-values", "DefaultTemplateValues");
   for (const key of given?.keys() ?? []) defaults.set(key, given!.string(key));

@@ -58,7 +58,12 @@ export function importIssuerKey(value: Json): IssuerKey | undefined {
   if (key === undefined) return undefined;
   const fits = (algorithm: string): boolean => {
     const row = Object.hasOwn(ROWS, algorithm) ? ROWS[algorithm]! : undefined;
-    return row !== undefined && jwk.kty === row.kty && (row.crv === undefined || jwk.crv === row.crv) && (jwk.alg === undefined || jwk.alg === algorithm);
+    return (
+      row !== undefined &&
+      jwk.kty === row.kty &&
+      (row.crv === undefined || jwk.crv === row.crv) &&
+      (jwk.alg === undefined || jwk.alg === algorithm)
+    );
   };
   return {
     kid: typeof jwk.kid === "string" ? jwk.kid : undefined,
@@ -74,7 +79,9 @@ function importKey({ kty, n, e, crv, x, y }: { readonly [name: string]: Json }):
     const key = createPublicKey({ key: parts as JsonWebKey, format: "jwk" });
     if (kty !== "RSA") return key;
     const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-    return modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS && publicExponent >= 3n && publicExponent % 2n === 1n ? key : undefined;
+    return modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS && publicExponent >= 3n && publicExponent % 2n === 1n
+      ? key
+      : undefined;
   } catch {
     // What the platform cannot import verifies nothing; its words may quote the key and help nobody.
     return undefined;
@@ -83,6 +90,12 @@ function importKey({ kty, n, e, crv, x, y }: { readonly [name: string]: Json }):
 
 function check(row: Row, key: KeyObject, signed: Uint8Array, signature: Uint8Array): boolean {
   if (row.kty === "EC") return verify(row.hash, signed, { key, dsaEncoding: "ieee-p1363" }, signature);
-  if (row.isPss === true) return verify(row.hash, signed, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }, signature);
+  if (row.isPss === true)
+    return verify(
+      row.hash,
+      signed,
+      { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST },
+      signature,
+    );
   return verify(row.hash, signed, key, signature);
 }

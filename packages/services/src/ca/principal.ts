@@ -26,7 +26,11 @@ export interface Principal {
   readonly challenge: string;
 }
 
-type Row = (claims: Claims, entry: IssuerEntry, issuer: string) => { readonly san: IdentityName; readonly challenge: string; readonly claims?: ReadonlyMap<string, string> };
+type Row = (
+  claims: Claims,
+  entry: IssuerEntry,
+  issuer: string,
+) => { readonly san: IdentityName; readonly challenge: string; readonly claims?: ReadonlyMap<string, string> };
 
 /** Longest value that goes into a certificate. */
 const MAX_VALUE = 2048;
@@ -43,13 +47,15 @@ function textOf(claims: Claims, name: string): string {
 }
 
 function checkText(value: string, name: string): string {
-  if (value.length > MAX_VALUE || /\p{Cc}/u.test(value) || !value.isWellFormed()) throw missing(`claim ${name} is too long or has control characters`);
+  if (value.length > MAX_VALUE || /\p{Cc}/u.test(value) || !value.isWellFormed())
+    throw missing(`claim ${name} is too long or has control characters`);
   return value;
 }
 
 /** A name that is certified as a URI: printable ASCII. */
 function uri(value: string): IdentityName {
-  if (!/^[a-z][a-z0-9+.-]*:\/\/[\x21-\x7e]+$/.test(value) || /["<>\\^`{|}]/.test(value)) throw missing("the subject is not a URI");
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[\x21-\x7e]+$/.test(value) || /["<>\\^`{|}]/.test(value))
+    throw missing("the subject is not a URI");
   return { kind: "uri", value };
 }
 
@@ -57,8 +63,10 @@ function uri(value: string): IdentityName {
 function verifiedEmail(claims: Claims, entry: IssuerEntry): string {
   const email = textOf(claims, "email");
   const verified = Object.hasOwn(claims, "email_verified") ? claims.email_verified : undefined;
-  if (!entry.skipEmailVerification && verified !== true && verified !== "true" && verified !== "True") throw missing("email is not verified");
-  if (email.length > 254 || !/^[\x21-\x3b\x3d\x3f\x41-\x7e]+@[A-Za-z0-9.-]+$/.test(email)) throw missing("email is not a plain ASCII address");
+  if (!entry.skipEmailVerification && verified !== true && verified !== "true" && verified !== "True")
+    throw missing("email is not verified");
+  if (email.length > 254 || !/^[\x21-\x3b\x3d\x3f\x41-\x7e]+@[A-Za-z0-9.-]+$/.test(email))
+    throw missing("email is not a plain ASCII address");
   return email;
 }
 
@@ -83,7 +91,8 @@ const ROWS: Readonly<Record<IssuerType, Row>> = {
     const sub = textOf(claims, "sub");
     const prefix = `spiffe://${entry.spiffeTrustDomain}`;
     const path = sub.startsWith(prefix) ? sub.slice(prefix.length) : undefined;
-    if (path === undefined || !/^(?:\/[A-Za-z0-9._-]+)+$/.test(path) || /\/\.{1,2}(?:\/|$)/.test(path)) throw missing("sub is not a SPIFFE ID of the trust domain");
+    if (path === undefined || !/^(?:\/[A-Za-z0-9._-]+)+$/.test(path) || /\/\.{1,2}(?:\/|$)/.test(path))
+      throw missing("sub is not a SPIFFE ID of the trust domain");
     return { san: uri(sub), challenge: sub };
   },
   kubernetes(claims) {
@@ -132,7 +141,8 @@ function member(value: Json | undefined, name: string): Json | undefined {
 
 /** A Kubernetes name (RFC 1123 subdomain). */
 function label(value: Json | undefined, what: string): string {
-  if (typeof value !== "string" || !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(value)) throw missing(`${what} is not a Kubernetes name`);
+  if (typeof value !== "string" || !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(value))
+    throw missing(`${what} is not a Kubernetes name`);
   return value;
 }
 
@@ -141,7 +151,8 @@ function fromTemplates(claims: Claims, templates: ProviderTemplates): ReturnType
   const values = new Map(templates.defaults);
   for (const [name, value] of Object.entries(claims)) {
     if (typeof value === "string") values.set(name, value);
-    else if (typeof value === "boolean" || (typeof value === "number" && Number.isSafeInteger(value))) values.set(name, String(value));
+    else if (typeof value === "boolean" || (typeof value === "number" && Number.isSafeInteger(value)))
+      values.set(name, String(value));
   }
   const extensions = new Map<string, string>();
   for (const [name, template] of templates.extensions) {
@@ -152,9 +163,17 @@ function fromTemplates(claims: Claims, templates: ProviderTemplates): ReturnType
 }
 
 /** The published mappings of contracts 1.10, for the types that name a provider. */
-function builtIn(extensions: Readonly<Record<string, string>>, san: string, defaults: Readonly<Record<string, string>> = {}): ProviderTemplates {
+function builtIn(
+  extensions: Readonly<Record<string, string>>,
+  san: string,
+  defaults: Readonly<Record<string, string>> = {},
+): ProviderTemplates {
   const parsed = Object.entries(extensions).map(([name, source]): [string, Template] => [name, parseTemplate(source, name)]);
-  return { defaults: new Map(Object.entries(defaults)), extensions: new Map(parsed), subjectAlternativeName: parseTemplate(san, "name") };
+  return {
+    defaults: new Map(Object.entries(defaults)),
+    extensions: new Map(parsed),
+    subjectAlternativeName: parseTemplate(san, "name"),
+  };
 }
 
 const GITHUB = builtIn(
@@ -208,4 +227,8 @@ const GITLAB = builtIn(
 
 const BUILDKITE = builtIn({}, "https://buildkite.com/{{ .organization_slug }}/{{ .pipeline_slug }}");
 
-const CODEFRESH = builtIn({}, "{{ .platform_url }}/{{ .account_name }}/{{ .pipeline_name }}:{{ .account_id }}/{{ .pipeline_id }}", { platform_url: "https://g.codefresh.io" });
+const CODEFRESH = builtIn(
+  {},
+  "{{ .platform_url }}/{{ .account_name }}/{{ .pipeline_name }}:{{ .account_id }}/{{ .pipeline_id }}",
+  { platform_url: "https://g.codefresh.io" },
+);

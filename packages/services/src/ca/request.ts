@@ -20,16 +20,25 @@ import { ServiceError } from "../errors.ts";
 export interface SigningRequest {
   /** The token in the body; undefined when it holds none. */
   readonly token: string | undefined;
-  readonly key: { readonly kind: "request"; readonly request: CertificationRequest } | { readonly kind: "key"; readonly publicKey: PublicKey; readonly proof: Uint8Array };
+  readonly key:
+    | { readonly kind: "request"; readonly request: CertificationRequest }
+    | { readonly kind: "key"; readonly publicKey: PublicKey; readonly proof: Uint8Array };
 }
 
 /** The pairs of key and hash that are certified, by the names of configuration files. */
 export const PERMITTED_ALGORITHMS: readonly string[] = [
-  "ecdsa-sha2-256-nistp256", "ecdsa-sha2-384-nistp384", "ecdsa-sha2-512-nistp521",
-  "rsa-sign-pkcs1-2048-sha256", "rsa-sign-pkcs1-3072-sha256", "rsa-sign-pkcs1-4096-sha256", "ed25519",
+  "ecdsa-sha2-256-nistp256",
+  "ecdsa-sha2-384-nistp384",
+  "ecdsa-sha2-512-nistp521",
+  "rsa-sign-pkcs1-2048-sha256",
+  "rsa-sign-pkcs1-3072-sha256",
+  "rsa-sign-pkcs1-4096-sha256",
+  "ed25519",
 ];
 
-const PERMITTED: readonly Algorithm[] = ALGORITHMS.filter(({ flag }) => flag !== undefined && PERMITTED_ALGORITHMS.includes(flag));
+const PERMITTED: readonly Algorithm[] = ALGORITHMS.filter(
+  ({ flag }) => flag !== undefined && PERMITTED_ALGORITHMS.includes(flag),
+);
 
 /** Reads a v2 body. Throws BAD_REQUEST and the KEY_, CSR_ and ALGORITHM_ codes. */
 export function decodeSigningRequest(body: Json): SigningRequest {
@@ -42,7 +51,10 @@ export function decodeSigningRequest(body: Json): SigningRequest {
     const keyRequest = request.optionalObject("publicKeyRequest", "public_key_request");
     const publicKey = keyRequest?.optionalObject("publicKey", "public_key");
     const content = publicKey?.optionalString("content");
-    if (keyRequest === undefined || content === undefined || content === "") throw new ServiceError("KEY_UNREADABLE", undefined, { detail: "the request has neither a key nor a certification request" });
+    if (keyRequest === undefined || content === undefined || content === "")
+      throw new ServiceError("KEY_UNREADABLE", undefined, {
+        detail: "the request has neither a key nor a certification request",
+      });
     const proof = keyRequest.optionalLooseBytes("proofOfPossession", "proof_of_possession") ?? new Uint8Array(0);
     return { token, key: { kind: "key", publicKey: decodeKey(rawBytes(content)), proof } };
   });
@@ -55,7 +67,10 @@ export function decodeSigningRequestV1(body: Json): SigningRequest {
     const csr = request.optionalLooseBytes("certificateSigningRequest", "certificate_signing_request");
     if (csr !== undefined && csr.length > 0) return { token: undefined, key: { kind: "request", request: decodeCsr(csr) } };
     const content = request.optionalObject("publicKey", "public_key")?.optionalLooseBytes("content");
-    if (content === undefined || content.length === 0) throw new ServiceError("KEY_UNREADABLE", undefined, { detail: "the request has neither a key nor a certification request" });
+    if (content === undefined || content.length === 0)
+      throw new ServiceError("KEY_UNREADABLE", undefined, {
+        detail: "the request has neither a key nor a certification request",
+      });
     const proof = request.optionalLooseBytes("signedEmailAddress", "signed_email_address") ?? new Uint8Array(0);
     return { token: undefined, key: { kind: "key", publicKey: decodeKey(content), proof } };
   });
@@ -74,14 +89,17 @@ export function checkPossession(request: SigningRequest, challenge: string): Pub
       checkRequest(key.request);
       return publicKey;
     }
-    const algorithm = PERMITTED.find((row) => row.keyType === key.publicKey.type && (row.rsaBits === 0 || row.rsaBits === key.publicKey.rsaBits));
+    const algorithm = PERMITTED.find(
+      (row) => row.keyType === key.publicKey.type && (row.rsaBits === 0 || row.rsaBits === key.publicKey.rsaBits),
+    );
     if (algorithm === undefined) throw notPermitted(key.publicKey, undefined);
     checkSignature(algorithm, key.publicKey, { message: utf8(challenge) }, key.proof);
     return key.publicKey;
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
     if (cause.code === "ALGORITHM_UNKNOWN") throw new ServiceError("ALGORITHM_NOT_PERMITTED", undefined, { cause });
-    if (cause.code === "KEY_INVALID" && !(key.kind === "request" && isMismatch(key.request))) throw new ServiceError("KEY_WEAK", undefined, { cause });
+    if (cause.code === "KEY_INVALID" && !(key.kind === "request" && isMismatch(key.request)))
+      throw new ServiceError("KEY_WEAK", undefined, { cause });
     throw new ServiceError("PROOF_WRONG", undefined, { cause });
   }
 }
@@ -97,11 +115,15 @@ function isMismatch({ signatureAlgorithm, publicKey }: CertificationRequest): bo
 }
 
 function checkPermitted(algorithm: Algorithm, key: PublicKey): void {
-  if (!PERMITTED.some((row) => row.family === algorithm.family && row.hash === algorithm.hash && row.keyType === key.type)) throw notPermitted(key, algorithm);
+  if (!PERMITTED.some((row) => row.family === algorithm.family && row.hash === algorithm.hash && row.keyType === key.type))
+    throw notPermitted(key, algorithm);
 }
 
 function notPermitted(key: PublicKey, algorithm: Algorithm | undefined): ServiceError {
-  return new ServiceError("ALGORITHM_NOT_PERMITTED", `signing algorithm not permitted: ${key.type}, ${algorithm?.hash ?? "unknown"}`);
+  return new ServiceError(
+    "ALGORITHM_NOT_PERMITTED",
+    `signing algorithm not permitted: ${key.type}, ${algorithm?.hash ?? "unknown"}`,
+  );
 }
 
 /** JSON of the wrong shape is the parser's sentence; our own refusals pass. */
@@ -112,7 +134,9 @@ function shape<T>(work: () => T): T {
 function decodeCsr(bytes: Uint8Array): CertificationRequest {
   try {
     const pem = text(bytes);
-    return decodeRequest(parsePem(pem, pem.includes("BEGIN NEW CERTIFICATE REQUEST") ? "NEW CERTIFICATE REQUEST" : "CERTIFICATE REQUEST"));
+    return decodeRequest(
+      parsePem(pem, pem.includes("BEGIN NEW CERTIFICATE REQUEST") ? "NEW CERTIFICATE REQUEST" : "CERTIFICATE REQUEST"),
+    );
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
     if (cause.code === "KEY_INVALID") throw new ServiceError("KEY_WEAK", undefined, { cause });
@@ -124,7 +148,8 @@ function decodeCsr(bytes: Uint8Array): CertificationRequest {
 /** A string that is PEM, or DER with one character an octet. */
 function rawBytes(content: string): Uint8Array {
   const bytes = Buffer.from(content, "latin1");
-  if (bytes.toString("latin1") !== content) throw new ServiceError("KEY_UNREADABLE", undefined, { detail: "the key is neither PEM nor DER" });
+  if (bytes.toString("latin1") !== content)
+    throw new ServiceError("KEY_UNREADABLE", undefined, { detail: "the key is neither PEM nor DER" });
   return bytes;
 }
 
@@ -135,7 +160,8 @@ function decodeKey(bytes: Uint8Array): PublicKey {
   try {
     if (bytes[0] !== 0x2d && !startsWithSpace(bytes)) return importPublicKey(bytes);
     const pem = text(bytes);
-    if (pem.includes("BEGIN RSA PUBLIC KEY")) return importPublicKey(der.sequence(RSA_IDENTIFIER, der.bits(parsePem(pem, "RSA PUBLIC KEY"))));
+    if (pem.includes("BEGIN RSA PUBLIC KEY"))
+      return importPublicKey(der.sequence(RSA_IDENTIFIER, der.bits(parsePem(pem, "RSA PUBLIC KEY"))));
     return importPublicKey(parsePem(pem, "PUBLIC KEY"));
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;

@@ -12,7 +12,16 @@ import { LacreError } from "@lacre/core/errors";
 import type { Algorithm, PublicKey } from "@lacre/core/crypto";
 import { toHex } from "@lacre/core/bytes";
 import {
-  type Certificate, checkSct, issuerKeyHash, loggedTbs, prepareLoggedCertificate, preparePrecertificate, randomSerial, type Sct, signerFields, type Unsigned,
+  type Certificate,
+  checkSct,
+  issuerKeyHash,
+  loggedTbs,
+  prepareLoggedCertificate,
+  preparePrecertificate,
+  randomSerial,
+  type Sct,
+  signerFields,
+  type Unsigned,
 } from "@lacre/core/x509";
 import type { FastifyBaseLogger } from "fastify";
 import { ServiceError } from "../errors.ts";
@@ -69,10 +78,17 @@ export function createAuthorityService(options: AuthorityOptions): AuthorityServ
   async function log(precertificate: Uint8Array, unsigned: Unsigned): Promise<Sct> {
     try {
       const sct = await options.ct.addPreChain([precertificate, ...options.chain.map(({ der }) => der)]);
-      if (options.ctLog !== undefined) checkSct({ sct, logged: { tbs: loggedTbs(unsigned.toBeSigned), issuerKeyHash: keyHash }, log: options.ctLog });
+      if (options.ctLog !== undefined)
+        checkSct({ sct, logged: { tbs: loggedTbs(unsigned.toBeSigned), issuerKeyHash: keyHash }, log: options.ctLog });
       return sct;
     } catch (cause) {
-      throw new ServiceError("CT_FAILED", undefined, { detail: cause instanceof LacreError || cause instanceof ServiceError ? `${cause.code}: ${cause.message}` : "the CT log could not be asked", cause });
+      throw new ServiceError("CT_FAILED", undefined, {
+        detail:
+          cause instanceof LacreError || cause instanceof ServiceError
+            ? `${cause.code}: ${cause.message}`
+            : "the CT log could not be asked",
+        cause,
+      });
     }
   }
 
@@ -87,14 +103,23 @@ export function createAuthorityService(options: AuthorityOptions): AuthorityServ
       const notBeforeMs = options.now();
       const fields = describe(() =>
         signerFields({
-          serial: randomSerial(options.random), publicKey, notBeforeMs, notAfterMs: notBeforeMs + CERTIFICATE_LIFE_MS,
-          issuer: issuing, san: principal.san, identityIssuer: principal.issuer, claims: principal.claims,
+          serial: randomSerial(options.random),
+          publicKey,
+          notBeforeMs,
+          notAfterMs: notBeforeMs + CERTIFICATE_LIFE_MS,
+          issuer: issuing,
+          san: principal.san,
+          identityIssuer: principal.issuer,
+          claims: principal.claims,
         }),
       );
       const unsigned = preparePrecertificate(fields, options.algorithm);
       const sct = await log(await sign(unsigned), unsigned);
       const certificate = await sign(prepareLoggedCertificate(fields, options.algorithm, [sct]));
-      options.log?.info({ serial: toHex(fields.serial), issuer: principal.issuer, key: publicKey.type, loggedMs: sct.timestampMs }, "issued");
+      options.log?.info(
+        { serial: toHex(fields.serial), issuer: principal.issuer, key: publicKey.type, loggedMs: sct.timestampMs },
+        "issued",
+      );
       return [certificate, ...options.chain.map(({ der }) => der)];
     },
   };
@@ -105,7 +130,8 @@ function describe<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    if (cause instanceof LacreError && cause.code === "IDENTITY_INVALID") throw new ServiceError("TOKEN_CLAIMS", undefined, { detail: "the name cannot be certified", cause });
+    if (cause instanceof LacreError && cause.code === "IDENTITY_INVALID")
+      throw new ServiceError("TOKEN_CLAIMS", undefined, { detail: "the name cannot be certified", cause });
     if (cause instanceof LacreError) throw new ServiceError("CA_FAILED", undefined, { detail: cause.message, cause });
     throw cause;
   }

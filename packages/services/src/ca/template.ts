@@ -74,7 +74,8 @@ function word(token: Token | undefined): string | undefined {
 
 function read(values: Values, name: string): string {
   const value = values.get(name);
-  if (value === undefined) throw new ServiceError("TOKEN_CLAIMS", undefined, { detail: `the token has no claim ${JSON.stringify(name.slice(0, 80))}` });
+  if (value === undefined)
+    throw new ServiceError("TOKEN_CLAIMS", undefined, { detail: `the token has no claim ${JSON.stringify(name.slice(0, 80))}` });
   return value;
 }
 
@@ -105,7 +106,12 @@ function tokenize(source: string, where: string): Token[] {
 /** Words of an action: names, `.x`, quoted strings, parentheses. */
 function words(action: string, where: string): string[] {
   const found = action.match(/"[^"\\]*"|[()]|[^\s()"]+/g) ?? [];
-  if (found.length === 0 || found.length > 32 || found.join("").length !== action.replace(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/g, "").length) throw bad(where, "has an action that is not understood");
+  if (
+    found.length === 0 ||
+    found.length > 32 ||
+    found.join("").length !== action.replace(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/g, "").length
+  )
+    throw bad(where, "has an action that is not understood");
   return found;
 }
 
@@ -140,5 +146,11 @@ function take(given: readonly string[], where: string): [Template, readonly stri
     const name = first.slice(1);
     return [(values) => read(values, name), given.slice(1)];
   }
-  throw bad(where, `has an action that is not understood: ${[first, second, third, fourth].filter((part) => part !== undefined).join(" ").slice(0, 80)}`);
+  throw bad(
+    where,
+    `has an action that is not understood: ${[first, second, third, fourth]
+      .filter((part) => part !== undefined)
+      .join(" ")
+      .slice(0, 80)}`,
+  );
 }

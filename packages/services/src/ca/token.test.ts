@@ -18,8 +18,17 @@ const EC = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const ED = generateKeyPairSync("ed25519");
 const STRANGER = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
-const encode = (value: unknown): string => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
-const claims = { iss: ISSUER, sub: "s", aud: "sigstore", exp: NOW / 1000 + 60, iat: NOW / 1000, email: "a@b.c", email_verified: true };
+const encode = (value: unknown): string =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const claims = {
+  iss: ISSUER,
+  sub: "s",
+  aud: "sigstore",
+  exp: NOW / 1000 + 60,
+  iat: NOW / 1000,
+  email: "a@b.c",
+  email_verified: true,
+};
 
 function jwt(payload: unknown, header: Record<string, unknown> = {}, key: KeyObject = RSA.privateKey): string {
   const whole = { alg: "RS256", kid: "rsa", ...header };
@@ -29,28 +38,56 @@ function jwt(payload: unknown, header: Record<string, unknown> = {}, key: KeyObj
 }
 
 const jwk = (key: KeyObject, more: object): object => ({ ...key.export({ format: "jwk" }), ...more });
-const KEYS = { keys: [jwk(RSA.publicKey, { kid: "rsa", use: "sig", alg: "RS256" }), jwk(EC.publicKey, { kid: "ec" }), jwk(ED.publicKey, { kid: "ed" }), { kty: "oct", k: "c2VjcmV0", kid: "oct" }] };
-const DOCUMENT = { issuer: ISSUER, jwks_uri: `${ISSUER}/keys`, id_token_signing_alg_values_supported: ["RS256", "ES256", "EdDSA", "HS256", "none"] };
+const KEYS = {
+  keys: [
+    jwk(RSA.publicKey, { kid: "rsa", use: "sig", alg: "RS256" }),
+    jwk(EC.publicKey, { kid: "ec" }),
+    jwk(ED.publicKey, { kid: "ed" }),
+    { kty: "oct", k: "c2VjcmV0", kid: "oct" },
+  ],
+};
+const DOCUMENT = {
+  issuer: ISSUER,
+  jwks_uri: `${ISSUER}/keys`,
+  id_token_signing_alg_values_supported: ["RS256", "ES256", "EdDSA", "HS256", "none"],
+};
 
 type Reply = { status?: number; body?: unknown; location?: string };
 
 /** An issuer, and how often it was asked. */
 function world(pages: Record<string, Reply | (() => Reply)> = {}, now: () => number = () => NOW) {
   const asked: string[] = [];
-  const all: Record<string, Reply | (() => Reply)> = { [`${ISSUER}/.well-known/openid-configuration`]: { body: DOCUMENT }, [`${ISSUER}/keys`]: { body: KEYS }, ...pages };
+  const all: Record<string, Reply | (() => Reply)> = {
+    [`${ISSUER}/.well-known/openid-configuration`]: { body: DOCUMENT },
+    [`${ISSUER}/keys`]: { body: KEYS },
+    ...pages,
+  };
   const fetch: Fetch = async (url) => {
     asked.push(url);
     const found = all[url];
     const reply = typeof found === "function" ? found() : (found ?? { status: 404 });
     const bytes = typeof reply.body === "string" ? Buffer.from(reply.body) : Buffer.from(JSON.stringify(reply.body ?? {}));
-    return { status: reply.status ?? 200, headers: { get: (name) => (name === "location" ? (reply.location ?? null) : null) }, arrayBuffer: async () => new Uint8Array(bytes).buffer };
+    return {
+      status: reply.status ?? 200,
+      headers: { get: (name) => (name === "location" ? (reply.location ?? null) : null) },
+      arrayBuffer: async () => new Uint8Array(bytes).buffer,
+    };
   };
   const issuers = createIssuerTable([emailIssuer(ISSUER)]);
   const discovery = createDiscovery({ fetch, now });
-  return { asked, verify: (token: string) => verifyToken(token, { issuers, discovery, now }), discovery, entry: issuers.entries[0]! };
+  return {
+    asked,
+    verify: (token: string) => verifyToken(token, { issuers, discovery, now }),
+    discovery,
+    entry: issuers.entries[0]!,
+  };
 }
 
-const refusedAs = (code: string) => (error: unknown) => error instanceof ServiceError && error.code === code && error.status === 400 && error.message === "There was an error processing the identity token";
+const refusedAs = (code: string) => (error: unknown) =>
+  error instanceof ServiceError &&
+  error.code === code &&
+  error.status === 400 &&
+  error.message === "There was an error processing the identity token";
 
 test("a good token verifies: RS256, ES256, EdDSA, with and without a kid, audience as text and as list", async () => {
   const { verify } = world();
@@ -71,21 +108,40 @@ test("a good token verifies: RS256, ES256, EdDSA, with and without a kid, audien
 test("refuses algorithms that prove nothing: none in all spellings, and a public key used as a secret", async () => {
   const { verify } = world();
   for (const alg of ["none", "None", "NONE", "nOnE", ""]) {
-    for (const signature of ["", "AAAA"]) await assert.rejects(verify(`${encode({ alg, kid: "rsa" })}.${encode(claims)}.${signature}`), refusedAs("TOKEN_INVALID"), alg);
+    for (const signature of ["", "AAAA"])
+      await assert.rejects(
+        verify(`${encode({ alg, kid: "rsa" })}.${encode(claims)}.${signature}`),
+        refusedAs("TOKEN_INVALID"),
+        alg,
+      );
   }
-  const secrets = [RSA.publicKey.export({ type: "spki", format: "pem" }), RSA.publicKey.export({ type: "spki", format: "der" }), RSA.publicKey.export({ type: "pkcs1", format: "pem" }), Buffer.from("secret")];
+  const secrets = [
+    RSA.publicKey.export({ type: "spki", format: "pem" }),
+    RSA.publicKey.export({ type: "spki", format: "der" }),
+    RSA.publicKey.export({ type: "pkcs1", format: "pem" }),
+    Buffer.from("secret"),
+  ];
   for (const secret of secrets) {
     for (const kid of ["rsa", "oct", undefined]) {
       const signed = `${encode({ alg: "HS256", kid })}.${encode(claims)}`;
-      await assert.rejects(verify(`${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`), refusedAs("TOKEN_INVALID"));
+      await assert.rejects(
+        verify(`${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`),
+        refusedAs("TOKEN_INVALID"),
+      );
     }
   }
 });
 
 test("refuses an algorithm that the issuer does not announce, and one that does not fit the key", async () => {
-  const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: { body: { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` } } });
+  const { verify } = world({
+    [`${ISSUER}/.well-known/openid-configuration`]: { body: { issuer: ISSUER, jwks_uri: `${ISSUER}/keys` } },
+  });
   await verify(jwt(claims));
-  await assert.rejects(verify(jwt(claims, { alg: "ES256", kid: "ec" }, EC.privateKey)), refusedAs("TOKEN_INVALID"), "RS256 is all when nothing is announced");
+  await assert.rejects(
+    verify(jwt(claims, { alg: "ES256", kid: "ec" }, EC.privateKey)),
+    refusedAs("TOKEN_INVALID"),
+    "RS256 is all when nothing is announced",
+  );
   const all = world();
   await assert.rejects(all.verify(jwt(claims, { alg: "ES256", kid: "rsa" }, EC.privateKey)), refusedAs("TOKEN_INVALID"));
 });
@@ -93,10 +149,23 @@ test("refuses an algorithm that the issuer does not announce, and one that does 
 test("refuses keys that the token brings along: jwk, jku, x5u, x5c and games with kid", async () => {
   const { verify, asked } = world();
   const own = jwk(STRANGER.publicKey, {});
-  for (const header of [{ jwk: own }, { jku: "https://evil.example/keys" }, { x5u: "https://evil.example/cert" }, { x5c: ["AAAA"] }, { kid: "../../keys" }, { kid: "https://evil.example/keys" }, { kid: "" }, { kid: "__proto__" }, { kid: "toString" }]) {
+  for (const header of [
+    { jwk: own },
+    { jku: "https://evil.example/keys" },
+    { x5u: "https://evil.example/cert" },
+    { x5c: ["AAAA"] },
+    { kid: "../../keys" },
+    { kid: "https://evil.example/keys" },
+    { kid: "" },
+    { kid: "__proto__" },
+    { kid: "toString" },
+  ]) {
     await assert.rejects(verify(jwt(claims, header, STRANGER.privateKey)), refusedAs("TOKEN_INVALID"), JSON.stringify(header));
   }
-  assert.ok(asked.every((url) => url.startsWith(`${ISSUER}/`)), "nothing in a token starts a request");
+  assert.ok(
+    asked.every((url) => url.startsWith(`${ISSUER}/`)),
+    "nothing in a token starts a request",
+  );
   await assert.rejects(verify(jwt(claims, { kid: 7 })), refusedAs("TOKEN_INVALID"));
   await assert.rejects(verify(jwt(claims, { kid: ["rsa"] })), refusedAs("TOKEN_INVALID"));
   await assert.rejects(verify(jwt(claims, { crit: ["exp"], exp: 1 })), refusedAs("TOKEN_INVALID"));
@@ -106,13 +175,29 @@ test("refuses keys that the token brings along: jwk, jku, x5u, x5c and games wit
 test("refuses another audience, another issuer, a wrong time, each with its code", async () => {
   const { verify } = world();
   const cases: [string, object][] = [
-    ["TOKEN_AUDIENCE", { aud: "other" }], ["TOKEN_AUDIENCE", { aud: ["sigstore2"] }], ["TOKEN_AUDIENCE", { aud: undefined }], ["TOKEN_AUDIENCE", { aud: { sigstore: 1 } }], ["TOKEN_AUDIENCE", { aud: [["sigstore"]] }],
-    ["ISSUER_UNKNOWN", { iss: "https://issuer.example/" }], ["ISSUER_UNKNOWN", { iss: "https://ISSUER.example" }], ["ISSUER_UNKNOWN", { iss: "https://issuer.example.evil.example" }], ["ISSUER_UNKNOWN", { iss: `${ISSUER}\n` }],
-    ["ISSUER_UNKNOWN", { iss: "a".repeat(5000) }], ["TOKEN_INVALID", { iss: undefined }], ["TOKEN_INVALID", { iss: [ISSUER] }], ["TOKEN_INVALID", { iss: "" }],
-    ["TOKEN_EXPIRED", { exp: NOW / 1000 }], ["TOKEN_EXPIRED", { exp: NOW / 1000 - 1 }], ["TOKEN_EXPIRED", { exp: undefined }], ["TOKEN_EXPIRED", { exp: "9999999999" }], ["TOKEN_EXPIRED", { exp: null }],
-    ["TOKEN_EXPIRED", { nbf: NOW / 1000 + 301 }], ["TOKEN_EXPIRED", { nbf: "0" }],
+    ["TOKEN_AUDIENCE", { aud: "other" }],
+    ["TOKEN_AUDIENCE", { aud: ["sigstore2"] }],
+    ["TOKEN_AUDIENCE", { aud: undefined }],
+    ["TOKEN_AUDIENCE", { aud: { sigstore: 1 } }],
+    ["TOKEN_AUDIENCE", { aud: [["sigstore"]] }],
+    ["ISSUER_UNKNOWN", { iss: "https://issuer.example/" }],
+    ["ISSUER_UNKNOWN", { iss: "https://ISSUER.example" }],
+    ["ISSUER_UNKNOWN", { iss: "https://issuer.example.evil.example" }],
+    ["ISSUER_UNKNOWN", { iss: `${ISSUER}\n` }],
+    ["ISSUER_UNKNOWN", { iss: "a".repeat(5000) }],
+    ["TOKEN_INVALID", { iss: undefined }],
+    ["TOKEN_INVALID", { iss: [ISSUER] }],
+    ["TOKEN_INVALID", { iss: "" }],
+    ["TOKEN_EXPIRED", { exp: NOW / 1000 }],
+    ["TOKEN_EXPIRED", { exp: NOW / 1000 - 1 }],
+    ["TOKEN_EXPIRED", { exp: undefined }],
+    ["TOKEN_EXPIRED", { exp: "9999999999" }],
+    ["TOKEN_EXPIRED", { exp: null }],
+    ["TOKEN_EXPIRED", { nbf: NOW / 1000 + 301 }],
+    ["TOKEN_EXPIRED", { nbf: "0" }],
   ];
-  for (const [code, change] of cases) await assert.rejects(verify(jwt({ ...claims, ...change })), refusedAs(code), JSON.stringify(change).slice(0, 80));
+  for (const [code, change] of cases)
+    await assert.rejects(verify(jwt({ ...claims, ...change })), refusedAs(code), JSON.stringify(change).slice(0, 80));
 });
 
 test("refuses a signature of another key, of another text, and of none", async () => {
@@ -127,17 +212,37 @@ test("refuses a signature of another key, of another text, and of none", async (
 test("takes apart nothing that is not three parts of base64url holding one strict object", () => {
   const header = encode({ alg: "RS256" });
   for (const token of [
-    "", ".", "..", "...", "a", "a.b", "a.b.c.d", `${header}..x`, `.${header}.x`, `${header}.${header}.`, `${header}.${header}`, `${header}.${header}.x.y`,
-    `${header}.${encode('{"a":1,"a":2}')}.x`, `${header}.${encode("[]")}.x`, `${header}.${encode("null")}.x`, `${header}.${encode("[".repeat(40))}.x`,
-    `${header}.${encode(claims)}=.x`, `${header}.${encode(claims).slice(0, -2)}!.x`, `${header}.${Buffer.from([0xff]).toString("base64url")}.x`, `${encode({})}.${encode(claims)}.x`, `${encode({ alg: 5 })}.${encode(claims)}.x`,
-    ` ${jwt(claims)}`, `${jwt(claims)}\n.`,
+    "",
+    ".",
+    "..",
+    "...",
+    "a",
+    "a.b",
+    "a.b.c.d",
+    `${header}..x`,
+    `.${header}.x`,
+    `${header}.${header}.`,
+    `${header}.${header}`,
+    `${header}.${header}.x.y`,
+    `${header}.${encode('{"a":1,"a":2}')}.x`,
+    `${header}.${encode("[]")}.x`,
+    `${header}.${encode("null")}.x`,
+    `${header}.${encode("[".repeat(40))}.x`,
+    `${header}.${encode(claims)}=.x`,
+    `${header}.${encode(claims).slice(0, -2)}!.x`,
+    `${header}.${Buffer.from([0xff]).toString("base64url")}.x`,
+    `${encode({})}.${encode(claims)}.x`,
+    `${encode({ alg: 5 })}.${encode(claims)}.x`,
+    ` ${jwt(claims)}`,
+    `${jwt(claims)}\n.`,
   ]) {
     assert.throws(() => decodeToken(token), refusedAs("TOKEN_INVALID"), token.slice(0, 60));
   }
 });
 
 test("bounds its work before it begins: a token of dots, a token of megabytes (CVE-2025-66506)", async () => {
-  for (const token of [".".repeat(MAX_TOKEN), ".".repeat(4 << 20), "a".repeat(4 << 20), "a.".repeat(MAX_TOKEN / 2)]) assert.throws(() => decodeToken(token), refusedAs("TOKEN_INVALID"));
+  for (const token of [".".repeat(MAX_TOKEN), ".".repeat(4 << 20), "a".repeat(4 << 20), "a.".repeat(MAX_TOKEN / 2)])
+    assert.throws(() => decodeToken(token), refusedAs("TOKEN_INVALID"));
   const { verify, asked } = world();
   // Good in everything but its length.
   await assert.rejects(verify(jwt({ ...claims, filler: "x".repeat(MAX_TOKEN) })), refusedAs("TOKEN_INVALID"));
@@ -148,14 +253,20 @@ test("bounds its work before it begins: a token of dots, a token of megabytes (C
 
 test("whatever the text, the answer is a refusal with a code, and never quotes the text", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.array(fc.string(), { minLength: 3, maxLength: 3 }).map((parts) => parts.map(encode).join("."))), (token) => {
-      try {
-        decodeToken(token);
-      } catch (error) {
-        assert.ok(refusedAs("TOKEN_INVALID")(error), String(error));
-        if (token.length > 30) assert.ok(!(error as ServiceError).detail?.includes(token.slice(5, 25)));
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: "binary" }),
+        fc.array(fc.string(), { minLength: 3, maxLength: 3 }).map((parts) => parts.map(encode).join(".")),
+      ),
+      (token) => {
+        try {
+          decodeToken(token);
+        } catch (error) {
+          assert.ok(refusedAs("TOKEN_INVALID")(error), String(error));
+          if (token.length > 30) assert.ok(!(error as ServiceError).detail?.includes(token.slice(5, 25)));
+        }
+      },
+    ),
   );
 });
 
@@ -167,11 +278,24 @@ test("a discovery document about another issuer is refused", async () => {
 });
 
 test("a redirect to another host is not followed, one within the origin is (CVE-2026-49478)", async () => {
-  const evil = { [`https://evil.example/.well-known/openid-configuration`]: { body: DOCUMENT }, "https://evil.example/keys": { body: { keys: [jwk(STRANGER.publicKey, { kid: "rsa" })] } } };
-  for (const location of ["https://evil.example/.well-known/openid-configuration", "//evil.example/.well-known/openid-configuration", "http://issuer.example/.well-known/openid-configuration", "https://issuer.example:8443/x", "http://169.254.169.254/", ""]) {
+  const evil = {
+    [`https://evil.example/.well-known/openid-configuration`]: { body: DOCUMENT },
+    "https://evil.example/keys": { body: { keys: [jwk(STRANGER.publicKey, { kid: "rsa" })] } },
+  };
+  for (const location of [
+    "https://evil.example/.well-known/openid-configuration",
+    "//evil.example/.well-known/openid-configuration",
+    "http://issuer.example/.well-known/openid-configuration",
+    "https://issuer.example:8443/x",
+    "http://169.254.169.254/",
+    "",
+  ]) {
     const { verify, asked } = world({ ...evil, [`${ISSUER}/.well-known/openid-configuration`]: { status: 302, location } });
     await assert.rejects(verify(jwt(claims, {}, STRANGER.privateKey)), refusedAs("ISSUER_UNREACHABLE"), location);
-    assert.ok(asked.every((url) => url.startsWith(`${ISSUER}/`)), `${location} was asked`);
+    assert.ok(
+      asked.every((url) => url.startsWith(`${ISSUER}/`)),
+      `${location} was asked`,
+    );
   }
   const keys = world({ ...evil, [`${ISSUER}/keys`]: { status: 307, location: "https://evil.example/keys" } });
   await assert.rejects(keys.verify(jwt(claims, {}, STRANGER.privateKey)), refusedAs("ISSUER_UNREACHABLE"));
@@ -184,12 +308,22 @@ test("a redirect to another host is not followed, one within the origin is (CVE-
 
 test("documents that are too large, too deep, ambiguous or downgraded are refused", async () => {
   const documents: Reply[] = [
-    { body: `{"issuer":"${ISSUER}","jwks_uri":"${ISSUER}/keys","x":"${"a".repeat(300_000)}"}` }, { body: `{"issuer":"${ISSUER}","issuer":"${ISSUER}","jwks_uri":"${ISSUER}/keys"}` }, { body: "[".repeat(1000) },
-    { body: { ...DOCUMENT, jwks_uri: "http://issuer.example/keys" } }, { body: { ...DOCUMENT, jwks_uri: "file:///etc/passwd" } }, { body: { ...DOCUMENT, jwks_uri: "keys" } }, { body: { ...DOCUMENT, jwks_uri: undefined } },
-    { status: 500, body: DOCUMENT }, { status: 204, body: "" }, { body: "<html>" },
+    { body: `{"issuer":"${ISSUER}","jwks_uri":"${ISSUER}/keys","x":"${"a".repeat(300_000)}"}` },
+    { body: `{"issuer":"${ISSUER}","issuer":"${ISSUER}","jwks_uri":"${ISSUER}/keys"}` },
+    { body: "[".repeat(1000) },
+    { body: { ...DOCUMENT, jwks_uri: "http://issuer.example/keys" } },
+    { body: { ...DOCUMENT, jwks_uri: "file:///etc/passwd" } },
+    { body: { ...DOCUMENT, jwks_uri: "keys" } },
+    { body: { ...DOCUMENT, jwks_uri: undefined } },
+    { status: 500, body: DOCUMENT },
+    { status: 204, body: "" },
+    { body: "<html>" },
   ];
   for (const document of documents) {
-    const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: document, "http://issuer.example/keys": { body: KEYS } });
+    const { verify } = world({
+      [`${ISSUER}/.well-known/openid-configuration`]: document,
+      "http://issuer.example/keys": { body: KEYS },
+    });
     await assert.rejects(verify(jwt(claims)), refusedAs("ISSUER_UNREACHABLE"), JSON.stringify(document).slice(0, 80));
   }
 });
@@ -213,7 +347,8 @@ test("an issuer that is down keeps its keys for an hour, is asked again at inter
   let down = false;
   let keys: object = KEYS;
   const { verify, asked } = world({ [`${ISSUER}/keys`]: () => (down ? { status: 503 } : { body: keys }) }, () => now);
-  const live = (header: object = {}, key: KeyObject = RSA.privateKey) => jwt({ ...claims, exp: NOW / 1000 + 100_000 }, header as Record<string, unknown>, key);
+  const live = (header: object = {}, key: KeyObject = RSA.privateKey) =>
+    jwt({ ...claims, exp: NOW / 1000 + 100_000 }, header as Record<string, unknown>, key);
   await verify(live());
   down = true;
   now += 30 * 60_000;
@@ -235,7 +370,10 @@ test("an issuer that is down keeps its keys for an hour, is asked again at inter
 
 test("an issuer that never answers is given up, and its silence costs others nothing", async () => {
   const issuers = createIssuerTable([emailIssuer(ISSUER)]);
-  const fetch: Fetch = (_url, init) => new Promise((_resolve, reject) => (init!.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted"))));
+  const fetch: Fetch = (_url, init) =>
+    new Promise((_resolve, reject) =>
+      (init!.signal as AbortSignal).addEventListener("abort", () => reject(new Error("aborted"))),
+    );
   const discovery = createDiscovery({ fetch, now: () => NOW, timeoutMs: 20 });
   // The limit's timer alone does not keep a process alive.
   const alive = setInterval(() => {}, 1000);
@@ -245,12 +383,33 @@ test("an issuer that never answers is given up, and its silence costs others not
 
 test("a weak or damaged key of an issuer verifies nothing", async () => {
   const weak = generateKeyPairSync("rsa", { modulusLength: 1024 });
-  for (const key of [jwk(weak.publicKey, { kid: "weak" }), { kty: "RSA", n: "AQAB", e: "AQ", kid: "weak" }, { kty: "RSA", kid: "weak" }, { kty: "RSA", n: 5, e: {}, kid: "weak" }, null, 7, { kid: "weak" }, jwk(weak.publicKey, { kid: "weak", use: "enc" })]) {
+  for (const key of [
+    jwk(weak.publicKey, { kid: "weak" }),
+    { kty: "RSA", n: "AQAB", e: "AQ", kid: "weak" },
+    { kty: "RSA", kid: "weak" },
+    { kty: "RSA", n: 5, e: {}, kid: "weak" },
+    null,
+    7,
+    { kid: "weak" },
+    jwk(weak.publicKey, { kid: "weak", use: "enc" }),
+  ]) {
     const { verify } = world({ [`${ISSUER}/keys`]: { body: { keys: [key] } } });
-    await assert.rejects(verify(jwt(claims, { kid: "weak" }, weak.privateKey)), refusedAs("TOKEN_INVALID"), JSON.stringify(key)?.slice(0, 60));
+    await assert.rejects(
+      verify(jwt(claims, { kid: "weak" }, weak.privateKey)),
+      refusedAs("TOKEN_INVALID"),
+      JSON.stringify(key)?.slice(0, 60),
+    );
   }
-  const es = world({ [`${ISSUER}/keys`]: { body: { keys: [{ ...EC.publicKey.export({ format: "jwk" }), x: EC.publicKey.export({ format: "jwk" }).y, kid: "off" }] } } });
-  await assert.rejects(es.verify(jwt(claims, { alg: "ES256", kid: "off" }, EC.privateKey)), refusedAs("TOKEN_INVALID"), "a point off the curve");
+  const es = world({
+    [`${ISSUER}/keys`]: {
+      body: { keys: [{ ...EC.publicKey.export({ format: "jwk" }), x: EC.publicKey.export({ format: "jwk" }).y, kid: "off" }] },
+    },
+  });
+  await assert.rejects(
+    es.verify(jwt(claims, { alg: "ES256", kid: "off" }, EC.privateKey)),
+    refusedAs("TOKEN_INVALID"),
+    "a point off the curve",
+  );
 });
 
 test("a key is used for nothing but what it says it is for", async () => {
@@ -260,11 +419,24 @@ test("a key is used for nothing but what it says it is for", async () => {
     return `${signed}.${nodeSign(hash, Buffer.from(signed), RSA.privateKey).toString("base64url")}`;
   };
   const uses: [object, boolean, boolean][] = [
-    [{}, true, true], [{ alg: "RS256" }, true, false], [{ alg: "RS512" }, false, true], [{ alg: "RSA-OAEP" }, false, false], [{ use: "sig", key_ops: ["verify"] }, true, true], [{ use: "enc" }, false, false], [{ key_ops: ["encrypt"] }, false, false], [{ key_ops: "verify" }, false, false],
+    [{}, true, true],
+    [{ alg: "RS256" }, true, false],
+    [{ alg: "RS512" }, false, true],
+    [{ alg: "RSA-OAEP" }, false, false],
+    [{ use: "sig", key_ops: ["verify"] }, true, true],
+    [{ use: "enc" }, false, false],
+    [{ key_ops: ["encrypt"] }, false, false],
+    [{ key_ops: "verify" }, false, false],
   ];
   for (const [more, short, long] of uses) {
-    const { verify } = world({ [`${ISSUER}/.well-known/openid-configuration`]: { body: announced }, [`${ISSUER}/keys`]: { body: { keys: [jwk(RSA.publicKey, { kid: "rsa", ...more })] } } });
-    for (const [token, good] of [[sign("RS256", "sha256"), short], [sign("RS512", "sha512"), long]] as const) {
+    const { verify } = world({
+      [`${ISSUER}/.well-known/openid-configuration`]: { body: announced },
+      [`${ISSUER}/keys`]: { body: { keys: [jwk(RSA.publicKey, { kid: "rsa", ...more })] } },
+    });
+    for (const [token, good] of [
+      [sign("RS256", "sha256"), short],
+      [sign("RS512", "sha512"), long],
+    ] as const) {
       if (good) await verify(token);
       else await assert.rejects(verify(token), refusedAs("TOKEN_INVALID"), JSON.stringify(more));
     }
@@ -274,16 +446,34 @@ test("a key is used for nothing but what it says it is for", async () => {
 test("RS, PS, ES and EdDSA of all sizes verify as another house signs them", async () => {
   const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" });
   const p521 = generateKeyPairSync("ec", { namedCurve: "P-521" });
-  const keys: Record<string, { privateKey: KeyObject; publicKey: KeyObject }> = { RS256: RSA, RS384: RSA, RS512: RSA, PS256: RSA, PS384: RSA, PS512: RSA, ES256: EC, ES384: p384, ES512: p521, EdDSA: ED, Ed25519: ED };
+  const keys: Record<string, { privateKey: KeyObject; publicKey: KeyObject }> = {
+    RS256: RSA,
+    RS384: RSA,
+    RS512: RSA,
+    PS256: RSA,
+    PS384: RSA,
+    PS512: RSA,
+    ES256: EC,
+    ES384: p384,
+    ES512: p521,
+    EdDSA: ED,
+    Ed25519: ED,
+  };
   const { verify } = world({
-    [`${ISSUER}/.well-known/openid-configuration`]: { body: { ...DOCUMENT, id_token_signing_alg_values_supported: Object.keys(keys) } },
+    [`${ISSUER}/.well-known/openid-configuration`]: {
+      body: { ...DOCUMENT, id_token_signing_alg_values_supported: Object.keys(keys) },
+    },
     [`${ISSUER}/keys`]: { body: { keys: Object.entries(keys).map(([alg, { publicKey }]) => jwk(publicKey, { kid: alg, alg })) } },
   });
   for (const [alg, { privateKey }] of Object.entries(keys)) {
     const token = await new SignJWT(claims).setProtectedHeader({ alg, kid: alg }).sign(privateKey);
     assert.equal((await verify(token)).issuer, ISSUER, alg);
     const [header, , signature] = token.split(".");
-    await assert.rejects(verify(`${header}.${encode({ ...claims, sub: "other" })}.${signature}`), refusedAs("TOKEN_INVALID"), alg);
+    await assert.rejects(
+      verify(`${header}.${encode({ ...claims, sub: "other" })}.${signature}`),
+      refusedAs("TOKEN_INVALID"),
+      alg,
+    );
     await assert.rejects(verify(token.slice(0, -4)), refusedAs("TOKEN_INVALID"), `${alg} cut short`);
   }
 });
@@ -297,11 +487,25 @@ test("a meta-issuer's pattern covers the whole text, label by label, and a dot i
   const pattern = patternOf("https://oidc.eks.*.amazonaws.com/id/*");
   assert.ok(pattern.test("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC_1"));
   for (const hostile of [
-    "https://evil.example/https://oidc.eks.a.amazonaws.com/id/A", "https://oidc.eks.a.amazonaws.com/id/A.evil.example", "https://oidc.eks.a.b.amazonaws.com/id/A", "https://oidc.eks.evil.example/.amazonaws.com/id/A",
-    "https://oidcxeks.a.amazonaws.com/id/A", "https://oidc.eks.aXamazonaws.com/id/A", "https://oidc.eks.a.amazonaws.com/id/", "https://oidc.eks..amazonaws.com/id/A", "https://oidc.eks.a.amazonaws.com/id/A\n",
-    "\nhttps://oidc.eks.a.amazonaws.com/id/A", "https://oidc.eks.a.amazonaws.com/id/A/b", "https://oidc.eks.a@evil.amazonaws.com/id/A", "https://oidc.eks.a#.amazonaws.com/id/A",
-  ]) assert.ok(!pattern.test(hostile), hostile);
-  const table = createIssuerTable([{ ...emailIssuer("https://*.example"), isPattern: true, type: "uri" }, emailIssuer("https://one.example")]);
+    "https://evil.example/https://oidc.eks.a.amazonaws.com/id/A",
+    "https://oidc.eks.a.amazonaws.com/id/A.evil.example",
+    "https://oidc.eks.a.b.amazonaws.com/id/A",
+    "https://oidc.eks.evil.example/.amazonaws.com/id/A",
+    "https://oidcxeks.a.amazonaws.com/id/A",
+    "https://oidc.eks.aXamazonaws.com/id/A",
+    "https://oidc.eks.a.amazonaws.com/id/",
+    "https://oidc.eks..amazonaws.com/id/A",
+    "https://oidc.eks.a.amazonaws.com/id/A\n",
+    "\nhttps://oidc.eks.a.amazonaws.com/id/A",
+    "https://oidc.eks.a.amazonaws.com/id/A/b",
+    "https://oidc.eks.a@evil.amazonaws.com/id/A",
+    "https://oidc.eks.a#.amazonaws.com/id/A",
+  ])
+    assert.ok(!pattern.test(hostile), hostile);
+  const table = createIssuerTable([
+    { ...emailIssuer("https://*.example"), isPattern: true, type: "uri" },
+    emailIssuer("https://one.example"),
+  ]);
   assert.equal(table.find("https://one.example")!.type, "email", "an exact entry comes first");
   assert.equal(table.find("https://two.example")!.type, "uri");
   assert.equal(table.find(`https://${"a".repeat(3000)}.example`), undefined);
@@ -314,7 +518,11 @@ test("the memory of issuers is bounded", async () => {
     count++;
     const origin = new URL(url).origin;
     const body = url.endsWith("/keys") ? KEYS : { issuer: origin, jwks_uri: `${origin}/keys` };
-    return { status: 200, headers: { get: () => null }, arrayBuffer: async () => new Uint8Array(Buffer.from(JSON.stringify(body))).buffer };
+    return {
+      status: 200,
+      headers: { get: () => null },
+      arrayBuffer: async () => new Uint8Array(Buffer.from(JSON.stringify(body))).buffer,
+    };
   };
   const discovery = createDiscovery({ fetch, now });
   const entry = emailIssuer("https://*.example");
@@ -335,7 +543,9 @@ test("only so many issuers are asked at once", async () => {
 
 test("an issuer with a ca-cert is asked through a fetch that trusts it, and only through that", async () => {
   const entry = { ...emailIssuer(ISSUER), caCert: "PEM" };
-  const never: Fetch = async () => { throw new Error("must not be used"); };
+  const never: Fetch = async () => {
+    throw new Error("must not be used");
+  };
   const discovery = createDiscovery({ fetch: never, now: () => NOW });
   await assert.rejects(discovery.keysOf(ISSUER, entry), refusedAs("ISSUER_UNREACHABLE"));
   const trusted: string[] = [];
@@ -344,7 +554,11 @@ test("an issuer with a ca-cert is asked through a fetch that trusts it, and only
     fetchTrusting: (caCert) => async (url) => {
       trusted.push(caCert);
       const body = url.endsWith("/keys") ? KEYS : DOCUMENT;
-      return { status: 200, headers: { get: () => null }, arrayBuffer: async () => new Uint8Array(Buffer.from(JSON.stringify(body))).buffer };
+      return {
+        status: 200,
+        headers: { get: () => null },
+        arrayBuffer: async () => new Uint8Array(Buffer.from(JSON.stringify(body))).buffer,
+      };
     },
     now: () => NOW,
   });

@@ -56,12 +56,14 @@ export function decodeToken(token: string): DecodedToken {
   if (token.length > MAX_TOKEN) throw refuse("TOKEN_INVALID", `token is longer than ${MAX_TOKEN} characters`);
   const first = token.indexOf(".");
   const second = token.indexOf(".", first + 1);
-  if (first < 1 || second < first + 2 || second === token.length - 1 || token.includes(".", second + 1)) throw refuse("TOKEN_INVALID", "token is not of three parts");
+  if (first < 1 || second < first + 2 || second === token.length - 1 || token.includes(".", second + 1))
+    throw refuse("TOKEN_INVALID", "token is not of three parts");
   const header = part(token.slice(0, first), "header");
   const claims = part(token.slice(first + 1, second), "payload");
   const { alg, kid, crit, b64 } = header;
   if (typeof alg !== "string") throw refuse("TOKEN_INVALID", "header names no algorithm");
-  if (kid !== undefined && (typeof kid !== "string" || kid.length > 512)) throw refuse("TOKEN_INVALID", "kid is not a short text");
+  if (kid !== undefined && (typeof kid !== "string" || kid.length > 512))
+    throw refuse("TOKEN_INVALID", "kid is not a short text");
   if (crit !== undefined || b64 !== undefined) throw refuse("TOKEN_INVALID", "header has a critical extension");
   return { algorithm: alg, kid, claims };
 }
@@ -99,14 +101,24 @@ export async function verifyToken(token: string, options: TokenOptions): Promise
   return { issuer, entry, claims };
 }
 
-async function checkTokenSignature(token: string, algorithm: string, kid: string | undefined, issuer: string, entry: IssuerEntry, discovery: Discovery): Promise<void> {
+async function checkTokenSignature(
+  token: string,
+  algorithm: string,
+  kid: string | undefined,
+  issuer: string,
+  entry: IssuerEntry,
+  discovery: Discovery,
+): Promise<void> {
   const end = token.lastIndexOf(".");
   const signed = utf8(token.slice(0, end));
   const signature = bytesOf(token.slice(end + 1));
   for (const again of [false, true]) {
     const { algorithms, keys } = await discovery.keysOf(issuer, entry, again);
-    if (!algorithms.includes(algorithm)) throw refuse("TOKEN_INVALID", `algorithm ${JSON.stringify(algorithm.slice(0, 20))} is not one of this issuer's`);
-    const candidates = keys.filter((key) => key.fits(algorithm) && (kid === undefined || key.kid === undefined || key.kid === kid));
+    if (!algorithms.includes(algorithm))
+      throw refuse("TOKEN_INVALID", `algorithm ${JSON.stringify(algorithm.slice(0, 20))} is not one of this issuer's`);
+    const candidates = keys.filter(
+      (key) => key.fits(algorithm) && (kid === undefined || key.kid === undefined || key.kid === kid),
+    );
     if (candidates.slice(0, MAX_TRIES).some((key) => key.verifies(algorithm, signed, signature))) return;
     // A named key that is known and does not verify is a forgery; asking again would not help.
     if (kid !== undefined && candidates.some((key) => key.kid === kid)) break;
@@ -121,6 +133,8 @@ function checkAudience(aud: Json | undefined, wanted: string): void {
 
 function checkTimes(claims: Claims, nowMs: number): void {
   const { exp, nbf } = claims;
-  if (typeof exp !== "number" || !(exp * 1000 > nowMs)) throw refuse("TOKEN_EXPIRED", "token is expired, or does not say until when it is valid");
-  if (nbf !== undefined && (typeof nbf !== "number" || !(nbf * 1000 <= nowMs + NOT_BEFORE_LEEWAY_MS))) throw refuse("TOKEN_EXPIRED", "token is not valid yet");
+  if (typeof exp !== "number" || !(exp * 1000 > nowMs))
+    throw refuse("TOKEN_EXPIRED", "token is expired, or does not say until when it is valid");
+  if (nbf !== undefined && (typeof nbf !== "number" || !(nbf * 1000 <= nowMs + NOT_BEFORE_LEEWAY_MS)))
+    throw refuse("TOKEN_EXPIRED", "token is not valid yet");
 }

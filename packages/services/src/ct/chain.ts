@@ -78,7 +78,8 @@ function readChain(body: Json): string[] {
     if (chain.length === 0) throw new ServiceError("BAD_REQUEST", "the chain is empty");
     if (chain.length > MAX_CHAIN) throw refused(`the chain is longer than ${MAX_CHAIN} certificates`);
     return chain.map((item) => {
-      if (typeof item !== "string" || item.length > MAX_BASE64) throw new ServiceError("BAD_REQUEST", "the chain holds something that is not a certificate in base64");
+      if (typeof item !== "string" || item.length > MAX_BASE64)
+        throw new ServiceError("BAD_REQUEST", "the chain holds something that is not a certificate in base64");
       return item;
     });
   } catch (cause) {
@@ -129,8 +130,11 @@ function complete(leaf: Certificate, issuers: readonly Certificate[], roots: rea
 function step(child: Certificate, issuer: Certificate, below: number): void {
   const [critical] = issuer.unknownCritical;
   if (critical !== undefined || issuer.extensions.has(EXTENSION.nameConstraints)) {
-    throw new LacreError("CHAIN_INVALID", "an issuer has a critical extension that is not processed", { found: critical ?? EXTENSION.nameConstraints });
+    throw new LacreError("CHAIN_INVALID", "an issuer has a critical extension that is not processed", {
+      found: critical ?? EXTENSION.nameConstraints,
+    });
   }
-  if (issuer.pathLength !== undefined && below > issuer.pathLength) throw new LacreError("CHAIN_INVALID", "it is longer than an issuer allows");
+  if (issuer.pathLength !== undefined && below > issuer.pathLength)
+    throw new LacreError("CHAIN_INVALID", "it is longer than an issuer allows");
   checkIssuedBy(child, issuer);
 }

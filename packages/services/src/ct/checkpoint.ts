@@ -39,8 +39,16 @@ export function treeHeadSignedData(timeMs: number, size: number, root: Uint8Arra
 export function createCtCheckpointSigner({ logId, sign }: CtSigner): (state: CheckpointState) => string {
   return ({ origin, size, root, timeMs }) => {
     const { hashCode, signatureCode } = DIGITALLY_SIGNED;
-    const signature = new ByteWriter().uint64(BigInt(timeMs)).uint(1, hashCode).uint(1, signatureCode).vector(2, sign(treeHeadSignedData(timeMs, size, root))).finish();
+    const signature = new ByteWriter()
+      .uint64(BigInt(timeMs))
+      .uint(1, hashCode)
+      .uint(1, signatureCode)
+      .vector(2, sign(treeHeadSignedData(timeMs, size, root)))
+      .finish();
     const keyHint = ctNoteKeyId(origin, logId).subarray(0, 4);
-    return formatNote({ text: formatCheckpointText(origin, BigInt(size), root), signatures: [{ name: origin, keyHint, signature }] });
+    return formatNote({
+      text: formatCheckpointText(origin, BigInt(size), root),
+      signatures: [{ name: origin, keyHint, signature }],
+    });
   };
 }

@@ -19,9 +19,17 @@ import type { Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 
 /** An entry before and after it is encoded. */
-export type CtEntry = { readonly timestampMs: number; /** SHA-256 of each issuer's certificate, the leaf's own issuer first, root last. */ readonly issuers: readonly Uint8Array[] } & (
+export type CtEntry = {
+  readonly timestampMs: number;
+  /** SHA-256 of each issuer's certificate, the leaf's own issuer first, root last. */ readonly issuers: readonly Uint8Array[];
+} & (
   | { readonly kind: "certificate"; readonly certificate: Uint8Array }
-  | { readonly kind: "precertificate"; readonly issuerKeyHash: Uint8Array; readonly tbs: Uint8Array; readonly precertificate: Uint8Array }
+  | {
+      readonly kind: "precertificate";
+      readonly issuerKeyHash: Uint8Array;
+      readonly tbs: Uint8Array;
+      readonly precertificate: Uint8Array;
+    }
 );
 
 const LEAF_HEAD = Uint8Array.of(0, 0);
@@ -56,7 +64,10 @@ function readEntry(reader: ByteReader): { readonly entry: CtEntry; readonly end:
   const list = new ByteReader(reader.vector(2));
   const issuers: Uint8Array[] = [];
   while (list.left > 0) issuers.push(list.take(32));
-  const entry: CtEntry = type === 0 ? { timestampMs, issuers, kind: "certificate", certificate: signed } : { timestampMs, issuers, kind: "precertificate", issuerKeyHash, tbs: signed, precertificate };
+  const entry: CtEntry =
+    type === 0
+      ? { timestampMs, issuers, kind: "certificate", certificate: signed }
+      : { timestampMs, issuers, kind: "precertificate", issuerKeyHash, tbs: signed, precertificate };
   return { entry, end };
 }
 
@@ -85,7 +96,8 @@ export const CT_PERSONALITY: Personality = {
         records.push(bundle.subarray(start, reader.offset));
       }
     } catch (cause) {
-      if (cause instanceof LacreError) throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a data tile does not hold entries", cause });
+      if (cause instanceof LacreError)
+        throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a data tile does not hold entries", cause });
       throw cause;
     }
     return records;

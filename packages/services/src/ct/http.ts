@@ -17,13 +17,22 @@ const FOREVER = "public, max-age=31536000, immutable";
 const config = { errors: "text" } as const;
 
 /** Mounts `/ct/v1/{add-pre-chain,add-chain,get-roots}` and, unless switched off, `/ct/{checkpoint,tile,issuer}`. */
-export function registerCt(app: FastifyInstance, service: CtService, options: { readonly monitor: boolean } & Pick<ReadingOptions, "packed"> = { monitor: true }): void {
-  for (const [path, kind] of [["add-pre-chain", "precertificate"], ["add-chain", "certificate"]] as const) {
+export function registerCt(
+  app: FastifyInstance,
+  service: CtService,
+  options: { readonly monitor: boolean } & Pick<ReadingOptions, "packed"> = { monitor: true },
+): void {
+  for (const [path, kind] of [
+    ["add-pre-chain", "precertificate"],
+    ["add-chain", "certificate"],
+  ] as const) {
     app.post(`/ct/v1/${path}`, { config, bodyLimit: BODY_LIMIT }, async (request, reply) =>
       reply.send(format(await service.add(readJson(request, { maxBytes: BODY_LIMIT, maxDepth: 4 }), kind))),
     );
   }
-  app.get("/ct/v1/get-roots", { config }, (_request, reply) => reply.send({ certificates: service.roots.map(({ der }) => toBase64(der)) }));
+  app.get("/ct/v1/get-roots", { config }, (_request, reply) =>
+    reply.send({ certificates: service.roots.map(({ der }) => toBase64(der)) }),
+  );
   if (options.monitor) registerMonitor(app, service, options.packed);
 }
 

@@ -98,7 +98,13 @@ export function createCtService(options: CtServiceOptions): CtService {
       const receipt = await log.receipt(await log.append(encodeEntry(entry)));
       // Of an entry that was there before, the first time counts.
       const { timestampMs } = decodeEntry(receipt.record);
-      return { logId, timestampMs, extensions: NO_EXTENSIONS, ...DIGITALLY_SIGNED, signature: signatureOf(receipt.leafHash, receipt.record) };
+      return {
+        logId,
+        timestampMs,
+        extensions: NO_EXTENSIONS,
+        ...DIGITALLY_SIGNED,
+        signature: signatureOf(receipt.leafHash, receipt.record),
+      };
     },
     checkpoint: () => log.checkpoint(),
     readTile: (tile) => log.readTile(tile),

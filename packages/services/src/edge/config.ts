@@ -29,9 +29,16 @@ export const EDGE_SCHEMA: TSchema = Type.Object(
         description: "Addresses or networks of reverse proxies whose X-Forwarded-For is believed (default: none).",
       }),
     ),
-    maxConnections: Type.Optional(Type.Integer({ minimum: 16, maximum: 1_000_000, description: "Connections at a time (default: 16384)." })),
+    maxConnections: Type.Optional(
+      Type.Integer({ minimum: 16, maximum: 1_000_000, description: "Connections at a time (default: 16384)." }),
+    ),
     writesPerMinute: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 1_000_000, description: "Writes a minute from one client address, 0 for no limit; clients on this machine are never counted (default: 600)." }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        description:
+          "Writes a minute from one client address, 0 for no limit; clients on this machine are never counted (default: 600).",
+      }),
     ),
   },
   { additionalProperties: false, description: "The listener." },
@@ -43,7 +50,10 @@ export function checkProxies(proxies: readonly string[]): string[] {
     const [address, bits, ...rest] = proxy.split("/") as [string, string?, ...string[]];
     const family = isIP(address);
     if (family === 0 || rest.length > 0 || Number(bits ?? 0) > (family === 4 ? 32 : 128)) {
-      throw new ServiceError("CONFIG_INVALID", `edge.proxies: ${JSON.stringify(proxy.slice(0, 60))} is no address and no network`);
+      throw new ServiceError(
+        "CONFIG_INVALID",
+        `edge.proxies: ${JSON.stringify(proxy.slice(0, 60))} is no address and no network`,
+      );
     }
   }
   return [...proxies];

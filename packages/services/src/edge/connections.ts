@@ -10,7 +10,14 @@
  * before it reads the first answer is cut off, since all those answers would wait in memory. What else of its requests
  * was in the same packet is not looked at any more.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
 
 export interface ConnectionLimits {
@@ -28,7 +35,12 @@ export interface LimitedServer {
 }
 
 /** A server that watches over its connections, also those handed to it by `emit("connection")`. */
-export function createLimitedServer(handle: RequestListener, options: ServerOptions, limits: ConnectionLimits, onCut: (reason: "full" | "pipelining") => void): LimitedServer {
+export function createLimitedServer(
+  handle: RequestListener,
+  options: ServerOptions,
+  limits: ConnectionLimits,
+  onCut: (reason: "full" | "pipelining") => void,
+): LimitedServer {
   const { maxConnections, maxPipelined, manyRequests } = limits;
   const underWay = new Map<Socket, number>();
   /** Longest idle first. */

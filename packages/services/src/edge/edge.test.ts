@@ -23,14 +23,21 @@ function sample() {
   app.get("/ct/v1/get-roots", { config: { errors: "text" } }, async () => {
     throw new ServiceError("OVERLOADED", undefined, { headers: { "retry-after": "2" } });
   });
-  app.get("/tile/*", { config: { errors: "text" } }, async (_request, reply) => reply.type("application/octet-stream").send(Buffer.from("tile")));
+  app.get("/tile/*", { config: { errors: "text" } }, async (_request, reply) =>
+    reply.type("application/octet-stream").send(Buffer.from("tile")),
+  );
   return app;
 }
 
 test("a body is bytes, whatever its type says, and no parser of the framework touches it", async () => {
   const app = sample();
   for (const type of ["application/json", "application/json; charset=utf-8", "application/timestamp-query", "text/plain", ""]) {
-    const answer = await app.inject({ method: "POST", url: "/api/v2/things", payload: Buffer.from('{"__proto__":'), headers: type ? { "content-type": type } : {} });
+    const answer = await app.inject({
+      method: "POST",
+      url: "/api/v2/things",
+      payload: Buffer.from('{"__proto__":'),
+      headers: type ? { "content-type": type } : {},
+    });
     assert.deepEqual([answer.statusCode, answer.json()], [200, { length: 13 }], type);
   }
   const empty = await app.inject({ method: "POST", url: "/api/v2/things" });
@@ -76,12 +83,37 @@ test("words unknown paths and wrong methods as each API does", async () => {
     const answer = await app.inject({ method, url });
     return [answer.statusCode, answer.headers["content-type"], answer.body, answer.headers.allow];
   };
-  assert.deepEqual(await at("GET", "/nowhere"), [404, "application/json", '{"code":5,"message":"Not Found","details":[]}', undefined]);
-  assert.deepEqual(await at("DELETE", "/api/v2/things"), [501, "application/json", '{"code":12,"message":"Method Not Allowed","details":[]}', "POST"]);
-  assert.deepEqual(await at("GET", "/api/v1/log/nothing"), [404, "application/json", '{"code":404,"message":"path /api/v1/log/nothing was not found"}', undefined]);
-  assert.deepEqual(await at("DELETE", "/api/v1/log/entries/00"), [405, "application/json", '{"code":405,"message":"method DELETE is not allowed"}', "GET, HEAD"]);
+  assert.deepEqual(await at("GET", "/nowhere"), [
+    404,
+    "application/json",
+    '{"code":5,"message":"Not Found","details":[]}',
+    undefined,
+  ]);
+  assert.deepEqual(await at("DELETE", "/api/v2/things"), [
+    501,
+    "application/json",
+    '{"code":12,"message":"Method Not Allowed","details":[]}',
+    "POST",
+  ]);
+  assert.deepEqual(await at("GET", "/api/v1/log/nothing"), [
+    404,
+    "application/json",
+    '{"code":404,"message":"path /api/v1/log/nothing was not found"}',
+    undefined,
+  ]);
+  assert.deepEqual(await at("DELETE", "/api/v1/log/entries/00"), [
+    405,
+    "application/json",
+    '{"code":405,"message":"method DELETE is not allowed"}',
+    "GET, HEAD",
+  ]);
   assert.deepEqual(await at("GET", "/ct/v1/nothing"), [404, "text/plain; charset=utf-8", "Not Found\nNot Found\n", undefined]);
-  assert.deepEqual(await at("DELETE", "/tile/0/000"), [405, "text/plain; charset=utf-8", "Method Not Allowed\nMethod Not Allowed\n", "GET, HEAD"]);
+  assert.deepEqual(await at("DELETE", "/tile/0/000"), [
+    405,
+    "text/plain; charset=utf-8",
+    "Method Not Allowed\nMethod Not Allowed\n",
+    "GET, HEAD",
+  ]);
 });
 
 test("renders a ServiceError in the route's dialect with its headers", async () => {
@@ -89,7 +121,10 @@ test("renders a ServiceError in the route's dialect with its headers", async () 
   const rekor = await app.inject({ url: "/api/v1/log/entries/zz" });
   assert.deepEqual([rekor.statusCode, rekor.body], [400, '{"code":400,"message":"UUID must be hexadecimal"}']);
   const ct = await app.inject({ url: "/ct/v1/get-roots" });
-  assert.deepEqual([ct.statusCode, ct.headers["retry-after"], ct.body], [503, "2", "Service Unavailable\nThe service is busy; try again\n"]);
+  assert.deepEqual(
+    [ct.statusCode, ct.headers["retry-after"], ct.body],
+    [503, "2", "Service Unavailable\nThe service is busy; try again\n"],
+  );
 });
 
 test("an unexpected exception is a 500 that says nothing of itself", async () => {
@@ -112,13 +147,22 @@ test("a malformed path or media type is a refusal of ours, not the framework's",
   const app = sample();
   const path = await app.inject({ url: "/tile/%zz" });
   assert.deepEqual([path.statusCode, path.json().code], [400, 3]);
-  const type = await app.inject({ method: "POST", url: "/api/v2/things", payload: Buffer.from("x"), headers: { "content-type": "nonsense" } });
+  const type = await app.inject({
+    method: "POST",
+    url: "/api/v2/things",
+    payload: Buffer.from("x"),
+    headers: { "content-type": "nonsense" },
+  });
   assert.deepEqual([type.statusCode, type.json().code], [415, 3]);
 });
 
 test("answers a preflight for a known path only", async () => {
   const app = sample();
-  const known = await app.inject({ method: "OPTIONS", url: "/api/v2/things", headers: { origin: "https://page.example", "access-control-request-method": "POST" } });
+  const known = await app.inject({
+    method: "OPTIONS",
+    url: "/api/v2/things",
+    headers: { origin: "https://page.example", "access-control-request-method": "POST" },
+  });
   assert.deepEqual([known.statusCode, known.headers["access-control-allow-methods"]], [204, "POST"]);
   assert.equal((await app.inject({ method: "OPTIONS", url: "/nowhere" })).statusCode, 404);
 });
@@ -168,12 +212,18 @@ test("over a socket: a broken request line and an oversized header get a bare an
     new Promise<string>((resolve, reject) => {
       let got = "";
       const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
-      socket.on("data", (chunk) => (got += chunk)).on("close", () => resolve(got)).on("error", reject);
+      socket
+        .on("data", (chunk) => (got += chunk))
+        .on("close", () => resolve(got))
+        .on("error", reject);
     });
   try {
     assert.match(await send("BROKEN\r\n\r\n"), /^HTTP\/1\.1 400 Bad Request\r\n/);
     assert.match(await send(`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"a".repeat(40_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
-    assert.match(await send("POST /api/v2/things HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n"), /^HTTP\/1\.1 413 /);
+    assert.match(
+      await send("POST /api/v2/things HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n"),
+      /^HTTP\/1\.1 413 /,
+    );
     const alive = await fetch(`http://127.0.0.1:${port}/healthz`);
     assert.equal(alive.status, 200);
     assert.equal(alive.headers.get("content-length"), "20");
@@ -187,7 +237,10 @@ test("closing ends although a client keeps its connection and a handler never an
   app.get("/never", () => new Promise(() => {}));
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as { port: number };
-  const cut = fetch(`http://127.0.0.1:${port}/never`).then(() => "answered", () => "cut");
+  const cut = fetch(`http://127.0.0.1:${port}/never`).then(
+    () => "answered",
+    () => "cut",
+  );
   await new Promise<void>((resolve) => app.server.once("request", () => resolve()));
   await app.close();
   assert.equal(await cut, "cut");
@@ -195,7 +248,10 @@ test("closing ends although a client keeps its connection and a handler never an
 
 test("maps gRPC codes to HTTP as grpc-gateway does", () => {
   const expected = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
-  assert.deepEqual(expected.map((_, code) => httpStatusOf(code)), expected);
+  assert.deepEqual(
+    expected.map((_, code) => httpStatusOf(code)),
+    expected,
+  );
   assert.equal(httpStatusOf(99), 500);
 });
 

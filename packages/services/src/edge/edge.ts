@@ -19,7 +19,14 @@
 import { randomBytes } from "node:crypto";
 import { STATUS_CODES, type IncomingMessage, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import { ServiceError, type ServiceCode } from "../errors.ts";
 import { collectBody } from "./body.ts";
 import { Budget } from "./budget.ts";
@@ -57,7 +64,13 @@ export interface EdgeObserver {
   /** A route exists: the pattern that `answered` will name. */
   route(pattern: string): void;
   /** A request has ended. `status` is 499 where the client was gone before the answer was. */
-  answered(answer: { readonly method: string; readonly route: string; readonly status: number; readonly seconds: number; readonly bodyOctets: number }): void;
+  answered(answer: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+    readonly bodyOctets: number;
+  }): void;
   /** A request was refused, or failed. */
   refused(code: ServiceCode): void;
   /** A connection ended without a request that could be read (400, 408, 431), or was cut to protect the others. */
@@ -97,7 +110,13 @@ const MANY_REQUESTS = 2048;
 /** Of the four threads that file operations have. */
 const FILES_AT_ONCE = 2;
 const IDLE_MS = 65_000;
-const HTTP_OPTIONS: ServerOptions = { maxHeaderSize: 32 * 1024, headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: IDLE_MS, connectionsCheckingInterval: 5_000 };
+const HTTP_OPTIONS: ServerOptions = {
+  maxHeaderSize: 32 * 1024,
+  headersTimeout: 15_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: IDLE_MS,
+  connectionsCheckingInterval: 5_000,
+};
 /** Parts of a streamed file that may wait together; longer than any answer that is not streamed. */
 const STREAM_OCTETS = 32 * 1024 * 1024;
 
@@ -164,12 +183,20 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     if (closing) reply.header("connection", "close");
     if (reply.getHeader("content-type") === "application/json; charset=utf-8") reply.header("content-type", "application/json");
     // A stream would be sent in chunks, and gitsign crashes on an answer without Content-Length.
-    if (typeof payload === "object" && payload !== null && !(payload instanceof Uint8Array) && reply.getHeader("content-length") === undefined) {
+    if (
+      typeof payload === "object" &&
+      payload !== null &&
+      !(payload instanceof Uint8Array) &&
+      reply.getHeader("content-length") === undefined
+    ) {
       throw new TypeError("an answer must be a string or bytes, or state its content-length");
     }
     // Not the first time where making the answer failed after this.
     held.release(request.raw.socket, heldOf(request));
-    request.answerOctets = typeof payload === "string" || payload instanceof Uint8Array ? payload.length : Number(reply.getHeader("content-length") ?? 0);
+    request.answerOctets =
+      typeof payload === "string" || payload instanceof Uint8Array
+        ? payload.length
+        : Number(reply.getHeader("content-length") ?? 0);
     held.add(request.raw.socket, heldOf(request));
     return payload;
   });
@@ -180,7 +207,10 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     const { method, bodyOctets, answerOctets, refusal } = request;
     const route = request.routeOptions.url ?? "unmatched";
     const seconds = reply.elapsedTime / 1000;
-    request.log.info({ method, route, status, ms: Math.round(seconds * 100_000) / 100, in: bodyOctets, out: answerOctets, ...refusal }, "answered");
+    request.log.info(
+      { method, route, status, ms: Math.round(seconds * 100_000) / 100, in: bodyOctets, out: answerOctets, ...refusal },
+      "answered",
+    );
     observer?.answered({ method, route, status, seconds, bodyOctets });
   }
   app.addHook("onResponse", async (request, reply) => ended(request, reply, reply.statusCode));
@@ -192,7 +222,11 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     });
     if (limiter === undefined || request.method !== "POST") return;
     const wait = limiter.take(request.ip, now());
-    if (wait > 0) throw new ServiceError("RATE_LIMITED", undefined, { headers: { "retry-after": String(wait) }, detail: `client ${request.ip}` });
+    if (wait > 0)
+      throw new ServiceError("RATE_LIMITED", undefined, {
+        headers: { "retry-after": String(wait) },
+        detail: `client ${request.ip}`,
+      });
   });
 
   const refuse = (error: ServiceError, request: FastifyRequest, reply: FastifyReply, shape?: ErrorShape): void => {
@@ -208,13 +242,21 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
     const methods = routes.methods(path);
     if (methods.length === 0) return refuse(new ServiceError("NOT_FOUND"), request, reply, routes.nearest(path));
     if (request.method === "OPTIONS") {
-      return reply.code(204).headers({
-        "access-control-allow-methods": methods.join(", "),
-        "access-control-allow-headers": ALLOWED_HEADERS,
-        "access-control-max-age": "86400",
-      }).send();
+      return reply
+        .code(204)
+        .headers({
+          "access-control-allow-methods": methods.join(", "),
+          "access-control-allow-headers": ALLOWED_HEADERS,
+          "access-control-max-age": "86400",
+        })
+        .send();
     }
-    refuse(new ServiceError("METHOD_NOT_ALLOWED", undefined, { headers: { allow: methods.join(", ") } }), request, reply, routes.nearest(path));
+    refuse(
+      new ServiceError("METHOD_NOT_ALLOWED", undefined, { headers: { allow: methods.join(", ") } }),
+      request,
+      reply,
+      routes.nearest(path),
+    );
   });
 
   app.get("/healthz", { config: { errors: "text" } }, (_request, reply) => {
@@ -287,8 +329,11 @@ const FRAMEWORK_CODES: Readonly<Record<string, ServiceCode>> = {
 
 /** The framework's own refusals keep their kind; everything else that escapes a handler is our fault. */
 function fromFramework(error: Error & { code?: unknown }): ServiceError {
-  const code = typeof error.code === "string" && Object.hasOwn(FRAMEWORK_CODES, error.code) ? FRAMEWORK_CODES[error.code] : undefined;
-  return code === undefined ? new ServiceError("INTERNAL", undefined, { cause: error }) : new ServiceError(code, undefined, { cause: error });
+  const code =
+    typeof error.code === "string" && Object.hasOwn(FRAMEWORK_CODES, error.code) ? FRAMEWORK_CODES[error.code] : undefined;
+  return code === undefined
+    ? new ServiceError("INTERNAL", undefined, { cause: error })
+    : new ServiceError(code, undefined, { cause: error });
 }
 
 /** What never became a request (a broken header, a header of megabytes, a timeout): a bare status, and the connection ends. */
@@ -298,7 +343,9 @@ function answerBrokenClient(error: Error & { code?: string }, socket: Socket, ob
   observer?.broken(status === 431 ? "headers too large" : status === 408 ? "timeout" : "malformed");
   const body = `${STATUS_CODES[status]}\n`;
   if (socket.writable) {
-    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
   }
   socket.destroySoon();
 }

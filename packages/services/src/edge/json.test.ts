@@ -7,7 +7,12 @@ import { ServiceError } from "../errors.ts";
 
 function echo() {
   const app = createEdge();
-  app.post("/echo", async (request, reply) => reply.code(201).header("location", "/here").send({ got: readJson(request) }));
+  app.post("/echo", async (request, reply) =>
+    reply
+      .code(201)
+      .header("location", "/here")
+      .send({ got: readJson(request) }),
+  );
   app.get("/query", async (request) => request.query);
   return app;
 }
@@ -22,7 +27,7 @@ test("refuses JSON that two readers could read differently, or that is nested to
     "byte order mark": "\ufeff{}",
     "not UTF-8": Buffer.from([0x22, 0xff, 0x22]),
     "cut off": '{"a":',
-    "empty": "",
+    empty: "",
     "two values": "{}{}",
   };
   for (const [name, payload] of Object.entries(hostile)) {
@@ -35,16 +40,36 @@ test("refuses JSON that two readers could read differently, or that is nested to
 
 test("a refusal of the library becomes a refusal of the service; our own faults do not", () => {
   const cause = new LacreError("BAD_DER", "value is cut off");
-  const lift = (message?: string) => () => refusing("KEY_UNREADABLE", message, () => { throw cause; });
-  assert.throws(lift(), (error) => error instanceof ServiceError && error.code === "KEY_UNREADABLE" && error.message === "value is cut off" && error.cause === cause);
+  const lift = (message?: string) => () =>
+    refusing("KEY_UNREADABLE", message, () => {
+      throw cause;
+    });
+  assert.throws(
+    lift(),
+    (error) =>
+      error instanceof ServiceError &&
+      error.code === "KEY_UNREADABLE" &&
+      error.message === "value is cut off" &&
+      error.cause === cause,
+  );
   assert.throws(lift("no"), (error) => error instanceof ServiceError && error.message === "no");
-  assert.throws(() => refusing("KEY_UNREADABLE", undefined, () => { throw new RangeError("ours"); }), RangeError);
+  assert.throws(
+    () =>
+      refusing("KEY_UNREADABLE", undefined, () => {
+        throw new RangeError("ours");
+      }),
+    RangeError,
+  );
 });
 
 test("a call within the process sees what a call over the wire would", async () => {
   const app = echo();
   const fetch = createLocalFetch({ app: () => app, origins: ["http://localhost:7800/"] });
-  const answer = await fetch("http://localhost:7800//echo/", { method: "POST", headers: { "content-type": "application/json" }, body: '{"x":1}' });
+  const answer = await fetch("http://localhost:7800//echo/", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"x":1}',
+  });
   assert.equal(answer.status, 201);
   assert.equal(answer.headers.get("Location"), "/here");
   assert.equal(answer.headers.get("absent"), null);

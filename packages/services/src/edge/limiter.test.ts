@@ -8,20 +8,25 @@ import { clientOf, Limiter } from "./limiter.ts";
 
 test("a minute's worth at once, then one each interval, and never more than the limit in any minute", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 60 }), fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 200 }), (perMinute, pauses) => {
-      const limiter = new Limiter(perMinute);
-      let nowMs = 1_800_000_000_000;
-      const granted: number[] = [];
-      for (const pause of pauses) {
-        nowMs += pause;
-        const wait = limiter.take("192.0.2.1", nowMs);
-        if (wait === 0) granted.push(nowMs);
-        else assert.ok(limiter.take("192.0.2.1", nowMs + wait * 1000) === 0, "waiting as long as was said is enough");
-        if (wait !== 0) granted.push((nowMs += wait * 1000));
-      }
-      // A full bucket and a minute's filling: at most twice the limit in one minute, and the limit in the long run.
-      for (const [at, time] of granted.entries()) assert.ok(granted.slice(at).filter((other) => other < time + 60_000).length <= 2 * perMinute);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 60 }),
+      fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 200 }),
+      (perMinute, pauses) => {
+        const limiter = new Limiter(perMinute);
+        let nowMs = 1_800_000_000_000;
+        const granted: number[] = [];
+        for (const pause of pauses) {
+          nowMs += pause;
+          const wait = limiter.take("192.0.2.1", nowMs);
+          if (wait === 0) granted.push(nowMs);
+          else assert.ok(limiter.take("192.0.2.1", nowMs + wait * 1000) === 0, "waiting as long as was said is enough");
+          if (wait !== 0) granted.push((nowMs += wait * 1000));
+        }
+        // A full bucket and a minute's filling: at most twice the limit in one minute, and the limit in the long run.
+        for (const [at, time] of granted.entries())
+          assert.ok(granted.slice(at).filter((other) => other < time + 60_000).length <= 2 * perMinute);
+      },
+    ),
     { numRuns: 50 },
   );
   const limiter = new Limiter(3);
@@ -67,7 +72,8 @@ test("refuses writes above the limit with 429 in each dialect; reads and this ma
   app.get("/gateway", answer);
   const from = (client: string | undefined, url: string, method: "POST" | "GET" = "POST") =>
     app.inject({ method, url, ...(client === undefined ? {} : { headers: { "x-forwarded-for": client } }) });
-  for (const client of ["192.0.2.1", "192.0.2.2"]) for (let at = 0; at < 2; at++) assert.equal((await from(client, "/gateway")).statusCode, 200);
+  for (const client of ["192.0.2.1", "192.0.2.2"])
+    for (let at = 0; at < 2; at++) assert.equal((await from(client, "/gateway")).statusCode, 200);
   const bodies: Record<string, string> = {
     "/gateway": '{"code":8,"message":"Too many requests; try again later","details":[]}',
     "/rekor": '{"code":429,"message":"Too many requests; try again later"}',
@@ -79,7 +85,8 @@ test("refuses writes above the limit with 429 in each dialect; reads and this ma
     assert.deepEqual([refused.statusCode, refused.headers["retry-after"], refused.body], [429, "30", body], url);
   }
   assert.equal((await from("192.0.2.1", "/gateway", "GET")).statusCode, 200);
-  for (let at = 0; at < 5; at++) assert.equal((await from(undefined, "/gateway")).statusCode, 200, "not through a proxy: from this machine");
+  for (let at = 0; at < 5; at++)
+    assert.equal((await from(undefined, "/gateway")).statusCode, 200, "not through a proxy: from this machine");
   nowMs += 30_000;
   assert.equal((await from("192.0.2.1", "/gateway")).statusCode, 200);
 });
@@ -87,7 +94,8 @@ test("refuses writes above the limit with 429 in each dialect; reads and this ma
 test("X-Forwarded-For of a client that is no proxy of ours is not believed", async () => {
   const app = createEdge({ proxies: ["10.1.0.0/16"] });
   app.get("/ip", async (request) => request.ip);
-  const ask = async (remoteAddress: string): Promise<string> => (await app.inject({ url: "/ip", remoteAddress, headers: { "x-forwarded-for": "203.0.113.9, 192.0.2.1" } })).body;
+  const ask = async (remoteAddress: string): Promise<string> =>
+    (await app.inject({ url: "/ip", remoteAddress, headers: { "x-forwarded-for": "203.0.113.9, 192.0.2.1" } })).body;
   assert.equal(await ask("192.0.2.50"), "192.0.2.50");
   assert.equal(await ask("10.1.2.3"), "192.0.2.1");
 });

@@ -23,12 +23,18 @@ export function clientOf(address: string): string | undefined {
   if (!isIPv6(withoutZone!)) return "unknown";
   const groups = expand(withoutZone!);
   if (groups.every((group, at) => group === (at === 7 ? 1 : 0))) return undefined;
-  return `${groups.slice(0, 4).map((group) => group.toString(16)).join(":")}::/64`;
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(":")}::/64`;
 }
 
 /** The eight groups of an IPv6 address. */
 function expand(address: string): number[] {
-  const parse = (part: string): number[] => (part === "" ? [] : part.split(":").flatMap((group) => (group.includes(".") ? fromDotted(group) : [Number.parseInt(group, 16)])));
+  const parse = (part: string): number[] =>
+    part === ""
+      ? []
+      : part.split(":").flatMap((group) => (group.includes(".") ? fromDotted(group) : [Number.parseInt(group, 16)]));
   const [left, right] = address.split("::") as [string, string | undefined];
   const head = parse(left);
   if (right === undefined) return head;

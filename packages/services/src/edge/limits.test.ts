@@ -58,35 +58,45 @@ const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 test("a budget never exceeds its limit, and cuts whoever held most for longest", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: -50, max: 50 })), { maxLength: 100 }), (steps) => {
-      let nowMs = 0;
-      const held = new Map<number, { octets: number; since: number }>();
-      const score = (at: number): number => held.get(at)!.octets * (nowMs - held.get(at)!.since + 1);
-      const cut = (at: number): void => {
-        const mine = score(at);
-        held.delete(at);
-        for (const other of held.keys()) assert.ok(score(other) <= mine, "one that held more for longer stays");
-      };
-      const connections = [0, 1, 2, 3, 4, 5].map((at) => ({ destroy: () => cut(at) }));
-      const budget = new Budget(120, () => {}, () => nowMs);
-      for (const [at, octets] of steps) {
-        nowMs += 7;
-        const before = held.get(at);
-        if (octets < 0) {
-          if (before !== undefined && before.octets > -octets) before.octets += octets;
-          else held.delete(at);
-          budget.release(connections[at]!, -octets);
-        } else {
-          if (before === undefined) held.set(at, { octets, since: nowMs });
-          else before.octets += octets;
-          budget.add(connections[at]!, octets);
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: -50, max: 50 })), { maxLength: 100 }),
+      (steps) => {
+        let nowMs = 0;
+        const held = new Map<number, { octets: number; since: number }>();
+        const score = (at: number): number => held.get(at)!.octets * (nowMs - held.get(at)!.since + 1);
+        const cut = (at: number): void => {
+          const mine = score(at);
+          held.delete(at);
+          for (const other of held.keys()) assert.ok(score(other) <= mine, "one that held more for longer stays");
+        };
+        const connections = [0, 1, 2, 3, 4, 5].map((at) => ({ destroy: () => cut(at) }));
+        const budget = new Budget(
+          120,
+          () => {},
+          () => nowMs,
+        );
+        for (const [at, octets] of steps) {
+          nowMs += 7;
+          const before = held.get(at);
+          if (octets < 0) {
+            if (before !== undefined && before.octets > -octets) before.octets += octets;
+            else held.delete(at);
+            budget.release(connections[at]!, -octets);
+          } else {
+            if (before === undefined) held.set(at, { octets, since: nowMs });
+            else before.octets += octets;
+            budget.add(connections[at]!, octets);
+          }
+          assert.ok(budget.total >= 0 && budget.total <= 120);
+          assert.equal(
+            budget.total,
+            [...held.values()].reduce((sum, one) => sum + one.octets, 0),
+          );
         }
-        assert.ok(budget.total >= 0 && budget.total <= 120);
-        assert.equal(budget.total, [...held.values()].reduce((sum, one) => sum + one.octets, 0));
-      }
-      for (const connection of connections) budget.drop(connection);
-      assert.equal(budget.total, 0);
-    }),
+        for (const connection of connections) budget.drop(connection);
+        assert.equal(budget.total, 0);
+      },
+    ),
   );
 });
 
@@ -109,7 +119,11 @@ test("a gate lets so many in at a time, in order, whatever becomes of them", asy
 
 test("a body above the limit is read to its end and refused, so that the client gets to read why", async (t) => {
   const { url } = await serve(t);
-  for (const [path, length] of [["/echo", BODY_LIMIT + 1], ["/small", 1001], ["/small", 2 << 20]] as const) {
+  for (const [path, length] of [
+    ["/echo", BODY_LIMIT + 1],
+    ["/small", 1001],
+    ["/small", 2 << 20],
+  ] as const) {
     const plain = await fetch(`${url}${path}`, { method: "POST", body: new Uint8Array(length) });
     assert.deepEqual([plain.status, await plain.json()], [413, { code: 3, message: "The request is too large", details: [] }]);
     // Without an announced length.
@@ -183,12 +197,18 @@ test("a connection that asks hundreds of things before it reads an answer is cut
 test("while very much is under way, a connection has one request at a time", async (t) => {
   const cut: string[] = [];
   let taken = 0;
-  const { server } = createLimitedServer(() => taken++, {}, { maxConnections: 100, maxPipelined: 4, manyRequests: 3 }, (reason) => cut.push(reason));
+  const { server } = createLimitedServer(
+    () => taken++,
+    {},
+    { maxConnections: 100, maxPipelined: 4, manyRequests: 3 },
+    (reason) => cut.push(reason),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => (server.closeAllConnections(), server.close()));
-  const open = (requests: number): Socket => connect((server.address() as AddressInfo).port, "127.0.0.1", function (this: Socket) {
-    this.write(GET("/").repeat(requests));
-  }).on("error", () => {});
+  const open = (requests: number): Socket =>
+    connect((server.address() as AddressInfo).port, "127.0.0.1", function (this: Socket) {
+      this.write(GET("/").repeat(requests));
+    }).on("error", () => {});
   open(3);
   await until(() => taken === 3);
   const greedy = open(2);
@@ -242,7 +262,9 @@ test("one log line a request, whatever becomes of it", async (t) => {
   await sleep(50);
   gone.destroy();
   await until(() => heard.answered.length >= 4);
-  const said = lines.filter(({ msg }) => msg === "answered").map(({ method, route, status, code, detail }) => ({ method, route, status, code, detail }));
+  const said = lines
+    .filter(({ msg }) => msg === "answered")
+    .map(({ method, route, status, code, detail }) => ({ method, route, status, code, detail }));
   assert.deepEqual(said, [
     { method: "GET", route: "/ping", status: 200, code: undefined, detail: undefined },
     { method: "GET", route: "/fail/:id", status: 400, code: "CHAIN_REFUSED", detail: "why" },
@@ -250,7 +272,10 @@ test("one log line a request, whatever becomes of it", async (t) => {
     { method: "GET", route: "/never", status: 499, code: undefined, detail: undefined },
   ]);
   assert.doesNotMatch(JSON.stringify(lines), /hush/);
-  assert.deepEqual(heard.answered.map(({ route, status }) => `${route} ${status}`), ["/ping 200", "/fail/:id 400", "unmatched 404", "/never 499"]);
+  assert.deepEqual(
+    heard.answered.map(({ route, status }) => `${route} ${status}`),
+    ["/ping 200", "/fail/:id 400", "unmatched 404", "/never 499"],
+  );
   assert.deepEqual(heard.refused, ["CHAIN_REFUSED", "NOT_FOUND"]);
   assert.ok(heard.routes.includes("/fail/:id"));
 });

@@ -30,7 +30,12 @@ export function pathOf(target: string): string {
 
 /** Which methods each registered path answers, and in which dialect: asked only when the router found nothing. */
 export class RouteTable<Shape> {
-  readonly #rows: { readonly pattern: RegExp; readonly segments: readonly string[]; readonly methods: Set<string>; readonly shape: Shape }[] = [];
+  readonly #rows: {
+    readonly pattern: RegExp;
+    readonly segments: readonly string[];
+    readonly methods: Set<string>;
+    readonly shape: Shape;
+  }[] = [];
   readonly #byUrl = new Map<string, number>();
 
   add(url: string, methods: readonly string[], shape: Shape): void {
@@ -40,7 +45,9 @@ export class RouteTable<Shape> {
       return;
     }
     const segments = url.split("/");
-    const source = segments.map((segment) => (segment === "*" ? ".*" : segment.startsWith(":") ? "[^/]+" : escape(segment))).join("/");
+    const source = segments
+      .map((segment) => (segment === "*" ? ".*" : segment.startsWith(":") ? "[^/]+" : escape(segment)))
+      .join("/");
     this.#byUrl.set(url, this.#rows.length);
     this.#rows.push({ pattern: new RegExp(`^${source}$`), segments, methods: new Set(methods), shape });
   }

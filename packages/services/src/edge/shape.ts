@@ -28,11 +28,31 @@ export function httpStatusOf(grpc: number): number {
 }
 
 const GATEWAY_STATUS: Readonly<Record<number, number>> = {
-  0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500, 14: 503, 15: 500, 16: 401,
+  0: 200,
+  1: 499,
+  2: 500,
+  3: 400,
+  4: 504,
+  5: 404,
+  6: 409,
+  7: 403,
+  8: 429,
+  9: 400,
+  10: 409,
+  11: 400,
+  12: 501,
+  13: 500,
+  14: 503,
+  15: 500,
+  16: 401,
 };
 
 /** The status and body of a refusal in one dialect; `path` and `method` are those of the request. */
-export function renderRefusal(shape: ErrorShape, error: ServiceError, request: { readonly method: string; readonly path: string }): Refusal {
+export function renderRefusal(
+  shape: ErrorShape,
+  error: ServiceError,
+  request: { readonly method: string; readonly path: string },
+): Refusal {
   switch (shape) {
     case "gateway": {
       const status = error.code === "METHOD_NOT_ALLOWED" ? 501 : error.status;
@@ -40,9 +60,17 @@ export function renderRefusal(shape: ErrorShape, error: ServiceError, request: {
     }
     case "rekor":
     case "tsa":
-      return { status: error.status, contentType: JSON_TYPE, body: JSON.stringify({ code: error.number ?? error.status, message: routeMessage(error, request) }) };
+      return {
+        status: error.status,
+        contentType: JSON_TYPE,
+        body: JSON.stringify({ code: error.number ?? error.status, message: routeMessage(error, request) }),
+      };
     case "text":
-      return { status: error.status, contentType: "text/plain; charset=utf-8", body: `${STATUS_CODES[error.status] ?? error.status}\n${error.message}\n` };
+      return {
+        status: error.status,
+        contentType: "text/plain; charset=utf-8",
+        body: `${STATUS_CODES[error.status] ?? error.status}\n${error.message}\n`,
+      };
   }
 }
 

@@ -46,7 +46,10 @@ test("a damaged slot leaves the one before; two leave nothing", async () => {
   assert.equal(await sizeOn(disk), 2);
   disk.put(PATH, damaged(2));
   assert.equal(await sizeOn(disk), 3);
-  disk.put(PATH, damaged(3).map((octet, place) => octet ^ (damaged(2)[place]! ^ file[place]!)));
+  disk.put(
+    PATH,
+    damaged(3).map((octet, place) => octet ^ (damaged(2)[place]! ^ file[place]!)),
+  );
   assert.equal(await sizeOn(disk), undefined);
 });
 
@@ -67,7 +70,10 @@ test("a crash at any call of a write leaves what was there or what was to be", a
           assert.ok(error instanceof Crashed || (error instanceof ServiceError && error.cause instanceof Crashed), String(error));
         }
         const found = (await sizeOn(disk.crash(kind))) ?? 0;
-        assert.ok(found === written || found === written + 1, `call ${call} ${when} ${JSON.stringify(kind)}: ${found} after ${written}`);
+        assert.ok(
+          found === written || found === written + 1,
+          `call ${call} ${when} ${JSON.stringify(kind)}: ${found} after ${written}`,
+        );
       }
     }
   }

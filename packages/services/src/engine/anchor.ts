@@ -17,7 +17,15 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { fromBase64, text, toBase64, utf8 } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
-import { createFileLock, createFileSystem, ensureDirectory, storageFailure, type FileSystem, type OpenFile, type Release } from "../store/index.ts";
+import {
+  createFileLock,
+  createFileSystem,
+  ensureDirectory,
+  storageFailure,
+  type FileSystem,
+  type OpenFile,
+  type Release,
+} from "../store/index.ts";
 
 /** A size that was published and the root at that size. */
 export interface Anchored {
@@ -66,7 +74,8 @@ function decodeSlot(origin: string, bytes: Uint8Array): Slot | undefined {
   const end = content.lastIndexOf("\n") + 1;
   const lines = content.slice(0, end);
   const [head, name, counter, size, root] = lines.split("\n");
-  if (head !== "lacre anchor 1" || name !== origin || createHash("sha256").update(lines).digest("hex") !== content.slice(end)) return undefined;
+  if (head !== "lacre anchor 1" || name !== origin || createHash("sha256").update(lines).digest("hex") !== content.slice(end))
+    return undefined;
   return { counter: Number(counter), size: Number(size), root: fromBase64(root!) };
 }
 
@@ -78,7 +87,9 @@ export function createFileAnchor(path: string, origin: string, given?: FileSyste
   let latest: Slot | undefined;
   const slots = async (): Promise<(Slot | undefined)[]> => {
     const bytes = await fs.readFile(path);
-    return bytes === undefined ? [] : [decodeSlot(origin, bytes.subarray(0, SLOT)), decodeSlot(origin, bytes.subarray(SLOT, 2 * SLOT))];
+    return bytes === undefined
+      ? []
+      : [decodeSlot(origin, bytes.subarray(0, SLOT)), decodeSlot(origin, bytes.subarray(SLOT, 2 * SLOT))];
   };
   return {
     hold() {
@@ -87,7 +98,10 @@ export function createFileAnchor(path: string, origin: string, given?: FileSyste
         release = createFileLock(`${path}.lock`).acquire();
       } catch (cause) {
         if (!(cause instanceof ServiceError) || cause.code !== "DIRECTORY_LOCKED") throw cause;
-        throw new ServiceError("DIRECTORY_LOCKED", undefined, { detail: `${origin} is served from another copy of this directory: ${cause.detail}`, cause });
+        throw new ServiceError("DIRECTORY_LOCKED", undefined, {
+          detail: `${origin} is served from another copy of this directory: ${cause.detail}`,
+          cause,
+        });
       }
     },
     async read() {

@@ -35,6 +35,7 @@ export function decodeBatch(bytes: Uint8Array): Uint8Array[] {
     records.push(bytes.subarray(at + 4, end));
     at = end;
   }
-  if (records.length !== count || at !== bytes.length) throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a batch of the journal does not hold what it says" });
+  if (records.length !== count || at !== bytes.length)
+    throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a batch of the journal does not hold what it says" });
   return records;
 }

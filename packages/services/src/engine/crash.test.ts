@@ -56,7 +56,10 @@ async function everyCrash(groups: readonly number[], kinds: (call: number, side:
           await live(disk, oracle, 0, groups);
           await revive(disk.crash(kind), oracle, 10_000);
         } catch (error) {
-          throw new Error(`crash ${when} call ${call}, ${JSON.stringify(kind)}: ${error instanceof ServiceError ? `${error.code} ${error.detail}` : String(error)}`, { cause: error });
+          throw new Error(
+            `crash ${when} call ${call}, ${JSON.stringify(kind)}: ${error instanceof ServiceError ? `${error.code} ${error.detail}` : String(error)}`,
+            { cause: error },
+          );
         }
       }
     }
@@ -69,7 +72,9 @@ test("a crash before and after any call of open, commit, publish and close: writ
 
 test("the same where a bundle is filled, written as tiles and sealed, and journal segments are switched", async () => {
   const kinds: readonly CrashKind[] = ["kill", "none", { seed: 7 }];
-  await everyCrash([2, 252, 1, 3, 30], (call, side) => (process.env.LACRE_THOROUGH === "1" ? kinds : [kinds[(call + side) % kinds.length]!]));
+  await everyCrash([2, 252, 1, 3, 30], (call, side) =>
+    process.env.LACRE_THOROUGH === "1" ? kinds : [kinds[(call + side) % kinds.length]!],
+  );
 });
 
 test("crashes during recovery, life after life, lose nothing", async () => {

@@ -19,7 +19,7 @@ const personality: Personality = {
   frame: (record) => concat(Uint8Array.of(record.length >> 8, record.length & 0xff), record),
   unframe(bundle) {
     const records: Uint8Array[] = [];
-    for (let at = 0; at < bundle.length; ) {
+    for (let at = 0; at < bundle.length;) {
       const length = bundle[at]! * 256 + bundle[at + 1]!;
       records.push(bundle.subarray(at + 2, at + 2 + length));
       at += 2 + length;
@@ -30,7 +30,11 @@ const personality: Personality = {
 
 function options(name: string): LogOptions {
   return {
-    dir: join(scratch, name), origin: "log.test", personality, now: Date.now, production: true,
+    dir: join(scratch, name),
+    origin: "log.test",
+    personality,
+    now: Date.now,
+    production: true,
     signCheckpoint: ({ origin, size, root }) => `${origin}\n${size}\n${toBase64(root)}\n\n— unsigned\n`,
     anchor: createFileAnchor(join(scratch, "anchors", name), "log.test"),
     segmentBytes: 1 << 16,
@@ -42,7 +46,9 @@ function check({ index, leafHash, size, root, proof }: Receipt): void {
 }
 
 async function write(log: Log, from: number, to: number): Promise<Receipt[]> {
-  return Promise.all(Array.from({ length: to - from }, async (_, at) => log.receipt(await log.append(utf8(`entry ${from + at}`)))));
+  return Promise.all(
+    Array.from({ length: to - from }, async (_, at) => log.receipt(await log.append(utf8(`entry ${from + at}`)))),
+  );
 }
 
 test("entries come back with a proof, also after a restart", async () => {
@@ -66,9 +72,13 @@ test("two copies of one directory are not served at the same time", async () => 
   await write(log, 0, 3);
   await log.close();
   cpSync(join(scratch, "first"), join(scratch, "second"), { recursive: true });
-  const copy = (): Promise<Log> => openLog({ ...options("second"), anchor: createFileAnchor(join(scratch, "anchors", "first"), "log.test") });
+  const copy = (): Promise<Log> =>
+    openLog({ ...options("second"), anchor: createFileAnchor(join(scratch, "anchors", "first"), "log.test") });
   log = await openLog(options("first"));
-  await assert.rejects(copy(), (error: ServiceError) => error.code === "DIRECTORY_LOCKED" && error.detail!.includes("another copy"));
+  await assert.rejects(
+    copy(),
+    (error: ServiceError) => error.code === "DIRECTORY_LOCKED" && error.detail!.includes("another copy"),
+  );
   await log.close();
   await (await copy()).close();
 });

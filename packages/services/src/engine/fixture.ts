@@ -26,7 +26,8 @@ export const PLAIN: Personality = {
   unframe(bundle) {
     const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.length);
     const records: Uint8Array[] = [];
-    for (let at = 0; at < bundle.length; at += 2 + view.getUint16(at)) records.push(bundle.subarray(at + 2, at + 2 + view.getUint16(at)));
+    for (let at = 0; at < bundle.length; at += 2 + view.getUint16(at))
+      records.push(bundle.subarray(at + 2, at + 2 + view.getUint16(at)));
     return records;
   },
 };
@@ -34,7 +35,15 @@ export const PLAIN: Personality = {
 export const ORIGIN = "log.test";
 
 /** A checkpoint without a signature: what the engine stores of one is the caller's business. */
-export function unsigned({ origin, size, root }: { readonly origin: string; readonly size: number; readonly root: Uint8Array }): string {
+export function unsigned({
+  origin,
+  size,
+  root,
+}: {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: Uint8Array;
+}): string {
   return `${origin}\n${size}\n${toBase64(root)}\n\n— ${origin} none\n`;
 }
 
@@ -45,7 +54,12 @@ export class Oracle {
   #timeMs = 0;
 
   /** Sees each state before it is signed. */
-  readonly sign = (state: { readonly origin: string; readonly size: number; readonly root: Uint8Array; readonly timeMs: number }): string => {
+  readonly sign = (state: {
+    readonly origin: string;
+    readonly size: number;
+    readonly root: Uint8Array;
+    readonly timeMs: number;
+  }): string => {
     const root = toHex(state.root);
     assert.equal(this.#roots.get(state.size) ?? root, root, `two roots were signed for size ${state.size}`);
     assert.ok(state.timeMs >= this.#timeMs, "a checkpoint's time went back");
@@ -80,7 +94,8 @@ export class Oracle {
       if (this.#roots.has(index + 1)) roots.set(index + 1, toHex(tree.root()));
     }
     for (const index of this.#receipts.keys()) assert.ok(index < log.size, `entry ${index} is lost; the log has ${log.size}`);
-    for (const [size, root] of this.#roots) assert.equal(root, roots.get(size), `the checkpoint of size ${size} is not of this history`);
+    for (const [size, root] of this.#roots)
+      assert.equal(root, roots.get(size), `the checkpoint of size ${size} is not of this history`);
   }
 }
 
@@ -92,9 +107,19 @@ export interface LogOnDisk extends Partial<LogOptions> {
 /** A log in /data/log with its anchor in /state/anchor. A process's lock ends with it, so none is kept here. */
 export function openOnDisk({ disk, oracle, ...rest }: LogOnDisk): Promise<Log> {
   return openLog({
-    dir: "/data/log", origin: ORIGIN, personality: PLAIN, production: true, fs: disk, lock: createMemoryLock(), now: Date.now,
-    anchor: createFileAnchor("/state/anchor", ORIGIN, disk), signCheckpoint: oracle.sign, segmentBytes: 1 << 15,
-    indexShape: { generation: 512, fan: 2, levels: 3 }, ticks: { minMs: 0, maxMs: 0 }, ...rest,
+    dir: "/data/log",
+    origin: ORIGIN,
+    personality: PLAIN,
+    production: true,
+    fs: disk,
+    lock: createMemoryLock(),
+    now: Date.now,
+    anchor: createFileAnchor("/state/anchor", ORIGIN, disk),
+    signCheckpoint: oracle.sign,
+    segmentBytes: 1 << 15,
+    indexShape: { generation: 512, fan: 2, levels: 3 },
+    ticks: { minMs: 0, maxMs: 0 },
+    ...rest,
   });
 }
 

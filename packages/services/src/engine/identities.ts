@@ -70,7 +70,8 @@ export class Identities {
     for (let bundle = from / TILE_WIDTH; bundle < sealed / TILE_WIDTH; bundle++) {
       await index.#eachIdentity(bundle, (identity, at) => index.add(identity, at));
     }
-    for (let at = Math.max(from, sealed); at < size; at++) index.add(key(parts.personality.identity(parts.tiles.hotRecord(at)!.record)), at);
+    for (let at = Math.max(from, sealed); at < size; at++)
+      index.add(key(parts.personality.identity(parts.tiles.hotRecord(at)!.record)), at);
     await index.sealed(sealed);
     return index;
   }
@@ -115,7 +116,10 @@ export class Identities {
       await this.#merge();
       return;
     }
-    log.warn({ origin, segment: segmentName(level, place), found: bytes === undefined ? "nothing" : "damage" }, "an index segment is made again from the entries");
+    log.warn(
+      { origin, segment: segmentName(level, place), found: bytes === undefined ? "nothing" : "damage" },
+      "an index segment is made again from the entries",
+    );
     const identities: [string, number][] = [];
     for (let bundle = (place * span) / TILE_WIDTH; bundle < ((place + 1) * span) / TILE_WIDTH; bundle++) {
       await this.#eachIdentity(bundle, (identity, at) => identities.push([identity, at]));
@@ -143,7 +147,13 @@ export class Identities {
       const hits = candidates(segment, identity);
       if (hits.length > 0) found = found === undefined ? hits : [...found, ...hits];
     }
-    return found && this.#confirm(identity, found.toSorted((a, b) => a - b));
+    return (
+      found &&
+      this.#confirm(
+        identity,
+        found.toSorted((a, b) => a - b),
+      )
+    );
   }
 
   async #confirm(identity: string, indices: readonly number[]): Promise<number | undefined> {
@@ -200,7 +210,8 @@ export class Identities {
       // Look-ups go to the parts meanwhile, and other work gets its turn between the slices.
       for (; step.done !== true; step = steps.next()) await new Promise((resolve) => setImmediate(resolve));
       const written = await this.#install(last.level + 1, (last.place + 1) / fan - 1, step.value, fan);
-      if (written) for (const { level, place } of parts) await this.#parts.blobs.remove(segmentName(level, place)).catch(() => {});
+      if (written)
+        for (const { level, place } of parts) await this.#parts.blobs.remove(segmentName(level, place)).catch(() => {});
     }
   }
 }

@@ -16,7 +16,16 @@ test("a record is stored once: joined while it waits, found when it is stored", 
   const oracle = new Oracle();
   const log = await openOnDisk({ disk: new SimulatedDisk(), oracle });
   const together = await Promise.all(Array.from({ length: 5 }, () => log.append(utf8("same"))));
-  assert.deepEqual(together.map(({ index, duplicate }) => [index, duplicate]), [[0, false], [0, true], [0, true], [0, true], [0, true]]);
+  assert.deepEqual(
+    together.map(({ index, duplicate }) => [index, duplicate]),
+    [
+      [0, false],
+      [0, true],
+      [0, true],
+      [0, true],
+      [0, true],
+    ],
+  );
   const later = await log.append(utf8("same"));
   assert.deepEqual([later.index, later.duplicate, later.timeMs], [0, true, together[0]!.timeMs]);
   assert.equal(await log.find(sha256(utf8("same"))), 0);
@@ -43,7 +52,9 @@ test("what arrives during a commit is the next group", async () => {
   const log = await openOnDisk({ disk, oracle });
   let syncs = 0;
   disk.fault = ({ operation, path }) => void (operation === "datasync" && path.includes("journal") && syncs++);
-  await Promise.all(Array.from({ length: 500 }, async (_, at) => oracle.receive(await log.receipt(await log.append(utf8(`${at}`))))));
+  await Promise.all(
+    Array.from({ length: 500 }, async (_, at) => oracle.receive(await log.receipt(await log.append(utf8(`${at}`))))),
+  );
   assert.equal(syncs, 1);
   await log.close();
 });
@@ -72,7 +83,13 @@ test("more waiting than allowed is refused with a time to come back", async () =
 });
 
 test("a record that fits no bundle gets no place", async () => {
-  const personality = { ...PLAIN, frame: (record: Uint8Array): Uint8Array => { if (record.length > 10) throw new ServiceError("ENTRY_TOO_LARGE"); return PLAIN.frame(record); } };
+  const personality = {
+    ...PLAIN,
+    frame: (record: Uint8Array): Uint8Array => {
+      if (record.length > 10) throw new ServiceError("ENTRY_TOO_LARGE");
+      return PLAIN.frame(record);
+    },
+  };
   const log = await openOnDisk({ disk: new SimulatedDisk(), oracle: new Oracle(), personality });
   await assert.rejects(log.append(new Uint8Array(11)), refusal("ENTRY_TOO_LARGE"));
   assert.equal((await log.append(new Uint8Array(10))).index, 0);
@@ -95,7 +112,9 @@ test("serves every tile of the published size, full and partial, before and afte
         if (width > full) assert.deepEqual([tile, bundle], [undefined, undefined], `${round} ${index}/${width}`);
         else {
           const from = 256 * index;
-          const all = concat(...(await Promise.all(Array.from({ length: width }, async (_, at) => (await log.entry(from + at))!.leafHash))));
+          const all = concat(
+            ...(await Promise.all(Array.from({ length: width }, async (_, at) => (await log.entry(from + at))!.leafHash))),
+          );
           assert.ok(equalBytes(tile!, all), `${round} tile ${index}/${width}`);
           assert.deepEqual(PLAIN.unframe(bundle!).length, width, `${round} bundle ${index}/${width}`);
         }
@@ -103,7 +122,13 @@ test("serves every tile of the published size, full and partial, before and afte
     }
     const above = (await log.readTile({ level: 1, index: 0, width: 2 }))!;
     assert.equal(above.length, 64);
-    for (const nothing of [{ level: 1, index: 0, width: 3 }, { level: 0, index: 3, width: 1 }, { level: 2, index: 0, width: 1 }, { level: "data", index: 0, width: 1 }, { level: 0, index: 0, width: 0 }] as const) {
+    for (const nothing of [
+      { level: 1, index: 0, width: 3 },
+      { level: 0, index: 3, width: 1 },
+      { level: 2, index: 0, width: 1 },
+      { level: "data", index: 0, width: 1 },
+      { level: 0, index: 0, width: 0 },
+    ] as const) {
       assert.equal(await log.readTile(nothing), undefined);
     }
     await log.close();
@@ -145,10 +170,12 @@ test("receipts of old entries are proved from tile files", async () => {
   const oracle = new Oracle();
   const disk = new SimulatedDisk();
   let log = await openOnDisk({ disk, oracle, indexShape: undefined });
-  for (let from = 0; from < 20_000; from += 1000) await Promise.all(Array.from({ length: 1000 }, (_, at) => log.append(utf8(`entry ${from + at}`))));
+  for (let from = 0; from < 20_000; from += 1000)
+    await Promise.all(Array.from({ length: 1000 }, (_, at) => log.append(utf8(`entry ${from + at}`))));
   await log.close();
   log = await openOnDisk({ disk, oracle, indexShape: undefined });
-  for (const index of [0, 255, 256, 1023, 12_345, 19_711, 19_712, 19_999]) oracle.receive(await log.receipt((await log.entry(index))!));
+  for (const index of [0, 255, 256, 1023, 12_345, 19_711, 19_712, 19_999])
+    oracle.receive(await log.receipt((await log.entry(index))!));
   await log.close();
 });
 
@@ -161,11 +188,16 @@ test("checkpoints of all sizes are consistent with one another", async () => {
     seen.push(receipt!);
   }
   const leaves = await Promise.all(Array.from({ length: log.size }, async (_, at) => (await log.entry(at))!.leafHash));
-  const node = (level: number, index: number): Uint8Array => (level === 0 ? leaves[index]! : sha256(concat(Uint8Array.of(1), node(level - 1, 2 * index), node(level - 1, 2 * index + 1))));
+  const node = (level: number, index: number): Uint8Array =>
+    level === 0 ? leaves[index]! : sha256(concat(Uint8Array.of(1), node(level - 1, 2 * index), node(level - 1, 2 * index + 1)));
   for (let at = 1; at < seen.length; at++) {
     const [older, newer] = [seen[at - 1]!, seen[at]!];
     checkConsistency(sha256, {
-      oldSize: BigInt(older.size), oldRoot: older.root, newSize: BigInt(newer.size), newRoot: newer.root, proof: proveConsistency(sha256, older.size, newer.size, node),
+      oldSize: BigInt(older.size),
+      oldRoot: older.root,
+      newSize: BigInt(newer.size),
+      newRoot: newer.root,
+      proof: proveConsistency(sha256, older.size, newer.size, node),
     });
   }
   await log.close();
@@ -204,7 +236,10 @@ test("a follower hears of every entry in order, after its commit and before its 
   await log.append(utf8("one"));
   assert.equal(heard.length, 2);
   await Promise.all(["a", "b", "c"].map((text) => log.append(utf8(text))));
-  assert.deepEqual(heard.filter((line) => !line.startsWith("published")), ["3 one", "4 a", "5 b", "6 c"]);
+  assert.deepEqual(
+    heard.filter((line) => !line.startsWith("published")),
+    ["3 one", "4 a", "5 b", "6 c"],
+  );
   const busy = log.append(utf8("busy"));
   assert.throws(() => log.follow({ prepare: () => 0, committed: () => {}, published: () => {} }), TypeError);
   await busy;
@@ -213,7 +248,11 @@ test("a follower hears of every entry in order, after its commit and before its 
 
 test("what a follower cannot prepare is refused and not committed", async () => {
   const log = await openOnDisk({ disk: new SimulatedDisk(), oracle: new Oracle() });
-  log.follow({ prepare: (record) => (record.length > 3 ? Promise.reject(new ServiceError("STORE_FAILED")) : 0), committed: () => {}, published: () => {} });
+  log.follow({
+    prepare: (record) => (record.length > 3 ? Promise.reject(new ServiceError("STORE_FAILED")) : 0),
+    committed: () => {},
+    published: () => {},
+  });
   await assert.rejects(log.append(utf8("long")), (error: ServiceError) => error.code === "STORE_FAILED");
   assert.equal((await log.receipt(await log.append(utf8("abc")))).index, 0);
   await log.close();

@@ -8,14 +8,33 @@ import { join } from "node:path";
 import { utf8 } from "@lacre/core/bytes";
 import { TILE_WIDTH, type TileCoordinate } from "@lacre/core/merkle";
 import { ServiceError } from "../errors.ts";
-import { createFileBlobStore, createFileLock, createFileSystem, createJournal, ensureDirectory, storageFailure, type BlobStore, type CommitStore, type FileSystem, type Lock } from "../store/index.ts";
+import {
+  createFileBlobStore,
+  createFileLock,
+  createFileSystem,
+  createJournal,
+  ensureDirectory,
+  storageFailure,
+  type BlobStore,
+  type CommitStore,
+  type FileSystem,
+  type Lock,
+} from "../store/index.ts";
 import type { Anchor, Anchored } from "./anchor.ts";
 import type { Follower } from "./follower.ts";
 import { Identities, key, type IndexShape } from "./identities.ts";
 import type { Logger } from "./logger.ts";
 import type { LogObserver } from "./observer.ts";
 import type { Personality } from "./personality.ts";
-import { CHECKPOINT, DEFAULT_TICKS, Publisher, type CheckpointState, type Published, type Ticks, type Witnessing } from "./publish.ts";
+import {
+  CHECKPOINT,
+  DEFAULT_TICKS,
+  Publisher,
+  type CheckpointState,
+  type Published,
+  type Ticks,
+  type Witnessing,
+} from "./publish.ts";
 import { recover, storedCheckpoint, viewAt, type Recovered } from "./recover.ts";
 import { DEFAULT_LIMITS, Sequencer, type SequenceLimits, type Sequenced } from "./sequence.ts";
 import type { Tiles } from "./tiles.ts";
@@ -133,7 +152,9 @@ export async function openLog(options: LogOptions): Promise<Log> {
   try {
     options.anchor.hold();
     await ensureDirectory(fs, options.dir);
-    const store = options.store ?? createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
+    const store =
+      options.store ??
+      createJournal({ fs, directory: join(options.dir, "journal"), context: options.origin, segmentBytes: options.segmentBytes });
     const blobs = options.blobs ?? createFileBlobStore(fs, options.dir);
     try {
       return await EngineLog.open(options, store, blobs, release);
@@ -152,7 +173,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
  * What was published before this start and may be shown on: the stored checkpoint, if enough witnesses have cosigned it
  * (that it lies within this history was checked). After a loss of power it may be damaged, and then there is none.
  */
-async function keptPublication({ tree, tiles, view, state }: Recovered, blobs: BlobStore, witnessing: Witnessing): Promise<Published | undefined> {
+async function keptPublication(
+  { tree, tiles, view, state }: Recovered,
+  blobs: BlobStore,
+  witnessing: Witnessing,
+): Promise<Published | undefined> {
   const stored = await storedCheckpoint(blobs);
   const cosignedMs = stored && witnessing.cosignedMs(stored.text);
   if (stored === undefined || cosignedMs === undefined || stored.size > view.size) return undefined;
@@ -164,7 +189,12 @@ async function keptPublication({ tree, tiles, view, state }: Recovered, blobs: B
 async function cosignFirst(recovered: Recovered, checkpoint: string, witnessing: Witnessing, log: Logger): Promise<string> {
   const { view } = recovered;
   try {
-    return await witnessing.cosign({ size: view.size, root: view.root, checkpoint, prove: (oldSize) => proveGrowth(recovered, oldSize, view) });
+    return await witnessing.cosign({
+      size: view.size,
+      root: view.root,
+      checkpoint,
+      prove: (oldSize) => proveGrowth(recovered, oldSize, view),
+    });
   } catch (error) {
     if (!(error instanceof ServiceError && error.code === "LOG_UNWITNESSED")) throw error;
     log.warn({ detail: error.detail }, "the log starts with nothing published: too few witnesses answer");
@@ -180,7 +210,8 @@ async function proveGrowth({ tree, tiles }: Recovered, oldSize: number, view: Vi
     await Promise.all(answer.missing.map((name) => tiles.load(name)));
     answer = tree.proveGrowth(oldSize, view);
   }
-  if ("missing" in answer) throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a consistency proof were dropped before they were used" });
+  if ("missing" in answer)
+    throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a consistency proof were dropped before they were used" });
   return answer.proof;
 }
 
@@ -202,10 +233,25 @@ class EngineLog implements Log {
   static async open(options: LogOptions, store: CommitStore, blobs: BlobStore, release: () => void): Promise<EngineLog> {
     const { origin, anchor, personality, signCheckpoint, production, accept = [], now, log = SILENT } = options;
     const { witnessing } = options;
-    const recovered = await recover({ origin, store, blobs, anchor, personality, production, accept, now, log, seen: witnessing && (() => witnessing.seen()) });
+    const recovered = await recover({
+      origin,
+      store,
+      blobs,
+      anchor,
+      personality,
+      production,
+      accept,
+      now,
+      log,
+      seen: witnessing && (() => witnessing.seen()),
+    });
     const { view, state, tiles } = recovered;
     const sealed = state.size - (state.size % TILE_WIDTH);
-    const identities = await Identities.open({ blobs, tiles, personality, origin, log, shape: options.indexShape }, sealed, state.size);
+    const identities = await Identities.open(
+      { blobs, tiles, personality, origin, log, shape: options.indexShape },
+      sealed,
+      state.size,
+    );
     const kept = witnessing && (await keptPublication(recovered, blobs, witnessing));
     // Writing the anchor before the checkpoint holds for the first publication too.
     await anchor.write({ size: view.size, root: view.root });
@@ -214,13 +260,20 @@ class EngineLog implements Log {
       const signed = await signCheckpoint({ origin, size: view.size, root: view.root, timeMs: state.timeMs });
       const checkpoint = witnessing === undefined ? signed : await cosignFirst(recovered, signed, witnessing, log);
       if (checkpoint !== "") await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
-      first = checkpoint === "" ? { view: recovered.tree.view(0)!, timeMs: 0, checkpoint } : { view, timeMs: state.timeMs, checkpoint };
+      first =
+        checkpoint === "" ? { view: recovered.tree.view(0)!, timeMs: 0, checkpoint } : { view, timeMs: state.timeMs, checkpoint };
     }
     return new EngineLog(options, store, blobs, recovered, identities, first, release);
   }
 
   private constructor(
-    options: LogOptions, store: CommitStore, blobs: BlobStore, recovered: Recovered, identities: Identities, first: Published, release: () => void,
+    options: LogOptions,
+    store: CommitStore,
+    blobs: BlobStore,
+    recovered: Recovered,
+    identities: Identities,
+    first: Published,
+    release: () => void,
   ) {
     const { token, state, tree, tiles, view: committed } = recovered;
     const { origin, personality, anchor, signCheckpoint, now, log = SILENT } = options;
@@ -238,7 +291,13 @@ class EngineLog implements Log {
     };
     this.#publisher = new Publisher(
       {
-        origin, signCheckpoint, tiles, blobs, anchor, onFailure, ticks: options.ticks ?? DEFAULT_TICKS,
+        origin,
+        signCheckpoint,
+        tiles,
+        blobs,
+        anchor,
+        onFailure,
+        ticks: options.ticks ?? DEFAULT_TICKS,
         witnessing: options.witnessing,
         observer: options.observer,
         proveGrowth: (oldSize, view) => proveGrowth(recovered, oldSize, view),
@@ -256,7 +315,14 @@ class EngineLog implements Log {
       { view: committed, timeMs: state.timeMs },
     );
     this.#sequencer = new Sequencer({
-      store, token, state, tree, tiles, personality, now, onFailure,
+      store,
+      token,
+      state,
+      tree,
+      tiles,
+      personality,
+      now,
+      onFailure,
       identities,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       observer: options.observer,
@@ -287,13 +353,15 @@ class EngineLog implements Log {
       await Promise.all(answer.missing.map((name) => this.#tiles.load(name)));
       answer = this.#tree.prove(entry.index, view);
     }
-    if ("missing" in answer) throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a proof were dropped before they were used" });
+    if ("missing" in answer)
+      throw new ServiceError("LOG_BUSY", undefined, { detail: "tiles for a proof were dropped before they were used" });
     return { ...entry, checkpoint, size: view.size, root: view.root, proof: answer.proof };
   }
 
   checkpoint(): string {
     const { checkpoint } = this.#publisher.published;
-    if (checkpoint === "") throw this.#publisher.unwitnessed ?? new ServiceError("LOG_UNWITNESSED", undefined, { headers: { "retry-after": "1" } });
+    if (checkpoint === "")
+      throw this.#publisher.unwitnessed ?? new ServiceError("LOG_UNWITNESSED", undefined, { headers: { "retry-after": "1" } });
     return checkpoint;
   }
 
@@ -308,7 +376,15 @@ class EngineLog implements Log {
   async entry(index: number): Promise<Sequenced | undefined> {
     // Committed is enough: a follower reads what is not published yet, where witnesses keep a log waiting at its start.
     const stored = index < this.#sequencer.state.size ? await this.#tiles.record(index) : undefined;
-    return stored && { index, leafHash: this.#sequencer.leafHash(stored.record), record: stored.record, timeMs: stored.timeMs, duplicate: false };
+    return (
+      stored && {
+        index,
+        leafHash: this.#sequencer.leafHash(stored.record),
+        record: stored.record,
+        timeMs: stored.timeMs,
+        duplicate: false,
+      }
+    );
   }
 
   async find(identity: Uint8Array): Promise<number | undefined> {

@@ -191,7 +191,13 @@ export class Publisher {
         tiles.write(view.size),
         anchor.write({ size: view.size, root: view.root }),
       ]);
-      if (witnessing !== undefined) checkpoint = await witnessing.cosign({ size: view.size, root: view.root, checkpoint, prove: (oldSize) => proveGrowth(oldSize, view) });
+      if (witnessing !== undefined)
+        checkpoint = await witnessing.cosign({
+          size: view.size,
+          root: view.root,
+          checkpoint,
+          prove: (oldSize) => proveGrowth(oldSize, view),
+        });
       await blobs.putMutable(CHECKPOINT, utf8(checkpoint));
       this.#published = { view, timeMs, checkpoint };
       this.#unwitnessed = undefined;
@@ -225,7 +231,9 @@ export class Publisher {
   #failed(cause: unknown): void {
     const full = cause instanceof ServiceError ? cause.code === "DISK_FULL" : false;
     const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, {
-      detail: cause instanceof ServiceError ? cause.detail ?? cause.message : String(cause), cause, headers: { "retry-after": "5" },
+      detail: cause instanceof ServiceError ? (cause.detail ?? cause.message) : String(cause),
+      cause,
+      headers: { "retry-after": "5" },
     });
     if (!full) this.stop(refusal);
     for (const { reject } of this.#waiters.splice(0)) reject(refusal);

@@ -79,7 +79,10 @@ test("a missing anchor refuses in production and warns in development; an empty 
     const logger: Logger = { info: () => {}, error: () => {}, warn: (_, message) => void warnings.push(message) };
     const log = await openOnDisk({ disk, oracle, production: false, log: logger });
     await log.close();
-    assert.ok(warnings.some((line) => line.startsWith("no record of this log outside its directory")), warnings.join("\n"));
+    assert.ok(
+      warnings.some((line) => line.startsWith("no record of this log outside its directory")),
+      warnings.join("\n"),
+    );
     // It was recorded again.
     await (await openOnDisk({ disk, oracle })).close();
   }
@@ -98,10 +101,20 @@ test("goes on from a state that the operator accepts, and from no other", async 
   await log.close();
   disk.restore("/data", yesterday);
   const after = new Oracle();
-  for (const wrong of [{ size: 299, root }, { size: 300, root: new Uint8Array(32) }]) {
+  for (const wrong of [
+    { size: 299, root },
+    { size: 300, root: new Uint8Array(32) },
+  ]) {
     await assert.rejects(openOnDisk({ disk, oracle: after, accept: [wrong] }), refusal("LOG_FORKED", `300:${toBase64(root)}`));
   }
-  log = await openOnDisk({ disk, oracle: after, accept: [{ size: 7, root }, { size: 300, root }] });
+  log = await openOnDisk({
+    disk,
+    oracle: after,
+    accept: [
+      { size: 7, root },
+      { size: 300, root },
+    ],
+  });
   await write(log, after, 900, 2);
   await after.check(log);
   await log.close();
@@ -114,7 +127,8 @@ test("a directory that lost its journal, or a sealed tile, is refused", async ()
   // A start shortens the journal to what is not sealed; until then it could mend the tiles.
   await (await openOnDisk({ disk, oracle })).close();
   const whole = disk.copyOf("/data");
-  const without = (pattern: RegExp): ReadonlyMap<string, Uint8Array> => new Map([...whole].filter(([name]) => !pattern.test(name)));
+  const without = (pattern: RegExp): ReadonlyMap<string, Uint8Array> =>
+    new Map([...whole].filter(([name]) => !pattern.test(name)));
   disk.restore("/data", without(/journal/));
   await assert.rejects(openOnDisk({ disk, oracle }), refusal("LOG_DAMAGED", "no journal"));
   disk.restore("/data", without(/tile\/0\/001$/));
@@ -168,7 +182,10 @@ test("sealed bundles beyond the journal's end are refused: the journal is of an 
 
 test("a journal of another log is refused", async () => {
   const { disk, oracle } = await closedLog(5);
-  await assert.rejects(openOnDisk({ disk, oracle, origin: "log.other", anchor: createFileAnchor("/state/other", "log.other", disk) }), refusal("LOG_DAMAGED"));
+  await assert.rejects(
+    openOnDisk({ disk, oracle, origin: "log.other", anchor: createFileAnchor("/state/other", "log.other", disk) }),
+    refusal("LOG_DAMAGED"),
+  );
 });
 
 test("a second process on the directory is refused", async () => {
@@ -204,7 +221,10 @@ test("time never goes back, whatever the clock does", async () => {
   const [third] = await write(log, oracle, 2, 1);
   now += 3_700_000;
   const [fourth] = await write(log, oracle, 3, 1);
-  assert.deepEqual([first, second, third, fourth].map((receipt) => receipt!.timeMs - 1_800_000_000_000), [0, 0, 0, 100_000]);
+  assert.deepEqual(
+    [first, second, third, fourth].map((receipt) => receipt!.timeMs - 1_800_000_000_000),
+    [0, 0, 0, 100_000],
+  );
   assert.equal((await log.entry(2))!.timeMs, 1_800_000_000_000);
   await log.close();
 });
@@ -220,7 +240,8 @@ test("times of entries survive sealing and a restart", async () => {
   await write(log, oracle, 200, 600);
   await log.close();
   log = await openOnDisk({ disk, oracle, now: clock });
-  for (const index of [0, 199, 200, 255, 256, 511, 799]) assert.equal((await log.entry(index))!.timeMs, index < 200 ? now - 5 : now, `${index}`);
+  for (const index of [0, 199, 200, 255, 256, 511, 799])
+    assert.equal((await log.entry(index))!.timeMs, index < 200 ? now - 5 : now, `${index}`);
   await log.close();
 });
 
@@ -251,7 +272,8 @@ test("a full disk while publishing refuses the receipt; the entry gets it when i
   const log = await openOnDisk({ disk, oracle });
   await write(log, oracle, 0, 3);
   let full = true;
-  disk.fault = ({ operation, path }) => (full && operation === "write" && path.includes("checkpoint") ? faultOf("ENOSPC") : undefined);
+  disk.fault = ({ operation, path }) =>
+    full && operation === "write" && path.includes("checkpoint") ? faultOf("ENOSPC") : undefined;
   const entry = await log.append(utf8("late"));
   await assert.rejects(log.receipt(entry), refusal("LOG_FULL"));
   await assert.rejects(log.append(utf8("what could not be shown is not taken")), refusal("LOG_FULL"));
@@ -292,15 +314,24 @@ test("a damaged index segment is named and made again, and duplicates are still 
   const segments = [...disk.copyOf("/data").keys()].filter((name) => name.includes("/index/"));
   assert.deepEqual(segments.map((name) => name.slice("/data/log/index/identity/".length)).toSorted(), ["0/002", "1/000"]);
   for (const name of segments) {
-    for (const damage of [(bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => (at === 200 ? byte ^ 1 : byte)), (): Uint8Array => new Uint8Array(3), undefined]) {
+    for (const damage of [
+      (bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => (at === 200 ? byte ^ 1 : byte)),
+      (): Uint8Array => new Uint8Array(3),
+      undefined,
+    ]) {
       const files = new Map(disk.copyOf("/data"));
       if (damage === undefined) files.delete(name);
       else files.set(name, damage(files.get(name)!));
       disk.restore("/data", files);
       const warnings: string[] = [];
-      const log = await openOnDisk({ disk, oracle, log: { info: () => {}, error: () => {}, warn: (_, message) => void warnings.push(message) } });
+      const log = await openOnDisk({
+        disk,
+        oracle,
+        log: { info: () => {}, error: () => {}, warn: (_, message) => void warnings.push(message) },
+      });
       assert.ok(warnings.some((line) => line.includes("made again")));
-      for (const at of [0, 511, 512, 1023, 1024, 1535, 1536, 1599]) assert.deepEqual(await log.append(utf8(`entry ${at}`)).then(({ duplicate }) => duplicate), true);
+      for (const at of [0, 511, 512, 1023, 1024, 1535, 1536, 1599])
+        assert.deepEqual(await log.append(utf8(`entry ${at}`)).then(({ duplicate }) => duplicate), true);
       assert.equal(log.size, 1600);
       await log.close();
     }

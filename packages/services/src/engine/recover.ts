@@ -86,7 +86,8 @@ async function replay(parts: RecoverParts, { base, commits, state, released }: L
   tree.restore(sealed, await sealedEdges(parts.blobs, sealed));
   const tiles = new Tiles(parts.blobs, tree, parts.personality, sealed);
   const check = ({ size, root }: Committed): void => {
-    if (tree.size === size && !equalBytes(tree.view()!.root, root)) throw damaged(`tiles and entries do not have the root that the journal names at size ${size}`);
+    if (tree.size === size && !equalBytes(tree.view()!.root, root))
+      throw damaged(`tiles and entries do not have the root that the journal names at size ${size}`);
   };
   check(base);
   for (const { previous, next, body } of commits) {
@@ -124,10 +125,13 @@ export async function storedCheckpoint(blobs: BlobStore): Promise<{ readonly siz
 }
 
 /** What a checkpoint's first three lines say; undefined for anything else. */
-function readCheckpoint(bytes: Uint8Array | undefined): { readonly origin: string; readonly size: number; readonly root: string } | undefined {
+function readCheckpoint(
+  bytes: Uint8Array | undefined,
+): { readonly origin: string; readonly size: number; readonly root: string } | undefined {
   try {
     const [origin, size, root, rest] = text(bytes ?? new Uint8Array(0)).split("\n", 4);
-    if (origin !== undefined && root !== undefined && rest === "" && /^\d{1,15}$/.test(size ?? "")) return { origin, size: Number(size), root };
+    if (origin !== undefined && root !== undefined && rest === "" && /^\d{1,15}$/.test(size ?? ""))
+      return { origin, size: Number(size), root };
   } catch {
     // Not even text.
   }
@@ -141,37 +145,55 @@ async function checkPast(parts: RecoverParts, state: Committed, rootOf: (size: n
   const problem = await findFork(parts, state, rootOf);
   if (problem === undefined) return;
   if (accept.some(({ size, root }) => size === state.size && equalBytes(root, state.root))) {
-    log.warn({ origin, accepted: here, problem: problem.detail }, "the operator accepts this state of the log as the last published one");
+    log.warn(
+      { origin, accepted: here, problem: problem.detail },
+      "the operator accepts this state of the log as the last published one",
+    );
     return;
   }
   if (problem.code === "LOG_UNANCHORED" && !production) {
-    log.warn({ origin, here }, "no record of this log outside its directory: moved, copied or restored? A development installation goes on from here");
+    log.warn(
+      { origin, here },
+      "no record of this log outside its directory: moved, copied or restored? A development installation goes on from here",
+    );
     return;
   }
   throw problem;
 }
 
 /** What was published and is not part of this history; or that nothing is known of it. */
-async function findFork({ origin, blobs, anchor, seen }: RecoverParts, state: Committed, rootOf: (size: number) => Promise<Uint8Array>): Promise<ServiceError | undefined> {
+async function findFork(
+  { origin, blobs, anchor, seen }: RecoverParts,
+  state: Committed,
+  rootOf: (size: number) => Promise<Uint8Array>,
+): Promise<ServiceError | undefined> {
   const here = `this directory is at ${state.size}:${toBase64(state.root)}`;
-  const isPast = async (size: number, root: string): Promise<boolean> => size <= state.size && toBase64(await rootOf(size)) === root;
+  const isPast = async (size: number, root: string): Promise<boolean> =>
+    size <= state.size && toBase64(await rootOf(size)) === root;
   // Renamed but not synced, the file may hold anything after a loss of power: the anchor, which was synced before, counts.
   const checkpoint = readCheckpoint(await blobs.get(CHECKPOINT));
   if (checkpoint !== undefined) {
     if (checkpoint.origin !== origin) throw damaged(`the checkpoint is of ${checkpoint.origin}, this log is ${origin}`);
     if (!(await isPast(checkpoint.size, checkpoint.root))) {
-      return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: its file checkpoint says ${checkpoint.size}:${checkpoint.root}, ${here}` });
+      return new ServiceError("LOG_FORKED", undefined, {
+        detail: `${origin}: its file checkpoint says ${checkpoint.size}:${checkpoint.root}, ${here}`,
+      });
     }
   }
   for (const { by, size, root } of (await seen?.()) ?? []) {
     if (await isPast(size, toBase64(root))) continue;
-    return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: ${by} has seen ${size}:${toBase64(root)}, ${here}. Restored from a backup?` });
+    return new ServiceError("LOG_FORKED", undefined, {
+      detail: `${origin}: ${by} has seen ${size}:${toBase64(root)}, ${here}. Restored from a backup?`,
+    });
   }
   const anchored = await anchor.read();
-  if (anchored === undefined) return state.size === 0 ? undefined : new ServiceError("LOG_UNANCHORED", undefined, { detail: `${origin}: ${here}` });
+  if (anchored === undefined)
+    return state.size === 0 ? undefined : new ServiceError("LOG_UNANCHORED", undefined, { detail: `${origin}: ${here}` });
   const root = toBase64(anchored.root);
   if (await isPast(anchored.size, root)) return undefined;
-  return new ServiceError("LOG_FORKED", undefined, { detail: `${origin}: ${anchored.size}:${root} was published, ${here}. Restored from a backup?` });
+  return new ServiceError("LOG_FORKED", undefined, {
+    detail: `${origin}: ${anchored.size}:${root} was published, ${here}. Restored from a backup?`,
+  });
 }
 
 /** Opens what is there, or makes a new log. */
@@ -181,7 +203,10 @@ export async function recover(parts: RecoverParts): Promise<Recovered> {
   await checkPast(parts, loaded.state, (size) => rootAt(tree, tiles, size));
   const aheadMs = loaded.state.timeMs - parts.now();
   if (aheadMs > CLOCK_DOUBT_MS) {
-    parts.log.warn({ origin: parts.origin, aheadMs }, "the clock is behind the time of the last commit; entries get that time until it is past");
+    parts.log.warn(
+      { origin: parts.origin, aheadMs },
+      "the clock is behind the time of the last commit; entries get that time until it is past",
+    );
   }
   await tiles.write(loaded.state.size);
   const whole = await tiles.seal();

@@ -59,11 +59,17 @@ test("renewals of an idle log do not fill its disk, and entries keep their times
   log = await open();
   for (nowMs = 3_000; nowMs < 3_200; nowMs++) await renewed(log, nowMs);
   const journal = [...disk.copyOf("/data/log/journal")].filter(([name]) => name.endsWith(".journal"));
-  assert.ok(journal.reduce((octets, [, bytes]) => octets + bytes.length, 0) <= 4 * 32_768, String(journal.map(([name, bytes]) => `${name} ${bytes.length}`)));
+  assert.ok(
+    journal.reduce((octets, [, bytes]) => octets + bytes.length, 0) <= 4 * 32_768,
+    String(journal.map(([name, bytes]) => `${name} ${bytes.length}`)),
+  );
   await write(log, oracle, 305, 300);
   await log.close();
   log = await open();
-  assert.deepEqual([(await log.entry(299))!.timeMs, (await log.entry(304))!.timeMs, (await log.entry(305))!.timeMs], [1_000, 2_000, 3_200]);
+  assert.deepEqual(
+    [(await log.entry(299))!.timeMs, (await log.entry(304))!.timeMs, (await log.entry(305))!.timeMs],
+    [1_000, 2_000, 3_200],
+  );
   await oracle.check(log);
   await log.close();
 });
@@ -120,7 +126,8 @@ test("says how long entries wait for their commit, and committed ones for their 
   let signing: Promise<void> | undefined;
   const oracle = new Oracle();
   const log = await openOnDisk({
-    disk, oracle,
+    disk,
+    oracle,
     signCheckpoint: async (state) => {
       await signing;
       return oracle.sign(state);
@@ -150,7 +157,13 @@ test("an entry that waits for the disk is as old as it is, in the group under wa
         await syncing;
         return file.datasync();
       };
-      return { read: file.read.bind(file), write: file.write.bind(file), size: file.size.bind(file), close: file.close.bind(file), datasync };
+      return {
+        read: file.read.bind(file),
+        write: file.write.bind(file),
+        size: file.size.bind(file),
+        close: file.close.bind(file),
+        datasync,
+      };
     },
     readFile: disk.readFile.bind(disk),
     rename: disk.rename.bind(disk),
@@ -190,7 +203,10 @@ test("tells whoever measures how large groups are and that they were published",
   const log = await openOnDisk({ disk: new SimulatedDisk(), oracle, observer });
   await write(log, oracle, 0, 1);
   await write(log, oracle, 1, 40);
-  assert.equal(groups.reduce((sum, entries) => sum + entries, 0), 41);
+  assert.equal(
+    groups.reduce((sum, entries) => sum + entries, 0),
+    41,
+  );
   assert.ok(publications >= 2);
   assert.equal(log.health().sealed, 0);
   await write(log, oracle, 41, 300);

@@ -12,7 +12,11 @@ import { buildSegment, candidates, decodeSegment, encodeSegment, mergeSegments, 
 const identityOf = (index: number): string => key(sha256(utf8(`${index}`)));
 
 function built(first: number, count: number): Segment {
-  return buildSegment(first, Array.from({ length: count }, (_, at) => [identityOf(first + at), first + at] as const), count);
+  return buildSegment(
+    first,
+    Array.from({ length: count }, (_, at) => [identityOf(first + at), first + at] as const),
+    count,
+  );
 }
 
 test("finds every entry it was built from and hardly ever another", () => {
@@ -25,19 +29,32 @@ test("finds every entry it was built from and hardly ever another", () => {
 
 test("gives all entries with the same first 40 bits, wherever they lie", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom(0, 1, 254, 255), fc.constantFrom(0, 255), fc.constantFrom(0, 128, 255)), { minLength: 1, maxLength: 60 }), (rows) => {
-      const identities = rows.map(([a, b, c], at) => [String.fromCharCode(a, b, b, b, c) + `${at}`, 70 + at] as const);
-      const segment = buildSegment(70, identities, identities.length);
-      for (const [identity] of identities) {
-        const expected = identities.filter(([other]) => other.slice(0, 5) === identity.slice(0, 5)).map(([, index]) => index);
-        assert.deepEqual(candidates(segment, identity).toSorted((x, y) => x - y), expected);
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom(0, 1, 254, 255), fc.constantFrom(0, 255), fc.constantFrom(0, 128, 255)), {
+        minLength: 1,
+        maxLength: 60,
+      }),
+      (rows) => {
+        const identities = rows.map(([a, b, c], at) => [String.fromCharCode(a, b, b, b, c) + `${at}`, 70 + at] as const);
+        const segment = buildSegment(70, identities, identities.length);
+        for (const [identity] of identities) {
+          const expected = identities.filter(([other]) => other.slice(0, 5) === identity.slice(0, 5)).map(([, index]) => index);
+          assert.deepEqual(
+            candidates(segment, identity).toSorted((x, y) => x - y),
+            expected,
+          );
+        }
+      },
+    ),
   );
 });
 
 test("merged segments answer as one built at once", () => {
-  for (const counts of [[1, 1], [300, 1, 500], [64, 64, 64, 64, 64]]) {
+  for (const counts of [
+    [1, 1],
+    [300, 1, 500],
+    [64, 64, 64, 64, 64],
+  ]) {
     let first = 0;
     const parts = counts.map((count) => built((first += count) - count, count));
     const steps = mergeSegments(parts);
@@ -69,7 +86,11 @@ test("a batch gives back its records; anything else is damage", () => {
     }),
   );
   const bytes = encodeBatch([utf8("one"), utf8("two")]);
-  const damage = (changed: Uint8Array): void => assert.throws(() => decodeBatch(changed), (error: ServiceError) => error.code === "LOG_DAMAGED");
+  const damage = (changed: Uint8Array): void =>
+    assert.throws(
+      () => decodeBatch(changed),
+      (error: ServiceError) => error.code === "LOG_DAMAGED",
+    );
   for (let length = 0; length < bytes.length; length++) damage(bytes.subarray(0, length));
   for (const at of [0, 3, 4, 7, 14]) damage(bytes.map((byte, place) => (place === at ? byte ^ 1 : byte)));
 });

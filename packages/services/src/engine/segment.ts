@@ -27,7 +27,11 @@ export interface Segment {
 }
 
 /** Collects the identities of entries `first`, `first`+1, …: `identities[i]` is one character per octet. */
-export function buildSegment(first: number, identities: Iterable<readonly [identity: string, index: number]>, count: number): Segment {
+export function buildSegment(
+  first: number,
+  identities: Iterable<readonly [identity: string, index: number]>,
+  count: number,
+): Segment {
   if (count > MAX_ENTRIES) throw new TypeError(`${count} entries in one segment`);
   const words = new Uint32Array(2 * count);
   let at = 0;
@@ -41,7 +45,10 @@ export function buildSegment(first: number, identities: Iterable<readonly [ident
 }
 
 function high(identity: string): number {
-  return ((identity.charCodeAt(0) << 24) | (identity.charCodeAt(1) << 16) | (identity.charCodeAt(2) << 8) | identity.charCodeAt(3)) >>> 0;
+  return (
+    ((identity.charCodeAt(0) << 24) | (identity.charCodeAt(1) << 16) | (identity.charCodeAt(2) << 8) | identity.charCodeAt(3)) >>>
+    0
+  );
 }
 
 /** Indices of the entries whose identity starts with the same 40 bits. */
@@ -49,7 +56,11 @@ export function candidates({ first, words }: Segment, identity: string): number[
   const wanted = high(identity);
   const low = (identity.charCodeAt(4) << 24) >>> 0;
   const found: number[] = [];
-  for (let at = lowerBound(words, wanted, low); at < words.length && words[at + 1] === wanted && (words[at]! & 0xff000000) >>> 0 === low; at += 2) {
+  for (
+    let at = lowerBound(words, wanted, low);
+    at < words.length && words[at + 1] === wanted && (words[at]! & 0xff000000) >>> 0 === low;
+    at += 2
+  ) {
     found.push(first + (words[at]! & 0xffffff));
   }
   return found;
@@ -87,7 +98,8 @@ export function* mergeSegments(segments: readonly Segment[]): Generator<void, Se
   });
   while (runs.length > 1) {
     const next: Uint32Array[] = [];
-    for (let at = 0; at < runs.length; at += 2) next.push(at + 1 < runs.length ? yield* mergeTwo(runs[at]!, runs[at + 1]!) : runs[at]!);
+    for (let at = 0; at < runs.length; at += 2)
+      next.push(at + 1 < runs.length ? yield* mergeTwo(runs[at]!, runs[at + 1]!) : runs[at]!);
     runs = next;
   }
   return { first, words: runs[0]! };
@@ -131,7 +143,8 @@ export function encodeSegment({ first, words }: Segment): Uint8Array {
 export function decodeSegment(bytes: Uint8Array, first: number, count: number): Segment | undefined {
   if (bytes.length !== HEADER + 8 * count) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== count || view.getBigUint64(8, true) !== BigInt(first)) return undefined;
+  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== count || view.getBigUint64(8, true) !== BigInt(first))
+    return undefined;
   // A copy of its own, whatever kind of array was given: words need alignment.
   const body = new Uint8Array(bytes.subarray(HEADER));
   if (!equalBytes(createHash("sha256").update(body).digest(), bytes.subarray(32, HEADER))) return undefined;

@@ -47,7 +47,13 @@ export interface SequenceLimits {
   readonly renewals: number;
 }
 
-export const DEFAULT_LIMITS: SequenceLimits = { groupEntries: 1024, groupBytes: 4 << 20, pendingBytes: 64 << 20, unpublishedEntries: 65_536, renewals: 4096 };
+export const DEFAULT_LIMITS: SequenceLimits = {
+  groupEntries: 1024,
+  groupBytes: 4 << 20,
+  pendingBytes: 64 << 20,
+  unpublishedEntries: 65_536,
+  renewals: 4096,
+};
 
 interface Pending {
   readonly record: Uint8Array;
@@ -188,7 +194,10 @@ export class Sequencer {
     if (refusal !== undefined) throw refusal;
     const behind = this.#state.size - this.#published;
     if (this.#heldBytes + record.length > this.#parts.limits.pendingBytes || behind > this.#parts.limits.unpublishedEntries) {
-      throw new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" }, detail: `${this.#pending.length} waiting, ${behind} unpublished` });
+      throw new ServiceError("LOG_BUSY", undefined, {
+        headers: { "retry-after": "1" },
+        detail: `${this.#pending.length} waiting, ${behind} unpublished`,
+      });
     }
   }
 
@@ -241,7 +250,11 @@ export class Sequencer {
   #fail(group: readonly Pending[], cause: unknown): void {
     const full = cause instanceof ServiceError && cause.code === "DISK_FULL";
     const detail = cause instanceof ServiceError ? (cause.detail ?? cause.message) : String(cause);
-    const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, { detail, cause, headers: { "retry-after": "5" } });
+    const refusal = new ServiceError(full ? "LOG_FULL" : "LOG_STOPPED", undefined, {
+      detail,
+      cause,
+      headers: { "retry-after": "5" },
+    });
     for (const { reject } of group) reject(refusal);
     if (full) return;
     this.stop(refusal);
@@ -252,7 +265,11 @@ export class Sequencer {
     const { groupEntries, groupBytes } = this.#parts.limits;
     let count = 0;
     let bytes = 0;
-    while (count < this.#pending.length && count < groupEntries && (count === 0 || bytes + this.#pending[count]!.record.length <= groupBytes)) {
+    while (
+      count < this.#pending.length &&
+      count < groupEntries &&
+      (count === 0 || bytes + this.#pending[count]!.record.length <= groupBytes)
+    ) {
       bytes += this.#pending[count]!.record.length;
       count++;
     }
@@ -283,7 +300,8 @@ export class Sequencer {
       tiles.add({ record, framed, timeMs });
       for (const [i, follower] of this.followers.entries()) follower.committed(before.size + at, prepared[i]);
     }
-    for (const [at, { record, leafHash, resolve }] of group.entries()) resolve({ index: before.size + at, leafHash, record, timeMs, duplicate: false });
+    for (const [at, { record, leafHash, resolve }] of group.entries())
+      resolve({ index: before.size + at, leafHash, record, timeMs, duplicate: false });
     onCommit(view, timeMs);
     if (this.#renewals >= this.#parts.limits.renewals) await this.#compact();
   }

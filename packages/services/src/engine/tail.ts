@@ -21,9 +21,18 @@ export interface TailParts {
 }
 
 /** Base and commits for `takeOver`, under a new epoch. */
-export function rewriteTail({ tree, tiles, state, sealed }: TailParts): { readonly base: Committed; readonly commits: readonly Commit[] } {
+export function rewriteTail({ tree, tiles, state, sealed }: TailParts): {
+  readonly base: Committed;
+  readonly commits: readonly Commit[];
+} {
   const epoch = state.epoch + 1;
-  const stateAt = (size: number, timeMs: number): Committed => ({ size, root: tree.view(size)!.root, timeMs, epoch, nonce: randomBytes(16) });
+  const stateAt = (size: number, timeMs: number): Committed => ({
+    size,
+    root: tree.view(size)!.root,
+    timeMs,
+    epoch,
+    nonce: randomBytes(16),
+  });
   // The time of the last sealed entry is no longer at hand everywhere; that of the first one behind is not before it.
   const base = stateAt(sealed, sealed === state.size ? state.timeMs : tiles.hotRecord(sealed)!.timeMs);
   const commits: Commit[] = [];
@@ -33,7 +42,7 @@ export function rewriteTail({ tree, tiles, state, sealed }: TailParts): { readon
     commits.push({ previous, next, body: encodeBatch(records) });
     previous = next;
   };
-  for (let at = sealed; at < state.size; ) {
+  for (let at = sealed; at < state.size;) {
     const { timeMs } = tiles.hotRecord(at)!;
     const records: Uint8Array[] = [];
     for (; at < state.size && tiles.hotRecord(at)!.timeMs === timeMs; at++) records.push(tiles.hotRecord(at)!.record);

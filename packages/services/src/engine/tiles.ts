@@ -54,7 +54,8 @@ export function encodeTimes(times: readonly number[]): Uint8Array {
 
 /** The reverse of `encodeTimes`, of a full bundle. Throws LOG_DAMAGED. */
 export function decodeTimes(bytes: Uint8Array): number[] {
-  if (bytes.length !== 8 * TILE_WIDTH) throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a file of times has the wrong length" });
+  if (bytes.length !== 8 * TILE_WIDTH)
+    throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a file of times has the wrong length" });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: TILE_WIDTH }, (_, at) => Number(view.getBigUint64(8 * at)));
 }
@@ -161,7 +162,8 @@ export class Tiles {
     if (level !== this.#bundles) return undefined;
     const first = index * TILE_WIDTH;
     if (width === TILE_WIDTH && first < this.#written) return this.#blobs.get(tileName(level, index));
-    if (first >= this.#from) return concat(...this.#hot.slice(first - this.#from, first - this.#from + width).map(({ framed }) => framed));
+    if (first >= this.#from)
+      return concat(...this.#hot.slice(first - this.#from, first - this.#from + width).map(({ framed }) => framed));
     const stored = await this.#bundle(index);
     return stored && concat(...stored.slice(0, width).map(({ record }) => this.#personality.frame(record)));
   }
@@ -169,7 +171,10 @@ export class Tiles {
   /** A committed record; undefined beyond the end. */
   async record(index: number): Promise<Stored | undefined> {
     if (!Number.isSafeInteger(index) || index < 0) return undefined;
-    return this.hotRecord(index) ?? (index < this.#from ? (await this.#bundle(Math.floor(index / TILE_WIDTH)))?.[index % TILE_WIDTH] : undefined);
+    return (
+      this.hotRecord(index) ??
+      (index < this.#from ? (await this.#bundle(Math.floor(index / TILE_WIDTH)))?.[index % TILE_WIDTH] : undefined)
+    );
   }
 
   /** A committed record that is still in memory. */
@@ -201,14 +206,23 @@ export class Tiles {
 export async function readTile(blobs: BlobStore, { level, index }: TileName): Promise<Uint8Array> {
   const bytes = await blobs.get(tileName(level, index));
   if (bytes?.length !== TILE_WIDTH * HASH_LENGTH) {
-    throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${tileName(level, index)} is ${bytes === undefined ? "missing" : "not a full tile"}` });
+    throw new ServiceError("LOG_DAMAGED", undefined, {
+      detail: `${tileName(level, index)} is ${bytes === undefined ? "missing" : "not a full tile"}`,
+    });
   }
   return bytes;
 }
 
 /** A full bundle with the times beside it; undefined where there is none. */
-export async function readBundle(blobs: BlobStore, personality: Personality, index: number): Promise<readonly Stored[] | undefined> {
-  const [bundle, times] = await Promise.all([blobs.get(tileName(personality.bundles ?? "entries", index)), blobs.get(timesName(index))]);
+export async function readBundle(
+  blobs: BlobStore,
+  personality: Personality,
+  index: number,
+): Promise<readonly Stored[] | undefined> {
+  const [bundle, times] = await Promise.all([
+    blobs.get(tileName(personality.bundles ?? "entries", index)),
+    blobs.get(timesName(index)),
+  ]);
   if (bundle === undefined) return undefined;
   const records = personality.unframe(bundle);
   if (records.length !== TILE_WIDTH || times === undefined) {

@@ -48,7 +48,13 @@ test("proves under an earlier view while it grows", () => {
       for (const index of [0, size >> 1, size - 1]) {
         const answer = tree.prove(index, view);
         assert.ok("proof" in answer);
-        checkInclusion(sha256, { index: BigInt(index), size: BigInt(size), leafHash: LEAVES[index]!, root: view.root, proof: answer.proof });
+        checkInclusion(sha256, {
+          index: BigInt(index),
+          size: BigInt(size),
+          leafHash: LEAVES[index]!,
+          root: view.root,
+          proof: answer.proof,
+        });
       }
       assert.deepEqual(tree.view(size), view);
     }),
@@ -74,7 +80,8 @@ test("rolled back and grown again it is as if nothing had been", () => {
 test("restored from sealed tiles it goes on as before, and asks for the tiles that old proofs need", () => {
   const size = 66_048; // 258 bundles: a full tile of level 1, and two hashes beyond it.
   const { node, root } = reference(size);
-  const tileAt = (level: number, index: number): Uint8Array => concat(...Array.from({ length: TILE_WIDTH }, (_, at) => node(8 * level, index * TILE_WIDTH + at)));
+  const tileAt = (level: number, index: number): Uint8Array =>
+    concat(...Array.from({ length: TILE_WIDTH }, (_, at) => node(8 * level, index * TILE_WIDTH + at)));
   const tree = new Tree();
   const one = hashSlice(sha256, tileAt(0, 256), { from: 0, to: 256 });
   const two = hashSlice(sha256, tileAt(0, 257), { from: 0, to: 256 });

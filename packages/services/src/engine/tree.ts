@@ -9,7 +9,16 @@
  * another `append`, and no reader looks beyond the size it holds a `View` of.
  */
 import { sha256 } from "@lacre/core/crypto";
-import { consistencyNodes, emptyRoot, foldRight, HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH, proveConsistency, tileWidth } from "@lacre/core/merkle";
+import {
+  consistencyNodes,
+  emptyRoot,
+  foldRight,
+  HASH_LENGTH,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  proveConsistency,
+  tileWidth,
+} from "@lacre/core/merkle";
 
 /** What proofs need to know of one size: the maximal complete subtrees and, for each, the fold of those right of it. */
 export interface View {
@@ -37,7 +46,7 @@ const NODES = 2 * TILE_WIDTH - 1;
 
 /** Where the nodes of one height start among a tile's nodes: 256 hashes, then 128, … then the root. */
 function rowStart(height: number): number {
-  return 2 * TILE_WIDTH - (2 * TILE_WIDTH >> height);
+  return 2 * TILE_WIDTH - ((2 * TILE_WIDTH) >> height);
 }
 
 class Tile {
@@ -236,7 +245,11 @@ export class Tree {
     const missing: TileName[] = [];
     for (const { level, index } of consistencyNodes(size, view.size).flat()) {
       const name = this.#tileOf(level, index);
-      if (this.#node(level, index) === undefined && !missing.some((known) => known.level === name.level && known.index === name.index)) missing.push(name);
+      if (
+        this.#node(level, index) === undefined &&
+        !missing.some((known) => known.level === name.level && known.index === name.index)
+      )
+        missing.push(name);
     }
     if (missing.length > 0) return { missing };
     return { proof: proveConsistency(sha256, size, view.size, (level, index) => this.#node(level, index)!.slice()) };

@@ -24,8 +24,15 @@ class Elsewhere implements Witnessing {
 
   async cosign({ size, root, checkpoint, prove }: ForWitnesses): Promise<string> {
     this.asked++;
-    if (this.isDown) throw new ServiceError("LOG_UNWITNESSED", undefined, { detail: "it is down", headers: { "retry-after": "1" } });
-    checkConsistency(sha256, { oldSize: BigInt(this.size), oldRoot: this.root, newSize: BigInt(size), newRoot: root, proof: await prove(this.size) });
+    if (this.isDown)
+      throw new ServiceError("LOG_UNWITNESSED", undefined, { detail: "it is down", headers: { "retry-after": "1" } });
+    checkConsistency(sha256, {
+      oldSize: BigInt(this.size),
+      oldRoot: this.root,
+      newSize: BigInt(size),
+      newRoot: root,
+      proof: await prove(this.size),
+    });
     this.size = size;
     this.root = root;
     this.after?.();
@@ -61,7 +68,12 @@ test("a crash anywhere, before or after the witness answered, never contradicts 
   const live = async (disk: SimulatedDisk, oracle: Oracle, witnessing: Elsewhere): Promise<void> => {
     try {
       const log = await openOnDisk({ disk, oracle, witnessing });
-      for (const [from, count] of [[0, 2], [2, 255], [257, 3]] as const) await append(log, oracle, from, count);
+      for (const [from, count] of [
+        [0, 2],
+        [2, 255],
+        [257, 3],
+      ] as const)
+        await append(log, oracle, from, count);
       await log.close();
     } catch (error) {
       if (!isCrash(error)) throw error;
@@ -85,7 +97,10 @@ test("a crash anywhere, before or after the witness answered, never contradicts 
         await oracle.check(log);
         await log.close();
       } catch (error) {
-        throw new Error(`crash ${when} call ${call}: ${error instanceof ServiceError ? `${error.code} ${error.detail}` : String(error)}`, { cause: error });
+        throw new Error(
+          `crash ${when} call ${call}: ${error instanceof ServiceError ? `${error.code} ${error.detail}` : String(error)}`,
+          { cause: error },
+        );
       }
     }
   }
@@ -117,8 +132,14 @@ test("while the witness is silent nothing is published: receipts are refused in 
   const shown = log.checkpoint();
   witness.isDown = true;
   const entry = await log.append(utf8("waits"));
-  await assert.rejects(log.receipt(entry), (error: ServiceError) => error.code === "LOG_UNWITNESSED" && error.headers["retry-after"] === "1");
-  assert.deepEqual([log.health().status, log.health().failure, log.checkpoint(), log.size], ["unwitnessed", "it is down", shown, 2]);
+  await assert.rejects(
+    log.receipt(entry),
+    (error: ServiceError) => error.code === "LOG_UNWITNESSED" && error.headers["retry-after"] === "1",
+  );
+  assert.deepEqual(
+    [log.health().status, log.health().failure, log.checkpoint(), log.size],
+    ["unwitnessed", "it is down", shown, 2],
+  );
   witness.isDown = false;
   const again = await log.append(utf8("waits"));
   assert.deepEqual([again.index, again.duplicate], [2, true]);
@@ -153,7 +174,10 @@ test("a log that starts without its witness shows what was published before; a n
   const silent = new Elsewhere();
   silent.isDown = true;
   const fresh = await openOnDisk({ disk: new SimulatedDisk(), oracle: new Oracle(), witnessing: silent });
-  assert.throws(() => fresh.checkpoint(), (error: ServiceError) => error.code === "LOG_UNWITNESSED");
+  assert.throws(
+    () => fresh.checkpoint(),
+    (error: ServiceError) => error.code === "LOG_UNWITNESSED",
+  );
   assert.equal(fresh.size, 0);
   silent.isDown = false;
   const own = new Oracle();
@@ -169,9 +193,16 @@ test("what a witness has seen and this directory lacks stops the start, until th
   await append(log, oracle, 0, 3);
   await log.close();
   const { size, root } = witness;
-  for (const seen of [{ size: 4, root: sha256(utf8("x")) }, { size: 2, root: sha256(utf8("x")) }, { size: 3, root: sha256(utf8("x")) }]) {
+  for (const seen of [
+    { size: 4, root: sha256(utf8("x")) },
+    { size: 2, root: sha256(utf8("x")) },
+    { size: 3, root: sha256(utf8("x")) },
+  ]) {
     Object.assign(witness, seen);
-    await assert.rejects(openOnDisk({ disk, oracle, witnessing: witness }), (error: ServiceError) => error.code === "LOG_FORKED" && /the witness has seen/.test(error.detail!));
+    await assert.rejects(
+      openOnDisk({ disk, oracle, witnessing: witness }),
+      (error: ServiceError) => error.code === "LOG_FORKED" && /the witness has seen/.test(error.detail!),
+    );
   }
   const accepted = await openOnDisk({ disk, oracle, witnessing: witness, accept: [{ size, root }] });
   assert.equal(accepted.size, 3);

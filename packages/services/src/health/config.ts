@@ -13,8 +13,20 @@ export const HEALTH_DEFAULTS: HealthConfig = { publishWithinSeconds: 60, renewMi
 
 export const HEALTH_SCHEMA: TSchema = Type.Object(
   {
-    publishWithinSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400, description: "How long entries may wait to be published before /healthz says that something is wrong (default: 60)." })),
-    renewMinutes: Type.Optional(Type.Integer({ minimum: 0, maximum: 1440, description: "How old a checkpoint may become before it is renewed without growth; 0 for never (default: 10)." })),
+    publishWithinSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400,
+        description: "How long entries may wait to be published before /healthz says that something is wrong (default: 60).",
+      }),
+    ),
+    renewMinutes: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1440,
+        description: "How old a checkpoint may become before it is renewed without growth; 0 for never (default: 10).",
+      }),
+    ),
   },
   { additionalProperties: false, description: "What /healthz holds the logs to." },
 );

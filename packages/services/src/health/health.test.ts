@@ -6,9 +6,26 @@ import type { LogHealth } from "../engine/index.ts";
 import { createHealth, HEALTH_DEFAULTS, keepFresh, type Expiry } from "./index.ts";
 
 const NOW = Date.parse("2027-05-01T00:00:00Z");
-const SOUND: LogHealth = { status: "serving", committed: 9, published: 9, timeMs: NOW - 30_000, waiting: 0, oldestMs: 0, behindMs: 0, sealed: 0, failure: undefined };
+const SOUND: LogHealth = {
+  status: "serving",
+  committed: 9,
+  published: 9,
+  timeMs: NOW - 30_000,
+  waiting: 0,
+  oldestMs: 0,
+  behindMs: 0,
+  sealed: 0,
+  failure: undefined,
+};
 
-function ask(health: Partial<LogHealth> = {}, more: { expiries?: readonly Expiry[]; config?: Partial<typeof HEALTH_DEFAULTS>; parts?: Parameters<typeof createHealth>[0]["parts"] } = {}) {
+function ask(
+  health: Partial<LogHealth> = {},
+  more: {
+    expiries?: readonly Expiry[];
+    config?: Partial<typeof HEALTH_DEFAULTS>;
+    parts?: Parameters<typeof createHealth>[0]["parts"];
+  } = {},
+) {
   return createHealth({
     logs: { ledger: { health: () => ({ ...SOUND, ...health }) }, ct: { health: () => SOUND } },
     config: { ...HEALTH_DEFAULTS, ...more.config },
@@ -37,10 +54,14 @@ test("says of each thing that is not as promised what it is, and is not ready", 
     assert.deepEqual([ready, problems.length], [false, 1]);
     assert.match(problems[0]!, says);
   }
-  for (const health of [{ oldestMs: 60_000 }, { behindMs: 60_000 }, { timeMs: NOW - 660_000 }, { timeMs: NOW + 5000 }]) assert.equal(ask(health).ready, true);
+  for (const health of [{ oldestMs: 60_000 }, { behindMs: 60_000 }, { timeMs: NOW - 660_000 }, { timeMs: NOW + 5000 }])
+    assert.equal(ask(health).ready, true);
   // Without a renewal the age of an idle log's checkpoint means nothing.
   assert.equal(ask({ timeMs: 0 }, { config: { renewMinutes: 0 } }).ready, true);
-  assert.deepEqual((ask({ status: "unwitnessed", failure: "w1: no answer" }) as unknown as { ledger: { reason: string } }).ledger.reason, "w1: no answer");
+  assert.deepEqual(
+    (ask({ status: "unwitnessed", failure: "w1: no answer" }) as unknown as { ledger: { reason: string } }).ledger.reason,
+    "w1: no answer",
+  );
 });
 
 test("the operator's own words of a failure stay inside", () => {
@@ -51,12 +72,17 @@ test("what has expired, or is not valid yet, is named with its date", () => {
   const at = (fromMs: number, untilMs: number): readonly Expiry[] => [{ what: "ca-root", fromMs, untilMs }];
   assert.deepEqual(ask({}, { expiries: at(NOW, NOW) }).problems, []);
   assert.deepEqual(ask({}, { expiries: at(0, NOW - 1) }).problems, ["ca-root has expired on 2027-04-30T23:59:59Z"]);
-  assert.deepEqual(ask({}, { expiries: at(NOW + 1, NOW + 2) }).problems, ["ca-root is not valid before 2027-05-01T00:00:00Z: is the clock of this machine right?"]);
+  assert.deepEqual(ask({}, { expiries: at(NOW + 1, NOW + 2) }).problems, [
+    "ca-root is not valid before 2027-05-01T00:00:00Z: is the clock of this machine right?",
+  ]);
   assert.deepEqual(ask({}, { expiries: [{ what: "tuf-root", untilMs: NOW }] }).ready, true);
 });
 
 test("other parts speak for themselves", () => {
-  const { ready, problems, monitor, witness } = ask({}, { parts: { monitor: () => ({ problems: ["has not looked for 3 h"], size: 5 }), witness: () => ({ name: "w" }) } });
+  const { ready, problems, monitor, witness } = ask(
+    {},
+    { parts: { monitor: () => ({ problems: ["has not looked for 3 h"], size: 5 }), witness: () => ({ name: "w" }) } },
+  );
   assert.deepEqual([ready, problems, monitor, witness], [false, ["monitor has not looked for 3 h"], { size: 5 }, { name: "w" }]);
 });
 

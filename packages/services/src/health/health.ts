@@ -57,7 +57,15 @@ export function createHealth({ logs, config, expiries, now, more = () => ({}), p
       const health = log.health();
       problems.push(...problemsOf(health, nowMs, config).map((problem) => `${name} ${problem}`));
       const { status, committed, published, waiting, timeMs, failure } = health;
-      said[name] = { status, committed, published, waiting, checkpointAgeSeconds: seconds(nowMs - timeMs), ...(status === "unwitnessed" ? { reason: failure } : {}), ...more(name) };
+      said[name] = {
+        status,
+        committed,
+        published,
+        waiting,
+        checkpointAgeSeconds: seconds(nowMs - timeMs),
+        ...(status === "unwitnessed" ? { reason: failure } : {}),
+        ...more(name),
+      };
     }
     for (const { what, fromMs = Number.NEGATIVE_INFINITY, untilMs } of expiries()) {
       if (nowMs > untilMs) problems.push(`${what} has expired on ${day(untilMs)}`);
@@ -72,13 +80,22 @@ export function createHealth({ logs, config, expiries, now, more = () => ({}), p
   };
 }
 
-function problemsOf({ status, oldestMs, behindMs, timeMs }: LogHealth, nowMs: number, { publishWithinSeconds, renewMinutes }: HealthConfig): string[] {
+function problemsOf(
+  { status, oldestMs, behindMs, timeMs }: LogHealth,
+  nowMs: number,
+  { publishWithinSeconds, renewMinutes }: HealthConfig,
+): string[] {
   const within = publishWithinSeconds * 1000;
   const problems = status === "serving" ? [] : [REASON[status]];
-  if (oldestMs > within) problems.push(`has an entry that waits for its commit since ${seconds(oldestMs)} s, promised are ${publishWithinSeconds}`);
-  if (behindMs > within) problems.push(`has an entry that waits for its checkpoint since ${seconds(behindMs)} s, promised are ${publishWithinSeconds}`);
+  if (oldestMs > within)
+    problems.push(`has an entry that waits for its commit since ${seconds(oldestMs)} s, promised are ${publishWithinSeconds}`);
+  if (behindMs > within)
+    problems.push(
+      `has an entry that waits for its checkpoint since ${seconds(behindMs)} s, promised are ${publishWithinSeconds}`,
+    );
   const oldest = renewMinutes * 60_000 + within;
-  if (renewMinutes > 0 && nowMs - timeMs > oldest) problems.push(`has a checkpoint that is ${seconds(nowMs - timeMs)} s old, promised are ${seconds(oldest)}`);
+  if (renewMinutes > 0 && nowMs - timeMs > oldest)
+    problems.push(`has a checkpoint that is ${seconds(nowMs - timeMs)} s old, promised are ${seconds(oldest)}`);
   return problems;
 }
 
@@ -90,7 +107,11 @@ function day(ms: number): string {
  * Renews checkpoints that have stood for `everyMs`, by the wall clock, so that a machine that slept renews when it wakes.
  * Returns what ends it.
  */
-export function keepFresh(logs: Readonly<Record<string, Pick<Log, "health" | "renew">>>, everyMs: number, now: () => number): () => void {
+export function keepFresh(
+  logs: Readonly<Record<string, Pick<Log, "health" | "renew">>>,
+  everyMs: number,
+  now: () => number,
+): () => void {
   if (everyMs === 0) return () => {};
   const look = (): void => {
     for (const log of Object.values(logs)) if (now() - log.health().timeMs >= everyMs) log.renew();

@@ -26,7 +26,11 @@ export interface Engine {
 }
 
 interface Checks {
-  new (reason: string, description: string, check: (context: { readonly oidc: { readonly result?: { readonly login?: object } } }) => boolean): object;
+  new (
+    reason: string,
+    description: string,
+    check: (context: { readonly oidc: { readonly result?: { readonly login?: object } } }) => boolean,
+  ): object;
   readonly REQUEST_PROMPT: boolean;
   readonly NO_NEED_TO_PROMPT: boolean;
 }

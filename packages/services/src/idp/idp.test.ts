@@ -45,8 +45,10 @@ function browser(app: FastifyInstance) {
         else cookies.set(name!, value!);
       }
       const location = answer.headers.location;
-      if (location === undefined) return { status: answer.statusCode, url, body: answer.body, headers: answer.headers, location: undefined };
-      if (!location.startsWith("/") && !location.startsWith(ISSUER)) return { status: answer.statusCode, url, body: answer.body, headers: answer.headers, location };
+      if (location === undefined)
+        return { status: answer.statusCode, url, body: answer.body, headers: answer.headers, location: undefined };
+      if (!location.startsWith("/") && !location.startsWith(ISSUER))
+        return { status: answer.statusCode, url, body: answer.body, headers: answer.headers, location };
       next = location;
     }
     throw new Error("too many redirects");
@@ -76,7 +78,12 @@ async function post(app: FastifyInstance, path: string, form: Record<string, str
 }
 
 /** Signs in and returns where the browser was sent. */
-async function signIn(app: FastifyInstance, challenge: string, email = "dev@example.com", parameters: Record<string, string> = {}) {
+async function signIn(
+  app: FastifyInstance,
+  challenge: string,
+  email = "dev@example.com",
+  parameters: Record<string, string> = {},
+) {
   const go = browser(app);
   const page = await go("GET", authorize({ code_challenge: challenge, ...parameters }));
   assert.equal(page.status, 200, page.body);
@@ -91,17 +98,27 @@ async function verify(app: FastifyInstance, token: string) {
 test("discovery names the configured issuer and S256, whatever host a request names", async () => {
   const app = start();
   for (const url of ["/oidc/.well-known/openid-configuration", "//oidc/.well-known/openid-configuration/"]) {
-    const answer = await app.inject({ url, headers: { host: "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" } });
+    const answer = await app.inject({
+      url,
+      headers: { host: "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" },
+    });
     const document = answer.json();
     assert.equal(document.issuer, ISSUER);
-    for (const name of ["authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "jwks_uri"]) assert.ok(document[name].startsWith(`${ISSUER}/`), name);
+    for (const name of ["authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "jwks_uri"])
+      assert.ok(document[name].startsWith(`${ISSUER}/`), name);
     assert.deepEqual(document.code_challenge_methods_supported, ["S256"]);
     assert.deepEqual(document.id_token_signing_alg_values_supported, ["RS256"]);
     assert.deepEqual(document.response_types_supported, ["code"]);
     assert.deepEqual(document.subject_types_supported, ["public"]);
     assert.ok(document.token_endpoint_auth_methods_supported.includes("client_secret_basic"));
     assert.ok(document.grant_types_supported.includes(DEVICE_GRANT));
-    for (const name of ["pushed_authorization_request_endpoint", "dpop_signing_alg_values_supported", "userinfo_endpoint", "registration_endpoint"]) assert.ok(!(name in document), name);
+    for (const name of [
+      "pushed_authorization_request_endpoint",
+      "dpop_signing_alg_values_supported",
+      "userinfo_endpoint",
+      "registration_endpoint",
+    ])
+      assert.ok(!(name in document), name);
   }
 });
 
@@ -118,7 +135,13 @@ test("a person signs in and the token is what every client needs", async () => {
   const back = new URL(sent.location!);
   assert.equal(back.origin + back.pathname, "http://localhost:43123/auth/callback");
   assert.equal(back.searchParams.get("state"), "st");
-  const form = { grant_type: "authorization_code", client_id: "sigstore", code: back.searchParams.get("code")!, code_verifier: verifier, redirect_uri: "http://localhost:43123/auth/callback" };
+  const form = {
+    grant_type: "authorization_code",
+    client_id: "sigstore",
+    code: back.searchParams.get("code")!,
+    code_verifier: verifier,
+    redirect_uri: "http://localhost:43123/auth/callback",
+  };
   const { status, body, headers } = await post(app, "/token", form);
   assert.equal(status, 200);
   assert.equal(headers["cache-control"], "no-store");
@@ -142,11 +165,19 @@ test("HTTP Basic with an empty password is the public client's name", async () =
   const app = start();
   const { verifier, challenge } = pkce();
   const code = new URL((await signIn(app, challenge)).location!).searchParams.get("code")!;
-  const form = { grant_type: "authorization_code", code, code_verifier: verifier, redirect_uri: "http://localhost:43123/auth/callback" };
+  const form = {
+    grant_type: "authorization_code",
+    code,
+    code_verifier: verifier,
+    redirect_uri: "http://localhost:43123/auth/callback",
+  };
   const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString("base64")}` });
   const wrong = await post(app, "/token", form, basic("sigstore:guess"));
   assert.deepEqual([wrong.status, wrong.body.error], [401, "invalid_client"]);
-  assert.equal((await post(app, "/token", { ...form, client_id: "sigstore", client_secret: "" }, basic("sigstore:"))).status, 200);
+  assert.equal(
+    (await post(app, "/token", { ...form, client_id: "sigstore", client_secret: "" }, basic("sigstore:"))).status,
+    200,
+  );
 });
 
 test("refuses a request without PKCE, with the plain method, and for another response type", async () => {
@@ -160,7 +191,8 @@ test("refuses a request without PKCE, with the plain method, and for another res
   for (const [error, parameters] of wrong) {
     const { code_challenge_method: method = "S256", ...rest } = parameters;
     const given = rest.code_challenge === undefined ? rest : { ...rest, code_challenge_method: method };
-    const address = rest.code_challenge === undefined ? authorize(given).replace("&code_challenge_method=S256", "") : authorize(given);
+    const address =
+      rest.code_challenge === undefined ? authorize(given).replace("&code_challenge_method=S256", "") : authorize(given);
     const { location, body } = await browser(app)("GET", address);
     const back = new URL(location ?? `http://none/#${body}`);
     const answered = back.searchParams.get("error") ?? new URLSearchParams(back.hash.slice(1)).get("error");
@@ -173,30 +205,64 @@ test("refuses a wrong verifier, another redirect address at the token endpoint, 
   const app = start();
   const { verifier, challenge } = pkce();
   const code = new URL((await signIn(app, challenge)).location!).searchParams.get("code")!;
-  const form = { grant_type: "authorization_code", client_id: "sigstore", code, code_verifier: verifier, redirect_uri: "http://localhost:43123/auth/callback" };
+  const form = {
+    grant_type: "authorization_code",
+    client_id: "sigstore",
+    code,
+    code_verifier: verifier,
+    redirect_uri: "http://localhost:43123/auth/callback",
+  };
   assert.equal((await post(app, "/token", { ...form, code_verifier: pkce().verifier })).body.error, "invalid_grant");
   const { code_verifier: _none, ...bare } = form;
   assert.equal((await post(app, "/token", bare)).body.error, "invalid_grant");
-  assert.equal((await post(app, "/token", { ...form, redirect_uri: "http://localhost:43124/auth/callback" })).body.error, "invalid_grant");
+  assert.equal(
+    (await post(app, "/token", { ...form, redirect_uri: "http://localhost:43124/auth/callback" })).body.error,
+    "invalid_grant",
+  );
   assert.equal((await post(app, "/token", form)).status, 200);
   assert.equal((await post(app, "/token", form)).body.error, "invalid_grant");
 });
 
 test("a code goes to this machine only: any port, any path, three spellings of loopback", () => {
-  for (const uri of ["http://localhost:1/auth/callback", "http://localhost:43123", "http://127.0.0.1:5/Callback", "http://[::1]:9/", "http://localhost/auth/callback", "urn:ietf:wg:oauth:2.0:oob"]) {
+  for (const uri of [
+    "http://localhost:1/auth/callback",
+    "http://localhost:43123",
+    "http://127.0.0.1:5/Callback",
+    "http://[::1]:9/",
+    "http://localhost/auth/callback",
+    "urn:ietf:wg:oauth:2.0:oob",
+  ]) {
     assert.ok(isAllowedRedirect(uri), uri);
   }
   for (const uri of [
-    "https://localhost:1/", "http://localhost.evil.example/", "http://evil.example/", "http://localhost@evil.example/", "http://user:x@localhost/",
-    "http://localhost:99999/", "http://localhost\\.evil.example/", "http://localhost:1/#x", "http://localhost:1/?x=1", "http://0.0.0.0/", "http://127.0.0.1.evil.example/",
-    "http://2130706433/", "HTTP://LOCALHOST/", "http://localhost:1/ ", "urn:ietf:wg:oauth:2.0:oob:auto", "javascript:alert(1)", "", "http://localhost:1/\nx",
+    "https://localhost:1/",
+    "http://localhost.evil.example/",
+    "http://evil.example/",
+    "http://localhost@evil.example/",
+    "http://user:x@localhost/",
+    "http://localhost:99999/",
+    "http://localhost\\.evil.example/",
+    "http://localhost:1/#x",
+    "http://localhost:1/?x=1",
+    "http://0.0.0.0/",
+    "http://127.0.0.1.evil.example/",
+    "http://2130706433/",
+    "HTTP://LOCALHOST/",
+    "http://localhost:1/ ",
+    "urn:ietf:wg:oauth:2.0:oob:auto",
+    "javascript:alert(1)",
+    "",
+    "http://localhost:1/\nx",
   ]) {
     assert.ok(!isAllowedRedirect(uri), uri);
   }
 });
 
 test("an address that is not allowed gets a page, never a redirect", async () => {
-  const answer = await browser(start())("GET", authorize({ code_challenge: pkce().challenge, redirect_uri: "https://evil.example/cb" }));
+  const answer = await browser(start())(
+    "GET",
+    authorize({ code_challenge: pkce().challenge, redirect_uri: "https://evil.example/cb" }),
+  );
   assert.deepEqual([answer.status, answer.location], [400, undefined]);
   assert.match(String(answer.headers["content-type"]), /^text\/html/);
 });
@@ -214,7 +280,13 @@ test("an out-of-band code is shown and works", async () => {
   const shown = await signIn(app, challenge, "dev@example.com", { redirect_uri: "urn:ietf:wg:oauth:2.0:oob" });
   assert.equal(shown.status, 200);
   const code = /aria-label="Verification code">([^<]+)</.exec(shown.body)![1]!;
-  const { status } = await post(app, "/token", { grant_type: "authorization_code", client_id: "sigstore", code, code_verifier: verifier, redirect_uri: "urn:ietf:wg:oauth:2.0:oob" });
+  const { status } = await post(app, "/token", {
+    grant_type: "authorization_code",
+    client_id: "sigstore",
+    code,
+    code_verifier: verifier,
+    redirect_uri: "urn:ietf:wg:oauth:2.0:oob",
+  });
   assert.equal(status, 200);
 });
 
@@ -227,7 +299,13 @@ test("asks who it is every time, also within one browser, and for somebody else 
     assert.equal(page.status, 200);
     const sent = await go("POST", actionOf(page.body), { email });
     const code = new URL(sent.location!).searchParams.get("code")!;
-    const { body } = await post(app, "/token", { grant_type: "authorization_code", client_id: "sigstore", code, code_verifier: verifier, redirect_uri: "http://localhost:43123/auth/callback" });
+    const { body } = await post(app, "/token", {
+      grant_type: "authorization_code",
+      client_id: "sigstore",
+      code,
+      code_verifier: verifier,
+      redirect_uri: "http://localhost:43123/auth/callback",
+    });
     assert.equal((await verify(app, body.id_token!)).payload.email, email);
   }
 });
@@ -265,24 +343,39 @@ test("a page escapes what it shows, runs nothing, and says what it is", async ()
   assert.match(policy, /default-src 'none'/);
   assert.doesNotMatch(policy, /script-src|unsafe/);
   assert.equal(page.headers["cache-control"], "no-store");
-  const wrong = await go("POST", actionOf(page.body), { email: '<img src=x onerror=alert(1)>' });
+  const wrong = await go("POST", actionOf(page.body), { email: "<img src=x onerror=alert(1)>" });
   assert.equal(wrong.status, 400);
   assert.match(wrong.body, /role="alert">That is not an e-mail address/);
   assert.doesNotMatch(wrong.body, /<img/);
-  assert.equal(html`<p title="${`"'<&>`}">`.markup, '<p title="&quot;&#39;&lt;&amp;&gt;">');
+  assert.equal(html`<p title="${`"'<&>`}"></p>`.markup, '<p title="&quot;&#39;&lt;&amp;&gt;">');
   assert.match(loginPage({ action: "/x", email: "a" }), /autofocus/);
 });
 
 test("device flow: a terminal without a browser gets its token, and only with the right verifier", async () => {
   const app = start();
   const { verifier, challenge } = pkce();
-  const begun = await post(app, "/device/code", { client_id: "sigstore", scope: "openid email", code_challenge: challenge, code_challenge_method: "S256" });
+  const begun = await post(app, "/device/code", {
+    client_id: "sigstore",
+    scope: "openid email",
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+  });
   assert.equal(begun.status, 200, JSON.stringify(begun.body));
   assert.equal(begun.headers["cache-control"], "no-store");
-  for (const name of ["device_code", "user_code", "verification_uri", "verification_uri_complete", "expires_in"]) assert.ok(begun.body[name], name);
+  for (const name of ["device_code", "user_code", "verification_uri", "verification_uri_complete", "expires_in"])
+    assert.ok(begun.body[name], name);
   assert.equal(begun.body.verification_uri, `${ISSUER}/device`);
-  const poll = { grant_type: DEVICE_GRANT, client_id: "sigstore", device_code: begun.body.device_code!, scope: "openid email", code_verifier: verifier };
-  assert.deepEqual([(await post(app, "/token", poll)).status, (await post(app, "/token", poll)).body.error], [400, "authorization_pending"]);
+  const poll = {
+    grant_type: DEVICE_GRANT,
+    client_id: "sigstore",
+    device_code: begun.body.device_code!,
+    scope: "openid email",
+    code_verifier: verifier,
+  };
+  assert.deepEqual(
+    [(await post(app, "/token", poll)).status, (await post(app, "/token", poll)).body.error],
+    [400, "authorization_pending"],
+  );
 
   const go = browser(app);
   const entry = await go("GET", begun.body.verification_uri_complete!);
@@ -291,7 +384,11 @@ test("device flow: a terminal without a browser gets its token, and only with th
   assert.doesNotMatch(entry.body, /<script/);
   const confirm = await go("POST", actionOf(entry.body), { xsrf: hidden(entry.body, "xsrf")!, user_code: begun.body.user_code! });
   assert.match(confirm.body, /Is this your terminal/);
-  const login = await go("POST", actionOf(confirm.body), { xsrf: hidden(confirm.body, "xsrf")!, user_code: hidden(confirm.body, "user_code")!, confirm: "yes" });
+  const login = await go("POST", actionOf(confirm.body), {
+    xsrf: hidden(confirm.body, "xsrf")!,
+    user_code: hidden(confirm.body, "user_code")!,
+    confirm: "yes",
+  });
   assert.match(login.body, /Who are you today/);
   const done = await go("POST", actionOf(login.body), { email: "dev@example.com" });
   assert.match(done.body, /Signed in/);
@@ -300,8 +397,19 @@ test("device flow: a terminal without a browser gets its token, and only with th
   const { code_verifier: _none, ...bare } = poll;
   assert.equal((await post(app, "/token", bare)).body.error, "invalid_grant");
   const [code] = begun.body.device_code!.split(".");
-  for (const stripped of [code!, `${code}.-`, `${code}.-.`, `${code}.-.${begun.body.device_code!.split(".")[2]}`, `${begun.body.device_code}x`, ""]) {
-    assert.equal((await post(app, "/token", { ...poll, device_code: stripped, code_verifier: verifier })).body.error, "invalid_grant", "the challenge cannot be taken off");
+  for (const stripped of [
+    code!,
+    `${code}.-`,
+    `${code}.-.`,
+    `${code}.-.${begun.body.device_code!.split(".")[2]}`,
+    `${begun.body.device_code}x`,
+    "",
+  ]) {
+    assert.equal(
+      (await post(app, "/token", { ...poll, device_code: stripped, code_verifier: verifier })).body.error,
+      "invalid_grant",
+      "the challenge cannot be taken off",
+    );
   }
   const { status, body } = await post(app, "/token", poll);
   assert.equal(status, 200, JSON.stringify(body));
@@ -311,7 +419,17 @@ test("device flow: a terminal without a browser gets its token, and only with th
 test("device flow without PKCE works too; a wrong method and an unknown code are refused", async () => {
   const app = start();
   assert.equal((await post(app, "/device/code", { client_id: "sigstore", scope: "openid email" })).status, 200);
-  assert.equal((await post(app, "/device/code", { client_id: "sigstore", scope: "openid", code_challenge: "x", code_challenge_method: "plain" })).status, 400);
+  assert.equal(
+    (
+      await post(app, "/device/code", {
+        client_id: "sigstore",
+        scope: "openid",
+        code_challenge: "x",
+        code_challenge_method: "plain",
+      })
+    ).status,
+    400,
+  );
   const go = browser(app);
   const entry = await go("GET", "/oidc/device");
   const wrong = await go("POST", actionOf(entry.body), { xsrf: hidden(entry.body, "xsrf")!, user_code: "AAAA-AAAA" });
@@ -323,11 +441,31 @@ test("device flow without PKCE works too; a wrong method and an unknown code are
 test("hostile requests are refused and the provider lives", async () => {
   const app = start();
   assert.equal((await app.inject(authorize({ code_challenge: pkce().challenge, state: "a".repeat(7000) }))).statusCode, 303);
-  assert.equal((await app.inject(authorize({ code_challenge: pkce().challenge, state: "a".repeat(9000) }))).statusCode, 400, "it would be remembered");
-  const big = await app.inject({ method: "POST", url: "/oidc/token", payload: Buffer.alloc(20_000, 0x61), headers: { "content-type": "application/x-www-form-urlencoded" } });
+  assert.equal(
+    (await app.inject(authorize({ code_challenge: pkce().challenge, state: "a".repeat(9000) }))).statusCode,
+    400,
+    "it would be remembered",
+  );
+  const big = await app.inject({
+    method: "POST",
+    url: "/oidc/token",
+    payload: Buffer.alloc(20_000, 0x61),
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+  });
   assert.equal(big.statusCode, 413);
-  for (const payload of ["grant_type=authorization_code&grant_type=x", "%", "=&=&=", "client_id=sigstore&grant_type=__proto__", '{"a":1}']) {
-    const answer = await app.inject({ method: "POST", url: "/oidc/token", payload, headers: { "content-type": payload.startsWith("{") ? "application/json" : "application/x-www-form-urlencoded" } });
+  for (const payload of [
+    "grant_type=authorization_code&grant_type=x",
+    "%",
+    "=&=&=",
+    "client_id=sigstore&grant_type=__proto__",
+    '{"a":1}',
+  ]) {
+    const answer = await app.inject({
+      method: "POST",
+      url: "/oidc/token",
+      payload,
+      headers: { "content-type": payload.startsWith("{") ? "application/json" : "application/x-www-form-urlencoded" },
+    });
     assert.ok(answer.statusCode === 400 || answer.statusCode === 401, `${payload}: ${answer.statusCode}`);
     assert.doesNotMatch(answer.body, / at |node_modules/);
   }
@@ -355,9 +493,18 @@ test("the memory forgets: at its limit the oldest, after its time everything", a
 
 test("a minted token verifies like one that was signed in for", async () => {
   const app = start();
-  const token = mintDevelopmentToken({ issuer: ISSUER, key: KEY, email: " you@example.com ", audience: "sigstore", now: Date.now });
+  const token = mintDevelopmentToken({
+    issuer: ISSUER,
+    key: KEY,
+    email: " you@example.com ",
+    audience: "sigstore",
+    now: Date.now,
+  });
   const { payload } = await verify(app, token);
-  assert.deepEqual([payload.email, payload.sub, payload.email_verified, payload.aud], ["you@example.com", "you@example.com", true, "sigstore"]);
+  assert.deepEqual(
+    [payload.email, payload.sub, payload.email_verified, payload.aud],
+    ["you@example.com", "you@example.com", true, "sigstore"],
+  );
 });
 
 test("payloads of minted tokens avoid the two characters that sigstore-rs cannot read", () => {
@@ -370,7 +517,20 @@ test("payloads of minted tokens avoid the two characters that sigstore-rs cannot
 
 test("only plain addresses are believed", () => {
   assert.equal(checkEmail("you+tag@sub.example.com"), "you+tag@sub.example.com");
-  for (const text of ["", "you", "@x", "you@", "a b@x.y", "a@x..y", "a@x.y\n", "ä@x.y", '"a"@x.y', "a@<x>", `${"a".repeat(250)}@x.yz`, "a\0@x.y"]) {
+  for (const text of [
+    "",
+    "you",
+    "@x",
+    "you@",
+    "a b@x.y",
+    "a@x..y",
+    "a@x.y\n",
+    "ä@x.y",
+    '"a"@x.y',
+    "a@<x>",
+    `${"a".repeat(250)}@x.yz`,
+    "a\0@x.y",
+  ]) {
     if (text.trim() !== text) continue;
     assert.throws(() => checkEmail(text), { code: "EMAIL_INVALID" }, text);
   }

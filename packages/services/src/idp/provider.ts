@@ -51,27 +51,37 @@ export function createProvider(options: ProviderOptions): Engine {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
   policy.remove("consent");
-  policy.get("login")!.checks.add(
-    new Check("always_ask", "sign-in is asked for every time", (context) =>
-      context.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
-    ),
-  );
+  policy
+    .get("login")!
+    .checks.add(
+      new Check("always_ask", "sign-in is asked for every time", (context) =>
+        context.oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
 
   const provider: Engine = new EngineClass(issuer, {
     adapter: () => createMemory(MEMORY_LIMIT, options.now),
-    clients: [{
-      client_id: clientId,
-      application_type: "native",
-      token_endpoint_auth_method: "none",
-      grant_types: ["authorization_code", DEVICE_GRANT],
-      response_types: ["code"],
-      id_token_signed_response_alg: "RS256",
-      redirect_uris: ["http://localhost/auth/callback"],
-    }],
+    clients: [
+      {
+        client_id: clientId,
+        application_type: "native",
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code", DEVICE_GRANT],
+        response_types: ["code"],
+        id_token_signed_response_alg: "RS256",
+        redirect_uris: ["http://localhost/auth/callback"],
+      },
+    ],
     jwks: { keys: [options.key.privateJwk()] },
     enabledJWA: { idTokenSigningAlgValues: ["RS256"] },
     cookies: { keys: [options.cookieKey] },
-    routes: { authorization: "/auth", token: "/token", jwks: "/keys", device_authorization: "/device/code", code_verification: "/device" },
+    routes: {
+      authorization: "/auth",
+      token: "/token",
+      jwks: "/keys",
+      device_authorization: "/device/code",
+      code_verification: "/device",
+    },
     responseTypes: ["code"],
     scopes: ["openid", "email", "profile"],
     claims: { openid: ["sub", "federated_claims"], email: ["email", "email_verified"], profile: [] },
@@ -80,8 +90,19 @@ export function createProvider(options: ProviderOptions): Engine {
     pkce: { required: () => true },
     clientBasedCORS: () => true,
     issueRefreshToken: () => false,
-    ttl: { AccessToken: TOKEN_LIFE_S, AuthorizationCode: 120, DeviceCode: 600, Grant: 900, IdToken: TOKEN_LIFE_S, Interaction: 600, Session: 900 },
-    interactions: { policy, url: (_context: unknown, interaction: { uid: string }) => `${new URL(issuer).pathname}/interaction/${interaction.uid}` },
+    ttl: {
+      AccessToken: TOKEN_LIFE_S,
+      AuthorizationCode: 120,
+      DeviceCode: 600,
+      Grant: 900,
+      IdToken: TOKEN_LIFE_S,
+      Interaction: 600,
+      Session: 900,
+    },
+    interactions: {
+      policy,
+      url: (_context: unknown, interaction: { uid: string }) => `${new URL(issuer).pathname}/interaction/${interaction.uid}`,
+    },
     findAccount: (_context: unknown, id: string) => ({
       accountId: id,
       claims: () => ({ sub: id, email: id, email_verified: true, federated_claims: { connector_id: CONNECTOR, user_id: id } }),
@@ -104,12 +125,24 @@ export function createProvider(options: ProviderOptions): Engine {
       resourceIndicators: { enabled: false },
       deviceFlow: {
         enabled: true,
-        userCodeInputSource(context: Context, form: string, _out: unknown, error?: { readonly name?: string; readonly userCode?: string; readonly message?: string }) {
-          const given = { action: context.oidc.urlFor("code_verification"), xsrf: secretOf(context, form), userCode: context.req[PREFILL] ?? error?.userCode ?? "" };
+        userCodeInputSource(
+          context: Context,
+          form: string,
+          _out: unknown,
+          error?: { readonly name?: string; readonly userCode?: string; readonly message?: string },
+        ) {
+          const given = {
+            action: context.oidc.urlFor("code_verification"),
+            xsrf: secretOf(context, form),
+            userCode: context.req[PREFILL] ?? error?.userCode ?? "",
+          };
           show(context, userCodePage(error === undefined ? given : { ...given, wrong: explain(error.name) }));
         },
         userCodeConfirmSource(context: Context, form: string, _client: unknown, _device: unknown, userCode: string) {
-          show(context, confirmPage({ action: context.oidc.urlFor("code_verification"), xsrf: secretOf(context, form), userCode }));
+          show(
+            context,
+            confirmPage({ action: context.oidc.urlFor("code_verification"), xsrf: secretOf(context, form), userCode }),
+          );
         },
         successSource(context: Context) {
           show(context, messagePage("Signed in", "Your terminal has the token. You may close this page."));

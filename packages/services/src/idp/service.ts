@@ -62,7 +62,16 @@ export interface IdentityProvider {
 export const IDP_BODY_LIMIT: number = 16 * 1024;
 /** Longest target; what a request carries is remembered until the person has signed in. */
 const TARGET_LIMIT = 8 * 1024;
-const PASSED_HEADERS = ["accept", "accept-language", "content-type", "cookie", "origin", "authorization", "access-control-request-method", "access-control-request-headers"];
+const PASSED_HEADERS = [
+  "accept",
+  "accept-language",
+  "content-type",
+  "cookie",
+  "origin",
+  "authorization",
+  "access-control-request-method",
+  "access-control-request-headers",
+];
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 
 /** A provider for `issuer`. */
@@ -97,7 +106,14 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     const interaction = await findInteraction(request.raw, reply.raw, request.params.uid);
     if (interaction === undefined) return reply.code(400).headers(PAGE_HEADERS).send(gone());
     const hint = interaction.params.login_hint;
-    return reply.headers(PAGE_HEADERS).send(loginPage({ action: `${mount}/interaction/${interaction.uid}`, email: typeof hint === "string" ? hint.slice(0, 254) : "" }));
+    return reply
+      .headers(PAGE_HEADERS)
+      .send(
+        loginPage({
+          action: `${mount}/interaction/${interaction.uid}`,
+          email: typeof hint === "string" ? hint.slice(0, 254) : "",
+        }),
+      );
   });
   inner.post<{ Params: { uid: string } }>("/interaction/:uid", async (request, reply) => {
     const interaction = await findInteraction(request.raw, reply.raw, request.params.uid);
@@ -105,25 +121,43 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     const form = new URLSearchParams(await readAll(request.raw));
     if (form.has("cancel")) {
       reply.hijack();
-      return provider.interactionFinished(request.raw, reply.raw, { error: "access_denied", error_description: "sign-in was cancelled" }, { mergeWithLastSubmission: false });
+      return provider.interactionFinished(
+        request.raw,
+        reply.raw,
+        { error: "access_denied", error_description: "sign-in was cancelled" },
+        { mergeWithLastSubmission: false },
+      );
     }
     let email: string;
     try {
       email = checkEmail(form.get("email") ?? "");
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      const again = loginPage({ action: `${mount}/interaction/${interaction.uid}`, email: (form.get("email") ?? "").slice(0, 254), wrong: error.message });
+      const again = loginPage({
+        action: `${mount}/interaction/${interaction.uid}`,
+        email: (form.get("email") ?? "").slice(0, 254),
+        wrong: error.message,
+      });
       return reply.code(400).headers(PAGE_HEADERS).send(again);
     }
     reply.hijack();
-    await provider.interactionFinished(request.raw, reply.raw, { login: { accountId: email, remember: false } }, { mergeWithLastSubmission: false });
+    await provider.interactionFinished(
+      request.raw,
+      reply.raw,
+      { login: { accountId: email, remember: false } },
+      { mergeWithLastSubmission: false },
+    );
   });
   inner.setErrorHandler((error, _request, reply) => {
     onFailure(error);
     return reply.code(500).headers(PAGE_HEADERS).send(messagePage("Something broke here", "The log of the server says what."));
   });
 
-  async function findInteraction(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse, uid: string) {
+  async function findInteraction(
+    request: import("node:http").IncomingMessage,
+    response: import("node:http").ServerResponse,
+    uid: string,
+  ) {
     try {
       const interaction = await provider.interactionDetails(request, response);
       return interaction.uid === uid ? interaction : undefined;
@@ -153,7 +187,8 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     const sealed = form.get("device_code") ?? "";
     const [code = "", challenge = ""] = sealed.split(".", 2);
     if (!sameText(sealed, sealDeviceCode(code, challenge))) return "device code not found";
-    if (challenge !== "-" && !sameText(challenge, digest(form.get("code_verifier") ?? ""))) return "code_verifier does not match the challenge";
+    if (challenge !== "-" && !sameText(challenge, digest(form.get("code_verifier") ?? "")))
+      return "code_verifier does not match the challenge";
     form.set("device_code", code);
     form.delete("code_verifier");
     return undefined;
@@ -199,7 +234,12 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       body = Buffer.from(form.toString());
     }
 
-    const answer = await inner.inject({ method: request.method as "GET", url: request.target, headers, ...(body.length === 0 ? {} : { payload: Buffer.from(body) }) });
+    const answer = await inner.inject({
+      method: request.method as "GET",
+      url: request.target,
+      headers,
+      ...(body.length === 0 ? {} : { payload: Buffer.from(body) }),
+    });
     const out = { ...answer.headers } as Record<string, string | string[] | number | undefined>;
     for (const name of ["connection", "date", "keep-alive", "transfer-encoding", "content-length"]) delete out[name];
     const location = String(out.location ?? "");
@@ -208,7 +248,11 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       out["cache-control"] = "no-store";
       if (path === "/token") return { status: 200, headers: out, body: sealTokens(answer.rawPayload) };
       const begun = JSON.parse(answer.body) as { readonly device_code: string };
-      return { status: 200, headers: out, body: JSON.stringify({ ...begun, device_code: sealDeviceCode(begun.device_code, challenge ?? "-") }) };
+      return {
+        status: 200,
+        headers: out,
+        body: JSON.stringify({ ...begun, device_code: sealDeviceCode(begun.device_code, challenge ?? "-") }),
+      };
     }
     return { status: answer.statusCode, headers: out, body: answer.rawPayload };
   }
@@ -220,14 +264,23 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
 function outOfBand(location: string, headers: Record<string, string | string[] | number | undefined>): Answer {
   const { searchParams } = new URL(location);
   const code = searchParams.get("code");
-  const page = code === null ? messagePage("That did not work", searchParams.get("error_description") ?? searchParams.get("error") ?? "Start again in the terminal.") : codePage(code);
+  const page =
+    code === null
+      ? messagePage(
+          "That did not work",
+          searchParams.get("error_description") ?? searchParams.get("error") ?? "Start again in the terminal.",
+        )
+      : codePage(code);
   const { location: _location, ...rest } = headers;
   return { status: code === null ? 400 : 200, headers: { ...rest, ...PAGE_HEADERS }, body: page };
 }
 
 /** Wrap 6. */
 function withoutSession(cookies: string): string {
-  return cookies.split(";").filter((cookie) => !cookie.trimStart().startsWith("_session")).join(";");
+  return cookies
+    .split(";")
+    .filter((cookie) => !cookie.trimStart().startsWith("_session"))
+    .join(";");
 }
 
 function oauthError(error: string, description: string): Answer {
@@ -239,7 +292,10 @@ function oauthError(error: string, description: string): Answer {
 }
 
 function gone(): string {
-  return messagePage("This sign-in is over", "It has expired, or was started in another browser. Start again from your terminal.");
+  return messagePage(
+    "This sign-in is over",
+    "It has expired, or was started in another browser. Start again from your terminal.",
+  );
 }
 
 function digest(text: string): string {

@@ -19,7 +19,14 @@ export interface IdentityKey {
   /** RFC 7638 thumbprint of the public key. */
   readonly kid: string;
   /** As published at the key set's address. */
-  readonly publicJwk: { readonly kty: "RSA"; readonly n: string; readonly e: string; readonly kid: string; readonly alg: "RS256"; readonly use: "sig" };
+  readonly publicJwk: {
+    readonly kty: "RSA";
+    readonly n: string;
+    readonly e: string;
+    readonly kid: string;
+    readonly alg: "RS256";
+    readonly use: "sig";
+  };
   /** For the provider library alone. */
   privateJwk(): object;
   /** RSASSA-PKCS1-v1_5 with SHA-256. */
@@ -51,7 +58,9 @@ export function importIdentityKey(pkcs8: Uint8Array): IdentityKey {
   const algorithm = defaultAlgorithm(key.publicKey);
   const jwk = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" }).export({ format: "jwk" });
   const { n, e } = jwk as { n: string; e: string };
-  const kid = createHash("sha256").update(JSON.stringify({ e, kty: "RSA", n })).digest("base64url");
+  const kid = createHash("sha256")
+    .update(JSON.stringify({ e, kty: "RSA", n }))
+    .digest("base64url");
   return {
     kid,
     publicJwk: { kty: "RSA", n, e, kid, alg: "RS256", use: "sig" },
@@ -93,7 +102,8 @@ export function signIdentityToken(key: IdentityKey, claims: Readonly<Record<stri
 /** The address, trimmed, if it looks like one: ASCII without spaces, quotes and angle brackets. Throws EMAIL_INVALID. */
 export function checkEmail(text: string): string {
   const email = text.trim();
-  if (email.length > 254 || !/^[A-Za-z0-9.!#$%*+/=?^_{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/.test(email)) throw new ServiceError("EMAIL_INVALID");
+  if (email.length > 254 || !/^[A-Za-z0-9.!#$%*+/=?^_{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*$/.test(email))
+    throw new ServiceError("EMAIL_INVALID");
   return email;
 }
 

@@ -6,7 +6,15 @@
  */
 import { defaultAlgorithm, type PrivateKey } from "@lacre/core/crypto";
 import {
-  authorityFields, decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signUnsigned, timestampLeafFields, type CertificateFields,
+  authorityFields,
+  decodeCertificate,
+  encodeName,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signUnsigned,
+  timestampLeafFields,
+  type CertificateFields,
 } from "@lacre/core/x509";
 
 const YEAR_MS = 31_536_000_000;
@@ -21,7 +29,10 @@ interface Common {
 }
 
 /** The authority's root, and the certificate of the key that issues. */
-export function createAuthorityCertificates(o: Common & { readonly issuing: PrivateKey }): { readonly "ca-root": Uint8Array; readonly "ca-issuing": Uint8Array } {
+export function createAuthorityCertificates(o: Common & { readonly issuing: PrivateKey }): {
+  readonly "ca-root": Uint8Array;
+  readonly "ca-issuing": Uint8Array;
+} {
   const root = createRoot(o, `lacre authority ${o.id} root`);
   const issuing = seal(
     authorityFields({
@@ -39,7 +50,10 @@ export function createAuthorityCertificates(o: Common & { readonly issuing: Priv
 }
 
 /** The clock's root, and the certificate of the key that signs timestamps. */
-export function createClockCertificates(o: Common & { readonly clock: PrivateKey }): { readonly "tsa-root": Uint8Array; readonly tsa: Uint8Array } {
+export function createClockCertificates(o: Common & { readonly clock: PrivateKey }): {
+  readonly "tsa-root": Uint8Array;
+  readonly tsa: Uint8Array;
+} {
   const root = createRoot(o, `lacre clock ${o.id} root`);
   const tsa = seal(
     timestampLeafFields({

@@ -45,9 +45,17 @@ function prepare(o: CreationOptions, creating: string): void {
   });
   const createdMs = Math.floor(o.now() / 1000) * 1000;
   const facts = decide(o, createdMs);
-  const keys = Object.fromEntries(KEY_NAMES.map((name) => [name, createKey(place.key(name), keyTypeOf(name, facts.ledger.keyType))])) as Record<KeyName, StoredKey>;
+  const keys = Object.fromEntries(
+    KEY_NAMES.map((name) => [name, createKey(place.key(name), keyTypeOf(name, facts.ledger.keyType))]),
+  ) as Record<KeyName, StoredKey>;
   const certificates: Record<CertificateName, Uint8Array> = {
-    ...createAuthorityCertificates({ id: facts.id, createdMs, root: keys["ca-root"], issuing: keys["ca-issuing"], random: o.random }),
+    ...createAuthorityCertificates({
+      id: facts.id,
+      createdMs,
+      root: keys["ca-root"],
+      issuing: keys["ca-issuing"],
+      random: o.random,
+    }),
     ...createClockCertificates({ id: facts.id, createdMs, root: keys["tsa-root"], clock: keys.tsa, random: o.random }),
   };
   for (const name of CERTIFICATE_NAMES) createFile(place.certificate(name), formatPem("CERTIFICATE", certificates[name]), 0o644);

@@ -36,8 +36,12 @@ export function readWhole(path: string): Uint8Array {
     return readFileSync(path);
   } catch (cause) {
     const code = systemCode(cause);
-    if (code === "EACCES" || code === "EPERM") throw new ServiceError("DIRECTORY_OWNER", undefined, { detail: `${path} cannot be read by this user`, cause });
-    throw new ServiceError("DIRECTORY_DAMAGED", undefined, { detail: `${path} ${code === "ENOENT" ? "is missing" : "cannot be read"}`, cause });
+    if (code === "EACCES" || code === "EPERM")
+      throw new ServiceError("DIRECTORY_OWNER", undefined, { detail: `${path} cannot be read by this user`, cause });
+    throw new ServiceError("DIRECTORY_DAMAGED", undefined, {
+      detail: `${path} ${code === "ENOENT" ? "is missing" : "cannot be read"}`,
+      cause,
+    });
   }
 }
 
@@ -55,7 +59,7 @@ function write(path: string, flags: string, content: string | Uint8Array, mode: 
     const fd = openSync(path, flags, mode);
     try {
       const bytes = typeof content === "string" ? Buffer.from(content) : content;
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash, createPublicKey, randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,7 +22,15 @@ import { noteKeyId } from "@lacre/core/bundle";
 import { importPublicKey } from "@lacre/core/crypto";
 import { decodeTrustedRoot } from "@lacre/core/trust";
 import { ServiceError, type ServiceCode } from "../errors.ts";
-import { createTrustDocuments, openInstallation, readKey, viewInstallation, writeTrustFiles, type Installation, type Offered } from "./index.ts";
+import {
+  createTrustDocuments,
+  openInstallation,
+  readKey,
+  viewInstallation,
+  writeTrustFiles,
+  type Installation,
+  type Offered,
+} from "./index.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "lacre-installation-"));
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -57,7 +77,8 @@ test("private keys are their owner's alone", () => {
 
 test("OpenSSL reads every key as the kind it should be and verifies both chains strictly", () => {
   const dir = created();
-  const openssl = (...args: string[]): string => execFileSync("openssl", args, { cwd: dir, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const openssl = (...args: string[]): string =>
+    execFileSync("openssl", args, { cwd: dir, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   for (const name of readdirSync(join(dir, "keys"))) {
     const kind = name === "idp.pem" ? /2048 bit/ : name === "ledger.pem" ? /ED25519/ : /prime256v1/;
     assert.match(openssl("pkey", "-in", join("keys", name), "-noout", "-text"), kind, name);
@@ -121,18 +142,24 @@ test("refuses a path that is a file, a file in the way, and a directory that can
   refuses("DIRECTORY_UNWRITABLE", () => open(join(file, "below")), /is a file/);
 });
 
-test("refuses a directory that this user cannot write", { skip: process.geteuid?.() === 0 && "everything is writable for root" }, () => {
-  const dir = folder();
-  mkdirSync(dir, { mode: 0o500 });
-  refuses("DIRECTORY_UNWRITABLE", () => open(dir));
-});
+test(
+  "refuses a directory that this user cannot write",
+  { skip: process.geteuid?.() === 0 && "everything is writable for root" },
+  () => {
+    const dir = folder();
+    mkdirSync(dir, { mode: 0o500 });
+    refuses("DIRECTORY_UNWRITABLE", () => open(dir));
+  },
+);
 
 test("a second process is refused and told who the first is; after it the lock is free", () => {
   const dir = folder();
   const first = open(dir);
   const script = `import { openInstallation } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
     try { openInstallation({ dir: process.argv[1], now: Date.now, random: (n) => new Uint8Array(n) }); } catch (e) { console.log(e.code, e.detail); }`;
-  const second = execFileSync(process.execPath, ["--conditions=source", "--input-type=module", "-e", script, dir], { encoding: "utf8" });
+  const second = execFileSync(process.execPath, ["--conditions=source", "--input-type=module", "-e", script, dir], {
+    encoding: "utf8",
+  });
   assert.match(second, new RegExp(`^DIRECTORY_LOCKED .*process ${process.pid}`));
   first.release();
   open(dir).release();
@@ -145,19 +172,36 @@ test("names the part that is missing, damaged or of another installation", () =>
     refuses("DIRECTORY_DAMAGED", () => open(dir), saying);
   };
   damage((dir) => unlinkSync(join(dir, "keys", "tsa.pem")), /keys\/tsa\.pem is missing/);
-  damage((dir) => writeFileSync(join(dir, "keys", "tsa.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), /tsa\.pem: KEY_INVALID/);
+  damage(
+    (dir) => writeFileSync(join(dir, "keys", "tsa.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+    /tsa\.pem: KEY_INVALID/,
+  );
   damage((dir) => unlinkSync(join(dir, "certs", "ca-root.pem")), /ca-root\.pem is missing/);
   damage((dir) => writeFileSync(join(dir, "certs", "ca-root.pem"), "not a certificate"), /ca-root\.pem: BAD_PEM/);
-  damage((dir) => writeFileSync(join(dir, "certs", "tsa.pem"), readFileSync(join(dir, "certs", "ca-root.pem"))), /do not belong together.*tsa\.pem/);
-  damage((dir) => writeFileSync(join(dir, "keys", "ct.pem"), readFileSync(join(dir, "keys", "idp.pem"))), /ct\.pem: expected P-256, found RSA/);
+  damage(
+    (dir) => writeFileSync(join(dir, "certs", "tsa.pem"), readFileSync(join(dir, "certs", "ca-root.pem"))),
+    /do not belong together.*tsa\.pem/,
+  );
+  damage(
+    (dir) => writeFileSync(join(dir, "keys", "ct.pem"), readFileSync(join(dir, "keys", "idp.pem"))),
+    /ct\.pem: expected P-256, found RSA/,
+  );
   damage((dir) => writeFileSync(join(dir, "lacre.json"), "{}"), /no "installation"/);
 });
 
 test("a key that cannot be read is not quoted", () => {
   const dir = created();
   const secret = "MC4CAQAwBQYDK2VwBCIEIHNlY3JldHNlY3JldHNlY3JldHNlY3JldHNlY3JldHM=";
-  writeFileSync(join(dir, "keys", "ledger.pem"), `-----BEGIN PRIVATE KEY-----\n${secret.slice(0, -8)}\n-----END PRIVATE KEY-----\n`);
-  assert.throws(() => readKey(dir, "ledger"), (error) => error instanceof ServiceError && !JSON.stringify([error.message, error.detail, String(error.cause)]).includes(secret.slice(20, 40)));
+  writeFileSync(
+    join(dir, "keys", "ledger.pem"),
+    `-----BEGIN PRIVATE KEY-----\n${secret.slice(0, -8)}\n-----END PRIVATE KEY-----\n`,
+  );
+  assert.throws(
+    () => readKey(dir, "ledger"),
+    (error) =>
+      error instanceof ServiceError &&
+      !JSON.stringify([error.message, error.detail, String(error.cause)]).includes(secret.slice(20, 40)),
+  );
 });
 
 test("a configuration is read strictly and with the path to what is wrong", () => {
@@ -169,7 +213,10 @@ test("a configuration is read strictly and with the path to what is wrong", () =
   };
   const opened = open(dir, config('{"tuf":{"timestampLifeSeconds":20}}'));
   opened.release();
-  assert.deepEqual([opened.settings.tuf.timestampLifeSeconds, opened.settings.tuf.rootLifeSeconds, opened.settings.tsa.accuracySeconds], [20, 31_536_000, 1]);
+  assert.deepEqual(
+    [opened.settings.tuf.timestampLifeSeconds, opened.settings.tuf.rootLifeSeconds, opened.settings.tsa.accuracySeconds],
+    [20, 31_536_000, 1],
+  );
   for (const [content, saying] of [
     ['{"tuf":{"timestampLife":20}}', /tuf\.timestampLife is not a known key/],
     ['{"tuff":{}}', /tuff is not a known key/],
@@ -206,30 +253,59 @@ const allKeys = (value: unknown): string[] =>
 
 test("the trusted root has the form that every client reads, and does not depend on the address", () => {
   const installation = open(folder());
-  const { trustedRoot, python3Config, trustConfig, targets } = createTrustDocuments(installation, "http://localhost:7800", EVERYTHING);
+  const { trustedRoot, python3Config, trustConfig, targets } = createTrustDocuments(
+    installation,
+    "http://localhost:7800",
+    EVERYTHING,
+  );
   assert.equal(createTrustDocuments(installation, "http://localhost:1", EVERYTHING).trustedRoot, trustedRoot);
   const root = JSON.parse(trustedRoot);
   assert.equal(root.mediaType, "application/vnd.dev.sigstore.trustedroot+json;version=0.1");
   assert.equal(allKeys(root).includes("operator") || allKeys(root).includes("checkpointKeyId"), false);
   for (const log of [...root.tlogs, ...root.ctlogs]) {
     assert.deepEqual([log.hashAlgorithm, log.publicKey.validFor], ["SHA2_256", { start: installation.facts.createdAt }]);
-    assert.equal(createPublicKey({ key: Buffer.from(log.publicKey.rawBytes, "base64"), format: "der", type: "spki" }).type, "public");
+    assert.equal(
+      createPublicKey({ key: Buffer.from(log.publicKey.rawBytes, "base64"), format: "der", type: "spki" }).type,
+      "public",
+    );
   }
   const [ledger] = root.tlogs;
   const key = importPublicKey(Buffer.from(ledger.publicKey.rawBytes, "base64"));
-  assert.deepEqual([new URL(ledger.baseUrl).host, ledger.publicKey.keyDetails, key.spki.length], [installation.facts.ledger.origin, "PKIX_ED25519", 44]);
+  assert.deepEqual(
+    [new URL(ledger.baseUrl).host, ledger.publicKey.keyDetails, key.spki.length],
+    [installation.facts.ledger.origin, "PKIX_ED25519", 44],
+  );
   assert.deepEqual(Buffer.from(ledger.logId.keyId, "base64"), Buffer.from(noteKeyId(installation.facts.ledger.origin, key)));
   assert.equal(root.ctlogs[0].publicKey.keyDetails, "PKIX_ECDSA_P256_SHA_256");
-  const raw = (authority: { certChain: { certificates: { rawBytes: string }[] } }): string[] => authority.certChain.certificates.map((one) => one.rawBytes);
+  const raw = (authority: { certChain: { certificates: { rawBytes: string }[] } }): string[] =>
+    authority.certChain.certificates.map((one) => one.rawBytes);
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   const { certificates } = installation;
-  assert.deepEqual(raw(root.certificateAuthorities[0]), [base64(certificates["ca-issuing"].der), base64(certificates["ca-root"].der)]);
+  assert.deepEqual(raw(root.certificateAuthorities[0]), [
+    base64(certificates["ca-issuing"].der),
+    base64(certificates["ca-root"].der),
+  ]);
   assert.deepEqual(raw(root.timestampAuthorities[0]), [base64(certificates.tsa.der), base64(certificates["tsa-root"].der)]);
-  for (const one of [...root.certificateAuthorities, ...root.timestampAuthorities]) assert.deepEqual([typeof one.subject.organization, typeof one.subject.commonName], ["string", "string"]);
+  for (const one of [...root.certificateAuthorities, ...root.timestampAuthorities])
+    assert.deepEqual([typeof one.subject.organization, typeof one.subject.commonName], ["string", "string"]);
   const both = JSON.parse(trustConfig);
-  assert.deepEqual([both.trustedRoot, both.signingConfig.mediaType], [root, "application/vnd.dev.sigstore.signingconfig.v0.2+json"]);
+  assert.deepEqual(
+    [both.trustedRoot, both.signingConfig.mediaType],
+    [root, "application/vnd.dev.sigstore.signingconfig.v0.2+json"],
+  );
   assert.deepEqual(JSON.parse(python3Config).signingConfig.tlogUrls, ["http://localhost:7800"]);
-  assert.deepEqual([...targets.keys()], ["trusted_root.json", "signing_config.v0.2.json", "rekor.pub", "ctfe.pub", "fulcio_v1.crt.pem", "fulcio_intermediate_v1.crt.pem", "trusted_root.v1.json"]);
+  assert.deepEqual(
+    [...targets.keys()],
+    [
+      "trusted_root.json",
+      "signing_config.v0.2.json",
+      "rekor.pub",
+      "ctfe.pub",
+      "fulcio_v1.crt.pem",
+      "fulcio_intermediate_v1.crt.pem",
+      "trusted_root.v1.json",
+    ],
+  );
   installation.release();
 });
 
@@ -239,14 +315,31 @@ test("two logs: v2 first, v1 last and alone where no other key than ECDSA is rea
   const { trustedRoot, signingConfig, targets } = createTrustDocuments(installation, "http://localhost:7800", EVERYTHING);
   const { tlogs } = decodeTrustedRoot(Buffer.from(trustedRoot));
   const v1 = keys["ledger-v1"].publicKey;
-  assert.deepEqual(tlogs.map(({ name }) => name), [facts.ledger.origin, facts.ledgerV1.name]);
+  assert.deepEqual(
+    tlogs.map(({ name }) => name),
+    [facts.ledger.origin, facts.ledgerV1.name],
+  );
   assert.equal(facts.ledgerV1.name, `rekor.${facts.id}.lacre.localhost`);
   assert.ok(BigInt(facts.ledgerV1.treeId) > 0n && BigInt(facts.ledgerV1.treeId) < 1n << 63n);
-  assert.deepEqual([tlogs[1]!.keyDetails, tlogs[1]!.startMs, Buffer.from(tlogs[1]!.logId)], ["PKIX_ECDSA_P256_SHA_256", Date.parse(facts.createdAt), createHash("sha256").update(v1.spki).digest()]);
+  assert.deepEqual(
+    [tlogs[1]!.keyDetails, tlogs[1]!.startMs, Buffer.from(tlogs[1]!.logId)],
+    ["PKIX_ECDSA_P256_SHA_256", Date.parse(facts.createdAt), createHash("sha256").update(v1.spki).digest()],
+  );
   const { rekorTlogUrls } = JSON.parse(signingConfig);
-  assert.deepEqual(rekorTlogUrls.map(({ majorApiVersion, url, validFor }: Record<string, unknown>) => [majorApiVersion, url, validFor]), [2, 1].map((version) => [version, "http://localhost:7800", { start: facts.createdAt }]));
-  assert.deepEqual(decodeTrustedRoot(targets.get("trusted_root.v1.json")!.bytes).tlogs.map(({ name }) => name), [facts.ledgerV1.name]);
-  assert.equal(createPublicKey(Buffer.from(targets.get("rekor.pub")!.bytes).toString()).export({ format: "der", type: "spki" }).toString("hex"), Buffer.from(v1.spki).toString("hex"));
+  assert.deepEqual(
+    rekorTlogUrls.map(({ majorApiVersion, url, validFor }: Record<string, unknown>) => [majorApiVersion, url, validFor]),
+    [2, 1].map((version) => [version, "http://localhost:7800", { start: facts.createdAt }]),
+  );
+  assert.deepEqual(
+    decodeTrustedRoot(targets.get("trusted_root.v1.json")!.bytes).tlogs.map(({ name }) => name),
+    [facts.ledgerV1.name],
+  );
+  assert.equal(
+    createPublicKey(Buffer.from(targets.get("rekor.pub")!.bytes).toString())
+      .export({ format: "der", type: "spki" })
+      .toString("hex"),
+    Buffer.from(v1.spki).toString("hex"),
+  );
   installation.release();
 });
 
@@ -267,12 +360,17 @@ test("a directory made before there was a v1 log gets one when it is next served
   first.release();
   assert.equal(statSync(key).mode & 0o777, 0o600);
   const { startAt } = first.facts.ledgerV1;
-  assert.ok(Date.parse(startAt) > Date.parse(first.facts.createdAt) && Date.parse(startAt) <= nowMs && Date.parse(startAt) % 1000 === 0);
+  assert.ok(
+    Date.parse(startAt) > Date.parse(first.facts.createdAt) && Date.parse(startAt) <= nowMs && Date.parse(startAt) % 1000 === 0,
+  );
   const again = open(dir);
   assert.deepEqual([again.facts, again.settings.tsa.accuracySeconds], [first.facts, 3]);
   assert.deepEqual(again.keys["ledger-v1"].publicKey.spki, first.keys["ledger-v1"].publicKey.spki);
   const { tlogs } = decodeTrustedRoot(Buffer.from(createTrustDocuments(again, "http://localhost:1", EVERYTHING).trustedRoot));
-  assert.deepEqual(tlogs.map(({ startMs }) => startMs), [Date.parse(first.facts.createdAt), Date.parse(startAt)]);
+  assert.deepEqual(
+    tlogs.map(({ startMs }) => startMs),
+    [Date.parse(first.facts.createdAt), Date.parse(startAt)],
+  );
   again.release();
   // A crash between the key and the facts: the key that nobody has seen is taken.
   forget();
@@ -283,7 +381,8 @@ test("a directory made before there was a v1 log gets one when it is next served
 
 test("the signing config lists what is served, with a selector beside every list and no empty one", () => {
   const installation = open(folder());
-  const config = (offered: Offered[]) => JSON.parse(createTrustDocuments(installation, "http://localhost:7800", new Set(offered)).signingConfig);
+  const config = (offered: Offered[]) =>
+    JSON.parse(createTrustDocuments(installation, "http://localhost:7800", new Set(offered)).signingConfig);
   const full = config(["ca", "idp", "ledger", "tsa"]);
   const start = installation.facts.createdAt;
   assert.deepEqual(full.caUrls, [{ url: "http://localhost:7800", majorApiVersion: 1, validFor: { start }, operator: "lacre" }]);
@@ -316,6 +415,12 @@ test("trust files are replaced when they change and left alone otherwise", () =>
   assert.equal(statSync(join(dir, "signing_config.v0.2.json")).ino, before.ino);
   write("http://localhost:7801");
   assert.match(readFileSync(join(dir, "signing_config.v0.2.json"), "utf8"), /localhost:7801/);
-  assert.deepEqual(readdirSync(dir).toSorted(), ["root.json", "signing_config.v0.2.json", "trust_config.json", "trust_config.python3.json", "trusted_root.json"]);
+  assert.deepEqual(readdirSync(dir).toSorted(), [
+    "root.json",
+    "signing_config.v0.2.json",
+    "trust_config.json",
+    "trust_config.python3.json",
+    "trusted_root.json",
+  ]);
   installation.release();
 });

@@ -73,9 +73,13 @@ export function openInstallation(o: OpenOptions): Installation {
 /** Reads what an installation is, without locking it or touching a key. Throws DIRECTORY_FOREIGN, CONFIG_INVALID. */
 export function viewInstallation(dir: string): InstallationView {
   const layout = layoutOf(resolve(dir));
-  if (!existsSync(layout.config)) throw new ServiceError("DIRECTORY_FOREIGN", "There is no lacre installation in this directory", { detail: layout.dir });
+  if (!existsSync(layout.config))
+    throw new ServiceError("DIRECTORY_FOREIGN", "There is no lacre installation in this directory", { detail: layout.dir });
   const { facts, settings } = parseConfig(readWhole(layout.config), layout.config);
-  if (facts === undefined) throw new ServiceError("DIRECTORY_DAMAGED", "lacre.json no longer says which installation this is", { detail: `${layout.config} has no "installation"` });
+  if (facts === undefined)
+    throw new ServiceError("DIRECTORY_DAMAGED", "lacre.json no longer says which installation this is", {
+      detail: `${layout.config} has no "installation"`,
+    });
   return { layout, facts, settings };
 }
 
@@ -98,12 +102,16 @@ function prepareDirectory({ dir, config, creating }: Layout): void {
     makeDirectory(dir);
   } catch (cause) {
     const code = systemCode(cause);
-    if (code === "EEXIST" || code === "ENOTDIR") throw new ServiceError("DIRECTORY_UNWRITABLE", "The path of the data directory is a file", { detail: dir, cause });
+    if (code === "EEXIST" || code === "ENOTDIR")
+      throw new ServiceError("DIRECTORY_UNWRITABLE", "The path of the data directory is a file", { detail: dir, cause });
     throw storageFailure(`making ${dir}`, cause);
   }
   const names = storing(`reading ${dir}`, () => readdirSync(dir));
   const known = existsSync(config) || existsSync(creating) || names.every((name) => NOBODYS.has(name));
-  if (!known) throw new ServiceError("DIRECTORY_FOREIGN", undefined, { detail: `${dir} has no lacre.json, but ${names.slice(0, 3).join(", ")}` });
+  if (!known)
+    throw new ServiceError("DIRECTORY_FOREIGN", undefined, {
+      detail: `${dir} has no lacre.json, but ${names.slice(0, 3).join(", ")}`,
+    });
   try {
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
@@ -126,7 +134,9 @@ function checkOwner(path: string): void {
   const user = process.geteuid?.();
   const owner = statSync(path).uid;
   if (user !== undefined && owner !== user) {
-    throw new ServiceError("DIRECTORY_OWNER", undefined, { detail: `${path} belongs to user id ${owner}; this process runs as ${user}` });
+    throw new ServiceError("DIRECTORY_OWNER", undefined, {
+      detail: `${path} belongs to user id ${owner}; this process runs as ${user}`,
+    });
   }
 }
 
@@ -136,7 +146,9 @@ function readKeys({ layout, facts }: InstallationView): Record<KeyName, StoredKe
     const key = readKey(layout.dir, name);
     const { type } = keyTypeOf(name, facts.ledger.keyType);
     if (key.publicKey.type !== type) {
-      throw new ServiceError("DIRECTORY_DAMAGED", "A private key is of another kind than the installation's", { detail: `${layout.key(name)}: expected ${type}, found ${key.publicKey.type}` });
+      throw new ServiceError("DIRECTORY_DAMAGED", "A private key is of another kind than the installation's", {
+        detail: `${layout.key(name)}: expected ${type}, found ${key.publicKey.type}`,
+      });
     }
     keys[name] = key;
   }
@@ -151,7 +163,8 @@ function readCertificates({ layout }: InstallationView, keys: Record<KeyName, St
     try {
       certificate = decodeCertificate(parsePem(text(readWhole(path)), "CERTIFICATE"));
     } catch (cause) {
-      if (cause instanceof LacreError) throw new ServiceError("DIRECTORY_DAMAGED", "A certificate cannot be read", { detail: `${path}: ${cause.code}`, cause });
+      if (cause instanceof LacreError)
+        throw new ServiceError("DIRECTORY_DAMAGED", "A certificate cannot be read", { detail: `${path}: ${cause.code}`, cause });
       throw cause;
     }
     if (!equalBytes(certificate.publicKey.spki, keys[name].publicKey.spki)) {

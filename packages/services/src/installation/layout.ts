@@ -18,11 +18,32 @@
 import { join } from "node:path";
 
 /** Names of the private keys of an installation. */
-export type KeyName = "ca-root" | "ca-issuing" | "tsa-root" | "tsa" | "ct" | "ledger" | "ledger-v1" | "tuf-root" | "tuf-online" | "idp";
+export type KeyName =
+  | "ca-root"
+  | "ca-issuing"
+  | "tsa-root"
+  | "tsa"
+  | "ct"
+  | "ledger"
+  | "ledger-v1"
+  | "tuf-root"
+  | "tuf-online"
+  | "idp";
 /** Names of its certificates. */
 export type CertificateName = "ca-root" | "ca-issuing" | "tsa-root" | "tsa";
 
-export const KEY_NAMES: readonly KeyName[] = ["ca-root", "ca-issuing", "tsa-root", "tsa", "ct", "ledger", "ledger-v1", "tuf-root", "tuf-online", "idp"];
+export const KEY_NAMES: readonly KeyName[] = [
+  "ca-root",
+  "ca-issuing",
+  "tsa-root",
+  "tsa",
+  "ct",
+  "ledger",
+  "ledger-v1",
+  "tuf-root",
+  "tuf-online",
+  "idp",
+];
 export const CERTIFICATE_NAMES: readonly CertificateName[] = ["ca-root", "ca-issuing", "tsa-root", "tsa"];
 
 export interface Layout {

@@ -16,8 +16,16 @@ import { utf8 } from "@lacre/core/bytes";
 import { formatPem } from "@lacre/core/codec";
 import { defaultAlgorithm, sha256, type PublicKey } from "@lacre/core/crypto";
 import {
-  encodeClientTrustConfig, encodePython3TrustConfig, encodeSigningConfig, encodeTrustedRoot, TRUSTED_ROOT_MEDIA_TYPE,
-  type CertificateAuthority, type Service, type SigningConfig, type TransparencyLog, type TrustedRoot,
+  encodeClientTrustConfig,
+  encodePython3TrustConfig,
+  encodeSigningConfig,
+  encodeTrustedRoot,
+  TRUSTED_ROOT_MEDIA_TYPE,
+  type CertificateAuthority,
+  type Service,
+  type SigningConfig,
+  type TransparencyLog,
+  type TrustedRoot,
 } from "@lacre/core/trust";
 import type { Facts } from "../config.ts";
 import type { Target } from "../tuf/index.ts";
@@ -53,7 +61,12 @@ export function createTrustDocuments(installation: Installation, url: string, of
 }
 
 /** Puts the documents and the first TUF root where people find them. Files that are as they should be are not touched. */
-export function writeTrustFiles(dir: string, documents: TrustDocuments, firstRoot: Uint8Array, more: ReadonlyMap<string, string> = new Map()): void {
+export function writeTrustFiles(
+  dir: string,
+  documents: TrustDocuments,
+  firstRoot: Uint8Array,
+  more: ReadonlyMap<string, string> = new Map(),
+): void {
   storing(`making ${dir}`, () => mkdirSync(dir, { recursive: true }));
   const files: readonly (readonly [string, string | Uint8Array])[] = [
     ["trusted_root.json", documents.trustedRoot],
@@ -112,7 +125,9 @@ function nameOf({ id }: Facts, service: string): string {
 
 function createSigningConfig({ facts }: Installation, url: string, offered: ReadonlySet<Offered>): SigningConfig {
   const service = (name: Offered, address: string, majorApiVersion: number): readonly Service[] =>
-    offered.has(name) ? [{ url: address, majorApiVersion, operator: OPERATOR, startMs: Date.parse(facts.createdAt), endMs: undefined }] : [];
+    offered.has(name)
+      ? [{ url: address, majorApiVersion, operator: OPERATOR, startMs: Date.parse(facts.createdAt), endMs: undefined }]
+      : [];
   return {
     // 1, although clients call paths under v2.
     caUrls: service("ca", url, 1),
@@ -125,9 +140,15 @@ function createSigningConfig({ facts }: Installation, url: string, offered: Read
   };
 }
 
-function createTargets(installation: Installation, root: TrustedRoot, documents: Pick<TrustDocuments, "trustedRoot" | "signingConfig">): Map<string, Target> {
+function createTargets(
+  installation: Installation,
+  root: TrustedRoot,
+  documents: Pick<TrustDocuments, "trustedRoot" | "signingConfig">,
+): Map<string, Target> {
   const { facts, keys, certificates } = installation;
-  const legacy = (usage: string, uri: string): Pick<Target, "custom"> => ({ custom: { sigstore: { usage, status: "Active", uri } } });
+  const legacy = (usage: string, uri: string): Pick<Target, "custom"> => ({
+    custom: { sigstore: { usage, status: "Active", uri } },
+  });
   const publicKey = (key: PublicKey): Uint8Array => utf8(formatPem("PUBLIC KEY", key.spki));
   const certificate = (name: CertificateName): Uint8Array => utf8(formatPem("CERTIFICATE", certificates[name].der));
   const targets = new Map<string, Target>([

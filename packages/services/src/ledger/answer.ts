@@ -22,7 +22,10 @@ export function createAnswerWriter(logId: Uint8Array): (kind: string, version: s
     // Many receipts share one checkpoint.
     if (receipt.checkpoint !== checkpoint) {
       checkpoint = receipt.checkpoint;
-      escaped = JSON.stringify(checkpoint).replaceAll(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+      escaped = JSON.stringify(checkpoint).replaceAll(
+        /[^ -~]/g,
+        (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      );
     }
     return formatAnswer(kind, version, keyId, escaped, receipt);
   };

@@ -14,7 +14,11 @@ export const LEDGER_DEFAULTS: LedgerConfig = { keyType: "Ed25519" };
 
 export const LEDGER_SCHEMA: TSchema = Type.Object(
   {
-    keyType: Type.Optional(Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")], { description: "Key of the log; read at creation only (default: Ed25519)." })),
+    keyType: Type.Optional(
+      Type.Union([Type.Literal("Ed25519"), Type.Literal("P-256")], {
+        description: "Key of the log; read at creation only (default: Ed25519).",
+      }),
+    ),
   },
   { additionalProperties: false, description: "The artifact ledger at /api/v2/." },
 );

@@ -2,7 +2,15 @@
 /** Consistency proofs and old roots, computed from a log's own tiles. */
 import { sha256 } from "@lacre/core/crypto";
 import {
-  consistencyNodes, emptyRoot, foldRight, hashSlice, proveConsistency, TILE_WIDTH, tileOfNode, tileWidth, type NodeCoordinate,
+  consistencyNodes,
+  emptyRoot,
+  foldRight,
+  hashSlice,
+  proveConsistency,
+  TILE_WIDTH,
+  tileOfNode,
+  tileWidth,
+  type NodeCoordinate,
 } from "@lacre/core/merkle";
 import type { Log } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
@@ -19,7 +27,13 @@ export async function proveGrowth(log: Log, oldSize: number, newSize: number): P
   const whole = cover(newSize);
   const plan = consistencyNodes(oldSize, newSize);
   const node = await loadNodes(log, [...whole, ...plan.flat()]);
-  const root = newSize === 0 ? emptyRoot(sha256) : foldRight(sha256, whole.map(({ level, index }) => node(level, index)));
+  const root =
+    newSize === 0
+      ? emptyRoot(sha256)
+      : foldRight(
+          sha256,
+          whole.map(({ level, index }) => node(level, index)),
+        );
   return { root, proof: proveConsistency(sha256, oldSize, newSize, node) };
 }
 
@@ -45,7 +59,8 @@ async function loadNodes(log: Log, nodes: readonly NodeCoordinate[]): Promise<(l
     if (tiles.has(name)) continue;
     const width = Math.min(TILE_WIDTH, tileWidth(slice.level, slice.index, size));
     const tile = await log.readTile({ level: slice.level, index: slice.index, width });
-    if (tile === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `tile ${name} of ${log.origin} cannot be read` });
+    if (tile === undefined)
+      throw new ServiceError("LOG_DAMAGED", undefined, { detail: `tile ${name} of ${log.origin} cannot be read` });
     tiles.set(name, tile);
   }
   return (level, index) => {

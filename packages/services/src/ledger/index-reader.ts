@@ -19,7 +19,10 @@ export interface EntryIndex {
 const SLICE = 64;
 
 /** An index that reads the log anew for each search. `payloadOf` gives the payload kept beside an entry. */
-export function createScanIndex(log: Log, payloadOf: (record: Uint8Array, leafHash: Uint8Array) => Promise<Uint8Array | undefined>): EntryIndex {
+export function createScanIndex(
+  log: Log,
+  payloadOf: (record: Uint8Array, leafHash: Uint8Array) => Promise<Uint8Array | undefined>,
+): EntryIndex {
   let last: Promise<unknown> = Promise.resolve();
   async function scan(criteria: readonly (readonly string[])[]): Promise<readonly number[]> {
     const found: number[] = [];

@@ -60,15 +60,24 @@ const SIGNERS: readonly Signer[] = [
 ];
 
 /** A hashedrekord request as a client makes it. */
-function request(data: Uint8Array, by: Signer = p256): { hashedRekordRequestV002: { digest: string; signature: { content: string; verifier: Record<string, unknown> } } } {
+function request(
+  data: Uint8Array,
+  by: Signer = p256,
+): { hashedRekordRequestV002: { digest: string; signature: { content: string; verifier: Record<string, unknown> } } } {
   return {
     hashedRekordRequestV002: {
       digest: base64(digestOf(by.hash, data)),
-      signature: { content: base64(sign(by.hash, data, by.privateKey)), verifier: { publicKey: { rawBytes: base64(by.spki) }, keyDetails: by.keyDetails } },
+      signature: {
+        content: base64(sign(by.hash, data, by.privateKey)),
+        verifier: { publicKey: { rawBytes: base64(by.spki) }, keyDetails: by.keyDetails },
+      },
     },
   };
 }
-function dsse(payload: Uint8Array, payloadType = "application/vnd.in-toto+json"): { dsseRequestV002: { envelope: object; verifiers: object[] } } {
+function dsse(
+  payload: Uint8Array,
+  payloadType = "application/vnd.in-toto+json",
+): { dsseRequestV002: { envelope: object; verifiers: object[] } } {
   const sig = base64(sign("sha256", pae(payloadType, payload), p256.privateKey));
   return {
     dsseRequestV002: {
@@ -79,14 +88,23 @@ function dsse(payload: Uint8Array, payloadType = "application/vnd.in-toto+json")
 }
 let counter = 0;
 const fresh = (): Buffer => Buffer.from(`artifact ${counter++}`);
-const post = (body: string | object) => app.inject({ method: "POST", url: "/api/v2/log/entries", payload: typeof body === "string" ? body : JSON.stringify(body) });
+const post = (body: string | object) =>
+  app.inject({ method: "POST", url: "/api/v2/log/entries", payload: typeof body === "string" ? body : JSON.stringify(body) });
 
 /** Checks an answer as a stranger would: the note by Node's own crypto, the proof by arithmetic, the body by eye. */
 function checkAnswer(text: string): ReturnType<typeof decodeLogEntry> {
   assert.match(text, /^[ -~]+$/, "the answer is ASCII");
   const json = JSON.parse(text);
-  assert.deepEqual(Object.keys(json).filter((name) => name !== "inclusionPromise").toSorted(), ["canonicalizedBody", "inclusionProof", "integratedTime", "kindVersion", "logId", "logIndex"]);
-  assert.deepEqual([typeof json.logIndex, json.integratedTime, json.inclusionPromise ?? null, json.logIndex], ["string", "0", null, json.inclusionProof.logIndex]);
+  assert.deepEqual(
+    Object.keys(json)
+      .filter((name) => name !== "inclusionPromise")
+      .toSorted(),
+    ["canonicalizedBody", "inclusionProof", "integratedTime", "kindVersion", "logId", "logIndex"],
+  );
+  assert.deepEqual(
+    [typeof json.logIndex, json.integratedTime, json.inclusionPromise ?? null, json.logIndex],
+    ["string", "0", null, json.inclusionProof.logIndex],
+  );
   const entry = decodeLogEntry(new JsonObject(parseJson(text), "entry"));
   const proof = entry.inclusionProof!;
   const [origin, size, root, blank, line] = proof.checkpoint.split("\n") as [string, string, string, string, string];
@@ -96,7 +114,13 @@ function checkAnswer(text: string): ReturnType<typeof decodeLogEntry> {
   assert.deepEqual([match[1], blob.subarray(0, 4)], [ORIGIN, Buffer.from(entry.logId.subarray(0, 4))]);
   const key = createPublicKey({ key: Buffer.from(logKey.publicKey.spki), format: "der", type: "spki" });
   assert.ok(verify(null, Buffer.from(`${origin}\n${size}\n${root}\n`), key, blob.subarray(4)), "the checkpoint is signed");
-  checkInclusion(sha256, { index: entry.logIndex, size: proof.treeSize, leafHash: hashLeaf(sha256, entry.canonicalizedBody), proof: proof.hashes, root: proof.rootHash });
+  checkInclusion(sha256, {
+    index: entry.logIndex,
+    size: proof.treeSize,
+    leafHash: hashLeaf(sha256, entry.canonicalizedBody),
+    proof: proof.hashes,
+    root: proof.rootHash,
+  });
   return entry;
 }
 
@@ -122,7 +146,10 @@ test("logs an attestation as the kind that was asked for", async () => {
   assert.equal(answer.statusCode, 201, answer.body);
   const entry = checkAnswer(answer.body);
   assert.deepEqual([entry.kind, entry.version], ["dsse", "0.0.2"]);
-  assert.equal(JSON.parse(Buffer.from(entry.canonicalizedBody).toString()).spec.dsseV002.payloadHash.digest, base64(digestOf("sha256", payload)));
+  assert.equal(
+    JSON.parse(Buffer.from(entry.canonicalizedBody).toString()).spec.dsseV002.payloadHash.digest,
+    base64(digestOf("sha256", payload)),
+  );
 });
 
 test("reads snake_case names, URL-safe base64 and enum numbers, and logs the same entry", async () => {
@@ -131,7 +158,13 @@ test("reads snake_case names, URL-safe base64 and enum numbers, and logs the sam
   const { digest, signature } = sent.hashedRekordRequestV002;
   const urlSafe = (text: string): string => text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const other = await post({
-    hashed_rekord_request_v002: { digest: urlSafe(digest), signature: { content: urlSafe(signature.content), verifier: { public_key: { raw_bytes: base64(p256.spki) }, key_details: 5 } } },
+    hashed_rekord_request_v002: {
+      digest: urlSafe(digest),
+      signature: {
+        content: urlSafe(signature.content),
+        verifier: { public_key: { raw_bytes: base64(p256.spki) }, key_details: 5 },
+      },
+    },
   });
   assert.equal(checkAnswer(other.body).logIndex, first.logIndex);
 });
@@ -143,7 +176,10 @@ test("a repeated request is 201 with the first entry, a current proof and x-log-
   await post(request(fresh()));
   const again = await post(sent);
   const [one, two] = [checkAnswer(first.body), checkAnswer(again.body)];
-  assert.deepEqual([again.statusCode, again.headers["x-log-index"], two.logIndex, two.canonicalizedBody], [201, String(one.logIndex), one.logIndex, one.canonicalizedBody]);
+  assert.deepEqual(
+    [again.statusCode, again.headers["x-log-index"], two.logIndex, two.canonicalizedBody],
+    [201, String(one.logIndex), one.logIndex, one.canonicalizedBody],
+  );
   assert.ok(two.inclusionProof!.treeSize > one.inclusionProof!.treeSize);
 });
 
@@ -165,32 +201,66 @@ test("many at once get distinct places under consistent checkpoints", async () =
 test("serves checkpoint, tiles and entry bundles that give back the root", async () => {
   const last = checkAnswer((await post(request(fresh()))).body);
   const checkpoint = await app.inject({ url: "/api/v2/checkpoint" });
-  assert.deepEqual([checkpoint.statusCode, checkpoint.headers["content-type"], checkpoint.headers["cache-control"]], [200, "text/plain; charset=utf-8", "no-cache"]);
+  assert.deepEqual(
+    [checkpoint.statusCode, checkpoint.headers["content-type"], checkpoint.headers["cache-control"]],
+    [200, "text/plain; charset=utf-8", "no-cache"],
+  );
   const size = Number(checkpoint.body.split("\n")[1]);
   assert.ok(size > Number(last.logIndex));
   const tile = await app.inject({ url: `/api/v2/tile/0/000.p/${size}` });
-  assert.deepEqual([tile.statusCode, tile.headers["content-type"], tile.headers["content-encoding"], tile.rawPayload.length], [200, "application/octet-stream", undefined, 32 * size]);
+  assert.deepEqual(
+    [tile.statusCode, tile.headers["content-type"], tile.headers["content-encoding"], tile.rawPayload.length],
+    [200, "application/octet-stream", undefined, 32 * size],
+  );
   assert.match(String(tile.headers["cache-control"]), /immutable/);
   const bundle = await app.inject({ url: `/api/v2/tile/entries/000.p/${size}` });
   const records = LEDGER_PERSONALITY.unframe(bundle.rawPayload);
   assert.equal(records.length, size);
-  records.forEach((record, i) => assert.deepEqual(Buffer.from(hashLeaf(sha256, record)), tile.rawPayload.subarray(32 * i, 32 * i + 32)));
+  records.forEach((record, i) =>
+    assert.deepEqual(Buffer.from(hashLeaf(sha256, record)), tile.rawPayload.subarray(32 * i, 32 * i + 32)),
+  );
   // The root, recomputed by the definition of RFC 6962 section 2.1.
   const root = (leaves: readonly Buffer[]): Buffer => {
     if (leaves.length === 1) return leaves[0]!;
     let half = 1;
     while (half * 2 < leaves.length) half *= 2;
-    return createHash("sha256").update(Buffer.of(1)).update(root(leaves.slice(0, half))).update(root(leaves.slice(half))).digest();
+    return createHash("sha256")
+      .update(Buffer.of(1))
+      .update(root(leaves.slice(0, half)))
+      .update(root(leaves.slice(half)))
+      .digest();
   };
-  assert.equal(base64(root(records.map((_, i) => tile.rawPayload.subarray(32 * i, 32 * i + 32)))), checkpoint.body.split("\n")[2]);
+  assert.equal(
+    base64(root(records.map((_, i) => tile.rawPayload.subarray(32 * i, 32 * i + 32)))),
+    checkpoint.body.split("\n")[2],
+  );
 });
 
 test("a malformed tile path is 400, a tile outside the tree 404, and there is no data tile", async () => {
   const status = async (path: string) => (await app.inject({ url: `/api/v2/tile/${path}` })).statusCode;
-  for (const path of ["0", "0/0", "0/0000", "00/000", "64/000", "-1/000", "0/000.p/0", "0/000.p/256", "0/000.p/01", "0/x000/001", "0/x1/000", "entries", "data/000", "x/000", "0/000/", "0/000.p/", "0/000.p/1/2"]) {
+  for (const path of [
+    "0",
+    "0/0",
+    "0/0000",
+    "00/000",
+    "64/000",
+    "-1/000",
+    "0/000.p/0",
+    "0/000.p/256",
+    "0/000.p/01",
+    "0/x000/001",
+    "0/x1/000",
+    "entries",
+    "data/000",
+    "x/000",
+    "0/000/",
+    "0/000.p/",
+    "0/000.p/1/2",
+  ]) {
     assert.equal(await status(path), path === "0/000/" ? 404 : 400, path);
   }
-  for (const path of ["0/001", "1/000.p/1", "0/000", "0/000.p/255", "63/000", "entries/999", "0/x999/x999/x999/x999/999"]) assert.equal(await status(path), 404, path);
+  for (const path of ["0/001", "1/000.p/1", "0/000", "0/000.p/255", "63/000", "entries/999", "0/x999/x999/x999/x999/999"])
+    assert.equal(await status(path), 404, path);
 });
 
 const refusal = (message: string) => JSON.stringify({ code: 3, message, details: [] });
@@ -234,8 +304,22 @@ test("hostile and wrong requests are 400 in the words of the original", async ()
     ["array", [], "invalid type, must be either hashedrekord or dsse"],
     ["another type", { intotoRequest: {} }, "invalid type, must be either hashedrekord or dsse"],
     ["both types", { ...good, ...dsse(Buffer.from("{}")) }, INVALID],
-    ["dsse without verifiers", { dsseRequestV002: { ...dsse(Buffer.from("{}")).dsseRequestV002, verifiers: [] } }, "invalid dsse request"],
-    ["dsse of another payload", { dsseRequestV002: { ...dsse(Buffer.from("{}")).dsseRequestV002, envelope: dsse(Buffer.from("[]")).dsseRequestV002.envelope, verifiers: [{ publicKey: { rawBytes: base64(otherKey) }, keyDetails: p256.keyDetails }] } }, "invalid dsse request"],
+    [
+      "dsse without verifiers",
+      { dsseRequestV002: { ...dsse(Buffer.from("{}")).dsseRequestV002, verifiers: [] } },
+      "invalid dsse request",
+    ],
+    [
+      "dsse of another payload",
+      {
+        dsseRequestV002: {
+          ...dsse(Buffer.from("{}")).dsseRequestV002,
+          envelope: dsse(Buffer.from("[]")).dsseRequestV002.envelope,
+          verifiers: [{ publicKey: { rawBytes: base64(otherKey) }, keyDetails: p256.keyDetails }],
+        },
+      },
+      "invalid dsse request",
+    ],
   ];
   const size = log.health().committed;
   for (const [name, body, message] of cases) {
@@ -248,15 +332,23 @@ test("hostile and wrong requests are 400 in the words of the original", async ()
 test("text that is no JSON, or is built to hurt, is 400 and says what is wrong", async () => {
   const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
   for (const [body, saying] of [
-    ["", /not JSON/], ["{", /not JSON/], ["\u00ff", /not JSON/], [deep, /nested too deeply/], ['{"a":1,"a":2}', /twice/],
-    [`{"a":${deep}}`, /nested too deeply/], ['{"hashedRekordRequestV002":{},"hashedRekordRequestV002":{}}', /twice/],
+    ["", /not JSON/],
+    ["{", /not JSON/],
+    ["\u00ff", /not JSON/],
+    [deep, /nested too deeply/],
+    ['{"a":1,"a":2}', /twice/],
+    [`{"a":${deep}}`, /nested too deeply/],
+    ['{"hashedRekordRequestV002":{},"hashedRekordRequestV002":{}}', /twice/],
   ] as const) {
     const answer = await post(body);
     assert.equal(answer.statusCode, 400);
     assert.match(answer.json().message, saying, body.slice(0, 20));
     assert.equal(answer.json().code, 3);
   }
-  assert.equal((await app.inject({ method: "POST", url: "/api/v2/log/entries", payload: Buffer.alloc(5 << 20, 0x20) })).statusCode, 413);
+  assert.equal(
+    (await app.inject({ method: "POST", url: "/api/v2/log/entries", payload: Buffer.alloc(5 << 20, 0x20) })).statusCode,
+    413,
+  );
 });
 
 test("an entry that a bundle has no room for is 400", async () => {
@@ -265,12 +357,26 @@ test("an entry that a bundle has no room for is 400", async () => {
   const name = encodeName({ CN: "large" });
   const padding = { oid: "1.2.3.4", critical: false, value: new Uint8Array(7000) };
   const certificate = signUnsigned(
-    prepareCertificate({ serial: Uint8Array.of(1), issuer: name, subject: name, notBeforeMs: 0, notAfterMs: 1000, publicKey: key.publicKey, extensions: [padding] }, algorithmOf(p256.keyDetails)),
+    prepareCertificate(
+      {
+        serial: Uint8Array.of(1),
+        issuer: name,
+        subject: name,
+        notBeforeMs: 0,
+        notAfterMs: 1000,
+        publicKey: key.publicKey,
+        extensions: [padding],
+      },
+      algorithmOf(p256.keyDetails),
+    ),
     key,
   );
   const entryOf = (count: number) => {
     const payload = Buffer.from(`${count}`);
-    const signatures = Array.from({ length: count }, () => ({ sig: base64(signMessage(algorithmOf(p256.keyDetails), key, pae("t", payload))), keyid: "" }));
+    const signatures = Array.from({ length: count }, () => ({
+      sig: base64(signMessage(algorithmOf(p256.keyDetails), key, pae("t", payload))),
+      keyid: "",
+    }));
     const verifiers = signatures.map(() => ({ x509Certificate: { rawBytes: base64(certificate) }, keyDetails: p256.keyDetails }));
     return { dsseRequestV002: { envelope: { payload: base64(payload), payloadType: "t", signatures }, verifiers } };
   };
@@ -278,7 +384,10 @@ test("an entry that a bundle has no room for is 400", async () => {
   assert.equal(fits.statusCode, 201, fits.body);
   const answer = await post(entryOf(10));
   assert.deepEqual([answer.statusCode, answer.body], [400, refusal("entry is too large for the log")]);
-  assert.throws(() => LEDGER_PERSONALITY.frame(new Uint8Array(65_536)), (error) => error instanceof ServiceError && error.code === "ENTRY_TOO_LARGE");
+  assert.throws(
+    () => LEDGER_PERSONALITY.frame(new Uint8Array(65_536)),
+    (error) => error instanceof ServiceError && error.code === "ENTRY_TOO_LARGE",
+  );
   assert.equal(LEDGER_PERSONALITY.unframe(LEDGER_PERSONALITY.frame(new Uint8Array(65_535)))[0]!.length, 65_535);
 });
 
@@ -316,16 +425,35 @@ test("checkpoints seen one after the other are of one history", async () => {
   const root = (leaves: readonly Buffer[]): Buffer => {
     if (leaves.length === 1) return leaves[0]!;
     const half = 2 ** Math.floor(Math.log2(leaves.length - 1));
-    return createHash("sha256").update(Buffer.of(1)).update(root(leaves.slice(0, half))).update(root(leaves.slice(half))).digest();
+    return createHash("sha256")
+      .update(Buffer.of(1))
+      .update(root(leaves.slice(0, half)))
+      .update(root(leaves.slice(half)))
+      .digest();
   };
   for (const one of seen) assert.deepEqual(root(records.slice(0, one.size)), one.root);
-  assert.throws(() => checkConsistency(sha256, { oldSize: BigInt(seen[0]!.size), oldRoot: seen[1]!.root, newSize: BigInt(size), newRoot: seen.at(-1)!.root, proof: [] }));
+  assert.throws(() =>
+    checkConsistency(sha256, {
+      oldSize: BigInt(seen[0]!.size),
+      oldRoot: seen[1]!.root,
+      newSize: BigInt(size),
+      newRoot: seen.at(-1)!.root,
+      proof: [],
+    }),
+  );
 });
 
 test("when too much is waiting the answer is 503 with Retry-After", async () => {
   const refusing = createEdge();
-  const full = { ...log, find: async () => undefined, append: async () => Promise.reject(new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" } })) } as unknown as Log;
+  const full = {
+    ...log,
+    find: async () => undefined,
+    append: async () => Promise.reject(new ServiceError("LOG_BUSY", undefined, { headers: { "retry-after": "1" } })),
+  } as unknown as Log;
   registerLedger(refusing, createLedgerService({ log: full, logId: new Uint8Array(32), verification }));
   const answer = await refusing.inject({ method: "POST", url: "/api/v2/log/entries", payload: JSON.stringify(request(fresh())) });
-  assert.deepEqual([answer.statusCode, answer.headers["retry-after"], answer.body], [503, "1", '{"code":14,"message":"reached max pushback; retry","details":[]}']);
+  assert.deepEqual(
+    [answer.statusCode, answer.headers["retry-after"], answer.body],
+    [503, "1", '{"code":14,"message":"reached max pushback; retry","details":[]}'],
+  );
 });

@@ -84,7 +84,8 @@ export function admit(body: Uint8Array): Admitted {
   try {
     request = parseJson(body, { maxDepth: 16 });
   } catch (cause) {
-    if (cause instanceof LacreError) throw new ServiceError("BAD_REQUEST", `the request is not JSON: ${cause.message}`, { cause });
+    if (cause instanceof LacreError)
+      throw new ServiceError("BAD_REQUEST", `the request is not JSON: ${cause.message}`, { cause });
     throw cause;
   }
   let entry: Admitted;
@@ -109,7 +110,10 @@ async function verify(entry: Admitted, verification: Verification): Promise<void
 
 /** The sentence for a request that was refused, by the member it has. */
 function refusal(request: Json): string {
-  const members = typeof request === "object" && request !== null ? Object.entries(request).flatMap(([name, value]) => (value === null ? [] : [name])) : [];
+  const members =
+    typeof request === "object" && request !== null
+      ? Object.entries(request).flatMap(([name, value]) => (value === null ? [] : [name]))
+      : [];
   if (members.some((name) => /^hashed_?rekord_?request/i.test(name))) return "invalid hashedrekord request";
   if (members.some((name) => /^dsse_?request/i.test(name))) return "invalid dsse request";
   return "invalid type, must be either hashedrekord or dsse";

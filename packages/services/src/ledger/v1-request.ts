@@ -14,7 +14,17 @@ import { ServiceError } from "../errors.ts";
 export const BODY_LIMIT_V1: number = 16 << 20;
 
 /** Numbers of the validation faults that clients may see. */
-export const FAULT = { type: 601, required: 602, tooLong: 603, tooShort: 604, pattern: 605, choice: 606, below: 609, many: 611, few: 612 } as const;
+export const FAULT = {
+  type: 601,
+  required: 602,
+  tooLong: 603,
+  tooShort: 604,
+  pattern: 605,
+  choice: 606,
+  below: 609,
+  many: 611,
+  few: 612,
+} as const;
 
 /** A refusal with 422. */
 export function unprocessable(number: number, message: string): ServiceError {
@@ -56,7 +66,8 @@ function admitProposal(value: Json, path: string): Admitted {
   const [kind, version] = [proposal.get("kind"), proposal.get("apiVersion")];
   if (typeof kind !== "string") throw unprocessable(FAULT.type, `${path}kind in body must be of type string`);
   if (typeof version !== "string") throw unprocessable(FAULT.type, `${path}apiVersion in body must be of type string`);
-  if (!SEMVER.test(version)) throw unprocessable(FAULT.pattern, `${path}apiVersion in body should match semantic versions, such as 0.0.1`);
+  if (!SEMVER.test(version))
+    throw unprocessable(FAULT.pattern, `${path}apiVersion in body should match semantic versions, such as 0.0.1`);
   return reading("error processing entry", () => admitProposed(value));
 }
 
@@ -94,15 +105,18 @@ export function readRetrieval(body: Uint8Array): Retrieval {
     if (list === undefined) return [];
     if (!Array.isArray(list)) throw unprocessable(FAULT.type, `${name} in body must be of type array`);
     if (list.length === 0) throw unprocessable(FAULT.few, `${name} in body should have at least 1 items`);
-    if (list.length > MAX_RETRIEVED) throw unprocessable(FAULT.many, `${name} in body should have at most ${MAX_RETRIEVED} items`);
+    if (list.length > MAX_RETRIEVED)
+      throw unprocessable(FAULT.many, `${name} in body should have at most ${MAX_RETRIEVED} items`);
     return list as readonly Json[];
   });
   const [uuids, indices, entries] = lists as [readonly Json[], readonly Json[], readonly Json[]];
-  if (uuids.length + indices.length + entries.length > MAX_RETRIEVED) throw unprocessable(422, `more than max allowed ${MAX_RETRIEVED} entries in request`);
+  if (uuids.length + indices.length + entries.length > MAX_RETRIEVED)
+    throw unprocessable(422, `more than max allowed ${MAX_RETRIEVED} entries in request`);
   return {
     ids: uuids.map((uuid, i) => readEntryId(typeof uuid === "string" ? uuid : "", `entryUUIDs.${i} in body`)),
     indices: indices.map((index, i) => {
-      if (typeof index !== "number" || !Number.isSafeInteger(index)) throw unprocessable(FAULT.type, `logIndexes.${i} in body must be of type int64`);
+      if (typeof index !== "number" || !Number.isSafeInteger(index))
+        throw unprocessable(FAULT.type, `logIndexes.${i} in body must be of type int64`);
       if (index < 0) throw unprocessable(FAULT.below, `logIndexes.${i} in body should be greater than or equal to 0`);
       return index;
     }),
@@ -126,7 +140,8 @@ export function readSearch(body: Uint8Array): SearchQuery {
   const request = readObject(readBody(body));
   const text = (name: string): string | undefined => {
     const value = request.get(name);
-    if (value !== undefined && typeof value !== "string") throw unprocessable(FAULT.type, `${name} in body must be of type string`);
+    if (value !== undefined && typeof value !== "string")
+      throw unprocessable(FAULT.type, `${name} in body must be of type string`);
     return value?.toLowerCase();
   };
   const operator = text("operator") ?? "or";
@@ -155,9 +170,12 @@ function readKeyCriterion(value: Json): string {
   const criterion = readObject(value, "publicKey");
   const format = criterion.get("format");
   if (format === undefined) throw unprocessable(FAULT.required, "publicKey.format in body is required");
-  if (typeof format !== "string" || !FORMATS.includes(format)) throw unprocessable(FAULT.choice, `publicKey.format in body should be one of [${FORMATS.join(" ")}]`);
+  if (typeof format !== "string" || !FORMATS.includes(format))
+    throw unprocessable(FAULT.choice, `publicKey.format in body should be one of [${FORMATS.join(" ")}]`);
   if (format !== "x509") throw new ServiceError("BAD_REQUEST", `keys of format ${format} are not logged here; search by x509`);
   // Of a chain the first counts: it is whose entry it is.
-  const [first] = reading("error reading public key", () => canonicalPem(criterion.looseBytes("content"))).split(/(?<=-----END [A-Z ]+-----\n)/);
+  const [first] = reading("error reading public key", () => canonicalPem(criterion.looseBytes("content"))).split(
+    /(?<=-----END [A-Z ]+-----\n)/,
+  );
   return `pem:${toHex(sha256(utf8(first!)))}`;
 }

@@ -84,7 +84,8 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
   const prefix = treePrefix(treeId);
   const signer: PromiseSigner = { key, logId: toHex(sha256(key.publicKey.spki)) };
   const pem = formatPem("PUBLIC KEY", key.publicKey.spki);
-  const kept = async (record: Uint8Array, leafHash: Uint8Array): Promise<Uint8Array | undefined> => (mayHavePayload(record) ? blobs.get(payloadPath(leafHash)) : undefined);
+  const kept = async (record: Uint8Array, leafHash: Uint8Array): Promise<Uint8Array | undefined> =>
+    mayHavePayload(record) ? blobs.get(payloadPath(leafHash)) : undefined;
   const index = more.index ?? createScanIndex(log, kept);
   const underWay = new Map<string, Promise<EntryV1>>();
 
@@ -123,7 +124,8 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
   }
 
   async function logEntry({ body: record, checks, attestation, facts }: Admitted, leafHash: Uint8Array): Promise<EntryV1> {
-    const payload = attestation !== undefined && attestation.length > 0 && attestation.length <= MAX_ATTESTATION ? attestation : undefined;
+    const payload =
+      attestation !== undefined && attestation.length > 0 && attestation.length <= MAX_ATTESTATION ? attestation : undefined;
     if ((await log.find(leafHash)) === undefined) {
       await verify(checks, verification);
       if (payload !== undefined) {
@@ -134,9 +136,13 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
     const sequenced = await log.append(record, facts);
     const entry = await describe(sequenced, payload);
     if (sequenced.duplicate) {
-      throw new ServiceError("ENTRY_EXISTS", `an equivalent entry already exists in the transparency log with UUID ${entry.uuid}`, {
-        headers: { location: `/api/v1/log/entries/${entry.uuid}` },
-      });
+      throw new ServiceError(
+        "ENTRY_EXISTS",
+        `an equivalent entry already exists in the transparency log with UUID ${entry.uuid}`,
+        {
+          headers: { location: `/api/v1/log/entries/${entry.uuid}` },
+        },
+      );
     }
     return entry;
   }
@@ -175,9 +181,14 @@ export function createLedgerV1Service({ log, treeId, key, verification, blobs, .
     },
     async growth(firstSize, lastSize, tree) {
       checkTree(tree);
-      if (firstSize > lastSize) throw new ServiceError("BAD_REQUEST", `firstSize(${firstSize}) must be less than lastSize(${lastSize})`);
+      if (firstSize > lastSize)
+        throw new ServiceError("BAD_REQUEST", `firstSize(${firstSize}) must be less than lastSize(${lastSize})`);
       const { size } = log;
-      if (lastSize > size) throw new ServiceError("BAD_REQUEST", `the tree size requested(${lastSize}) was greater than what is currently observable(${size})`);
+      if (lastSize > size)
+        throw new ServiceError(
+          "BAD_REQUEST",
+          `the tree size requested(${lastSize}) was greater than what is currently observable(${size})`,
+        );
       const { root, proof } = await proveGrowth(log, firstSize, lastSize);
       return { rootHash: toHex(root), hashes: proof.map(toHex) };
     },
@@ -192,7 +203,8 @@ async function verify(checks: Admitted["checks"], verification: Verification): P
   try {
     await verification.check(checks);
   } catch (cause) {
-    if (cause instanceof LacreError) throw new ServiceError("ENTRY_REFUSED", `error processing entry: verifying signature: ${cause.message}`, { cause });
+    if (cause instanceof LacreError)
+      throw new ServiceError("ENTRY_REFUSED", `error processing entry: verifying signature: ${cause.message}`, { cause });
     throw cause;
   }
 }

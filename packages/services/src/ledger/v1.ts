@@ -20,7 +20,9 @@ const ENTRIES = "/api/v1/log/entries";
 export function registerLedgerV1(app: FastifyInstance, service: LedgerV1Service): void {
   const config = { errors: "rekor" } as const;
   const errorHandler = (error: Error & { code?: string }): never => {
-    throw error.code === "BODY_TOO_LARGE" ? new ServiceError("BODY_TOO_LARGE", `Request Entity Too Large. Limit set to ${BODY_LIMIT_V1}`) : error;
+    throw error.code === "BODY_TOO_LARGE"
+      ? new ServiceError("BODY_TOO_LARGE", `Request Entity Too Large. Limit set to ${BODY_LIMIT_V1}`)
+      : error;
   };
   const posted = { config, bodyLimit: BODY_LIMIT_V1, preValidation: negotiate(JSON_TYPE, true), errorHandler };
   const read = { config, preValidation: negotiate(JSON_TYPE, false) };
@@ -29,13 +31,19 @@ export function registerLedgerV1(app: FastifyInstance, service: LedgerV1Service)
     const entry = await service.add(bodyOf(request));
     return sendEntry(reply.code(201).header("location", `${ENTRIES}/${entry.uuid}`), entry);
   });
-  app.get(ENTRIES, read, async (request, reply) => sendEntry(reply, await service.byIndex(numberOf(request, "logIndex", 0) ?? missing("logIndex"))));
-  app.get(`${ENTRIES}/:uuid`, read, async (request, reply) => sendEntry(reply, await service.byId((request.params as { uuid: string }).uuid)));
+  app.get(ENTRIES, read, async (request, reply) =>
+    sendEntry(reply, await service.byIndex(numberOf(request, "logIndex", 0) ?? missing("logIndex"))),
+  );
+  app.get(`${ENTRIES}/:uuid`, read, async (request, reply) =>
+    sendEntry(reply, await service.byId((request.params as { uuid: string }).uuid)),
+  );
   app.post(`${ENTRIES}/retrieve`, posted, async (request, reply) => {
     const entries = await service.retrieve(bodyOf(request));
     return sendJson(reply, `[${entries.map(({ member }) => `{${member}}`).join(",")}]`);
   });
-  app.post("/api/v1/index/retrieve", posted, async (request, reply) => sendJson(reply, JSON.stringify(await service.search(bodyOf(request)))));
+  app.post("/api/v1/index/retrieve", posted, async (request, reply) =>
+    sendJson(reply, JSON.stringify(await service.search(bodyOf(request)))),
+  );
   app.get("/api/v1/log", read, async (_request, reply) => sendJson(reply, JSON.stringify(service.info())));
   app.get("/api/v1/log/proof", read, async (request, reply) => {
     const last = numberOf(request, "lastSize", 1) ?? missing("lastSize");
@@ -60,9 +68,13 @@ function negotiate(offered: string, hasBody: boolean): (request: FastifyRequest)
   return async ({ headers }) => {
     const type = headers["content-type"] ?? "";
     if (hasBody && type.split(";", 1)[0]!.trim().toLowerCase() !== JSON_TYPE) {
-      throw new ServiceError("MEDIA_TYPE_UNSUPPORTED", `unsupported media type ${JSON.stringify(type.slice(0, 100))}, only [${JSON_TYPE}] are allowed`);
+      throw new ServiceError(
+        "MEDIA_TYPE_UNSUPPORTED",
+        `unsupported media type ${JSON.stringify(type.slice(0, 100))}, only [${JSON_TYPE}] are allowed`,
+      );
     }
-    if (!accepts(headers.accept, offered)) throw new ServiceError("NOT_ACCEPTABLE", `unsupported media type requested, only [${offered}] are available`);
+    if (!accepts(headers.accept, offered))
+      throw new ServiceError("NOT_ACCEPTABLE", `unsupported media type requested, only [${offered}] are available`);
   };
 }
 
@@ -84,7 +96,8 @@ function missing(name: string): never {
 function numberOf(request: FastifyRequest, name: string, least: number): number | undefined {
   const text = (request.query as Record<string, unknown>)[name];
   if (text === undefined || text === "") return undefined;
-  if (typeof text !== "string" || !/^-?[0-9]{1,19}$/.test(text)) throw unprocessable(FAULT.type, `${name} in query must be of type int64`);
+  if (typeof text !== "string" || !/^-?[0-9]{1,19}$/.test(text))
+    throw unprocessable(FAULT.type, `${name} in query must be of type int64`);
   const number = Number(text);
   if (number < least) throw unprocessable(FAULT.below, `${name} in query should be greater than or equal to ${least}`);
   return number;
@@ -93,6 +106,7 @@ function numberOf(request: FastifyRequest, name: string, least: number): number 
 function treeOf(request: FastifyRequest): string | undefined {
   const text = (request.query as Record<string, unknown>)["treeID"];
   if (text === undefined || text === "") return undefined;
-  if (typeof text !== "string" || !/^[0-9]{1,19}$/.test(text)) throw unprocessable(FAULT.pattern, "treeID in query should match '^[0-9]+$'");
+  if (typeof text !== "string" || !/^[0-9]{1,19}$/.test(text))
+    throw unprocessable(FAULT.pattern, "treeID in query should match '^[0-9]+$'");
   return text;
 }

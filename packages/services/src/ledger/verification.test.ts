@@ -16,7 +16,12 @@ const rsa = importPublicKey(rsaPair.publicKey.export({ format: "der", type: "spk
 
 function claim(text: string, how: "digest" | "message" = "digest"): SignatureClaim {
   const message = Buffer.from(text);
-  return { algorithm: P256, key, signed: how === "digest" ? { digest: sha256(message) } : { message }, signature: sign("sha256", message, pair.privateKey) };
+  return {
+    algorithm: P256,
+    key,
+    signed: how === "digest" ? { digest: sha256(message) } : { message },
+    signature: sign("sha256", message, pair.privateKey),
+  };
 }
 const wrong = (text: string): SignatureClaim => ({ ...claim(text), signed: { digest: sha256(Buffer.from("something else")) } });
 const rsaClaim = (text: string): SignatureClaim => ({
@@ -31,7 +36,14 @@ for (const threads of [0, 1, 2]) {
   test(`each request gets its own verdict, however they are batched (${threads} threads)`, async () => {
     const verification = createVerification({ threads });
     const requests: SignatureClaim[][] = [];
-    for (let i = 0; i < 60; i++) requests.push(i % 7 === 3 ? [claim(`${i}`), wrong(`${i}`)] : i % 5 === 0 ? [claim(`${i}`), rsaClaim(`${i}`), claim(`${i}`, "message")] : [claim(`${i}`)]);
+    for (let i = 0; i < 60; i++)
+      requests.push(
+        i % 7 === 3
+          ? [claim(`${i}`), wrong(`${i}`)]
+          : i % 5 === 0
+            ? [claim(`${i}`), rsaClaim(`${i}`), claim(`${i}`, "message")]
+            : [claim(`${i}`)],
+      );
     const verdicts = await Promise.allSettled(requests.map((claims) => verification.check(claims)));
     for (const [i, verdict] of verdicts.entries()) {
       assert.equal(verdict.status, i % 7 === 3 ? "rejected" : "fulfilled", `request ${i}`);
@@ -56,7 +68,10 @@ test("what a thread was at when it ends is judged here, and everything after it"
   const settled = Promise.allSettled(checks);
   await new Promise((resolve) => setImmediate(resolve));
   verification.close();
-  assert.deepEqual((await settled).map(({ status }) => status), Array.from({ length: 20 }, (_, i) => (i === 9 ? "rejected" : "fulfilled")));
+  assert.deepEqual(
+    (await settled).map(({ status }) => status),
+    Array.from({ length: 20 }, (_, i) => (i === 9 ? "rejected" : "fulfilled")),
+  );
   await verification.check([claim("after")]);
   await assert.rejects(verification.check([wrong("after")]), isRefusal);
 });
@@ -68,7 +83,10 @@ test("refuses more while the first of the queue has waited too long, and takes i
   nowMs = 1000;
   waiting.push(verification.check([claim("in time")]));
   nowMs = 1001;
-  await assert.rejects(verification.check([claim("late")]), (error: ServiceError) => error.code === "LOG_BUSY" && error.headers["retry-after"] === "1");
+  await assert.rejects(
+    verification.check([claim("late")]),
+    (error: ServiceError) => error.code === "LOG_BUSY" && error.headers["retry-after"] === "1",
+  );
   await Promise.all(waiting);
   await verification.check([claim("again")]);
 });
@@ -76,5 +94,8 @@ test("refuses more while the first of the queue has waited too long, and takes i
 test("a batch means the same on both sides", () => {
   const { number, refusals } = judgeBatch(encodeBatch(77, [claim("a"), wrong("b"), rsaClaim("c"), claim("d", "message")]));
   assert.equal(number, 77);
-  assert.deepEqual(refusals.map((refusal) => refusal?.[0] ?? null), [null, "SIGNATURE_INVALID", null, null]);
+  assert.deepEqual(
+    refusals.map((refusal) => refusal?.[0] ?? null),
+    [null, "SIGNATURE_INVALID", null, null],
+  );
 });

@@ -59,7 +59,8 @@ export function createVerification({ threads, monotonic = () => performance.now(
   function turn(): void {
     let count = 0;
     let take = 0;
-    while (take < queue.length && (take === 0 || count + queue[take]!.claims.length <= BATCH)) count += queue[take++]!.claims.length;
+    while (take < queue.length && (take === 0 || count + queue[take]!.claims.length <= BATCH))
+      count += queue[take++]!.claims.length;
     const batch = queue.slice(0, take);
     queue = queue.slice(take);
     const free = count < WORTH_CROSSING ? undefined : crew.find((thread) => thread.isFree);
@@ -105,7 +106,10 @@ class Thread {
     this.#given.set(number, batch);
     try {
       this.#worker ??= this.#start();
-      const message = encodeBatch(number, batch.flatMap(({ claims }) => claims));
+      const message = encodeBatch(
+        number,
+        batch.flatMap(({ claims }) => claims),
+      );
       this.#worker.postMessage(message, [message.buffer]);
     } catch {
       this.end();
@@ -127,7 +131,11 @@ class Thread {
     worker.on("message", ({ number, refusals }: Judgement) => {
       const batch = this.#given.get(number);
       this.#given.delete(number);
-      if (batch !== undefined) settle(batch, refusals.map((refusal) => (refusal === null ? undefined : new LacreError(...refusal))));
+      if (batch !== undefined)
+        settle(
+          batch,
+          refusals.map((refusal) => (refusal === null ? undefined : new LacreError(...refusal))),
+        );
     });
     worker.on("error", () => this.end());
     worker.on("exit", () => this.end());

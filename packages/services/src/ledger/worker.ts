@@ -24,7 +24,12 @@ export function encodeBatch(number: number, claims: readonly SignatureClaim[]): 
   const writer = new ByteWriter().uint(4, number);
   for (const { algorithm, key, signed, signature } of claims) {
     const isDigest = "digest" in signed;
-    writer.uint(1, algorithm.number).vector(3, key.spki).uint(1, isDigest ? 1 : 0).vector(3, isDigest ? signed.digest : signed.message).vector(3, signature);
+    writer
+      .uint(1, algorithm.number)
+      .vector(3, key.spki)
+      .uint(1, isDigest ? 1 : 0)
+      .vector(3, isDigest ? signed.digest : signed.message)
+      .vector(3, signature);
   }
   return writer.finish() as Uint8Array<ArrayBuffer>;
 }
@@ -42,7 +47,10 @@ export function judgeBatch(batch: Uint8Array): Judgement {
     if (algorithm === undefined) throw new TypeError("unknown algorithm");
     claims.push({ algorithm, key, signed: isDigest ? { digest: signed } : { message: signed }, signature: reader.vector(3) });
   }
-  return { number, refusals: checkSignatures(claims).map((refusal) => (refusal === undefined ? null : [refusal.code, refusal.message])) };
+  return {
+    number,
+    refusals: checkSignatures(claims).map((refusal) => (refusal === undefined ? null : [refusal.code, refusal.message])),
+  };
 }
 
 // A thread's port has no origin to name.

@@ -19,7 +19,14 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 
 const NANOSECONDS = Array.from({ length: 10 }, (_, at) => 1e6 * 4000 ** (at / 9));
 const OCTETS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304];
 
-const BROKEN: ReadonlySet<BrokenReason> = new Set<BrokenReason>(["malformed", "timeout", "headers too large", "full", "pipelining", "held too much"]);
+const BROKEN: ReadonlySet<BrokenReason> = new Set<BrokenReason>([
+  "malformed",
+  "timeout",
+  "headers too large",
+  "full",
+  "pipelining",
+  "held too much",
+]);
 const STATUSES: ReadonlySet<string> = new Set(Array.from({ length: 500 }, (_, at) => String(100 + at)));
 const UPPER: ReadonlySet<string> = new Set(METHODS);
 const LOWER: ReadonlySet<string> = new Set(METHODS.map((method) => method.toLowerCase()));
@@ -35,25 +42,91 @@ export function observeDoors(metrics: Metrics): EdgeObserver {
   const codes = new Set(Object.keys(SERVICE_CODES));
   const byPath = { path: paths, method: UPPER, code: STATUSES };
 
-  const requests = metrics.counter({ name: "lacre_http_requests_total", help: "Requests by route, method and status (499: the client was gone).", labels: byPath });
-  const seconds = metrics.histogram({ name: "lacre_http_request_duration_seconds", help: "Time from a request's headers to the end of its answer.", labels: { path: paths, method: UPPER } }, SECONDS);
-  const refusals = metrics.counter({ name: "lacre_refusals_total", help: "Refused and failed requests by code; docs/errors.md says what each means.", labels: { code: codes } });
-  const broken = metrics.counter({ name: "lacre_http_broken_total", help: "Connections ended without an answer to a request, or to protect the others, by reason.", labels: { reason: BROKEN } });
+  const requests = metrics.counter({
+    name: "lacre_http_requests_total",
+    help: "Requests by route, method and status (499: the client was gone).",
+    labels: byPath,
+  });
+  const seconds = metrics.histogram(
+    {
+      name: "lacre_http_request_duration_seconds",
+      help: "Time from a request's headers to the end of its answer.",
+      labels: { path: paths, method: UPPER },
+    },
+    SECONDS,
+  );
+  const refusals = metrics.counter({
+    name: "lacre_refusals_total",
+    help: "Refused and failed requests by code; docs/errors.md says what each means.",
+    labels: { code: codes },
+  });
+  const broken = metrics.counter({
+    name: "lacre_http_broken_total",
+    help: "Connections ended without an answer to a request, or to protect the others, by reason.",
+    labels: { reason: BROKEN },
+  });
   // From nothing to one is no increase that a rule can see; from zero to one is.
   for (const code of codes) refusals.add({ code }, 0);
   for (const reason of BROKEN) broken.add({ reason }, 0);
-  const all = metrics.counter({ name: "http_requests_total", help: "All HTTP requests.", labels: { code: STATUSES, method: LOWER } });
+  const all = metrics.counter({
+    name: "http_requests_total",
+    help: "All HTTP requests.",
+    labels: { code: STATUSES, method: LOWER },
+  });
 
   const fulcioCertificates = metrics.counter({ name: "fulcio_new_certs", help: "Certificates given out." });
   fulcioCertificates.add({}, 0);
-  const fulcioLatency = metrics.histogram({ name: "fulcio_api_latency", help: "Time of the authority's calls in seconds.", labels: { code: STATUSES, method: LOWER } }, SECONDS);
-  const rekor1Requests = metrics.counter({ name: "rekor_qps_by_api", help: "Requests to the ledger in the v1 dialect.", labels: byPath });
-  const rekor1Latency = metrics.histogram({ name: "rekor_latency_by_api", help: "Time of calls in the v1 dialect in nanoseconds.", labels: { path: paths, method: UPPER } }, NANOSECONDS);
-  const rekor2Requests = metrics.counter({ name: "rekor_v2_http_requests_total", help: "Requests to the ledger in the v2 dialect.", labels: { code: STATUSES, method: LOWER } });
-  const rekor2Latency = metrics.histogram({ name: "rekor_v2_http_api_latency", help: "Time of calls in the v2 dialect in seconds.", labels: { code: STATUSES, method: LOWER } }, SECONDS);
-  const rekor2Size = metrics.histogram({ name: "rekor_v2_http_api_request_size", help: "Octets of requests in the v2 dialect.", labels: { code: STATUSES, method: LOWER } }, OCTETS);
-  const tsaRequests = metrics.counter({ name: "timestamp_authority_http_requests_total", help: "Requests to the clock.", labels: byPath });
-  const tsaLatency = metrics.histogram({ name: "timestamp_authority_latency_by_api", help: "Time of the clock's calls in nanoseconds.", labels: { path: paths, method: UPPER } }, NANOSECONDS);
+  const fulcioLatency = metrics.histogram(
+    { name: "fulcio_api_latency", help: "Time of the authority's calls in seconds.", labels: { code: STATUSES, method: LOWER } },
+    SECONDS,
+  );
+  const rekor1Requests = metrics.counter({
+    name: "rekor_qps_by_api",
+    help: "Requests to the ledger in the v1 dialect.",
+    labels: byPath,
+  });
+  const rekor1Latency = metrics.histogram(
+    {
+      name: "rekor_latency_by_api",
+      help: "Time of calls in the v1 dialect in nanoseconds.",
+      labels: { path: paths, method: UPPER },
+    },
+    NANOSECONDS,
+  );
+  const rekor2Requests = metrics.counter({
+    name: "rekor_v2_http_requests_total",
+    help: "Requests to the ledger in the v2 dialect.",
+    labels: { code: STATUSES, method: LOWER },
+  });
+  const rekor2Latency = metrics.histogram(
+    {
+      name: "rekor_v2_http_api_latency",
+      help: "Time of calls in the v2 dialect in seconds.",
+      labels: { code: STATUSES, method: LOWER },
+    },
+    SECONDS,
+  );
+  const rekor2Size = metrics.histogram(
+    {
+      name: "rekor_v2_http_api_request_size",
+      help: "Octets of requests in the v2 dialect.",
+      labels: { code: STATUSES, method: LOWER },
+    },
+    OCTETS,
+  );
+  const tsaRequests = metrics.counter({
+    name: "timestamp_authority_http_requests_total",
+    help: "Requests to the clock.",
+    labels: byPath,
+  });
+  const tsaLatency = metrics.histogram(
+    {
+      name: "timestamp_authority_latency_by_api",
+      help: "Time of the clock's calls in nanoseconds.",
+      labels: { path: paths, method: UPPER },
+    },
+    NANOSECONDS,
+  );
 
   function countForPeer(path: string, route: string, { method, status, seconds: took, bodyOctets }: Answered): void {
     const code = String(status);

@@ -6,5 +6,14 @@ export { measureExpiries } from "./expiries.ts";
 export { registerMetrics } from "./http.ts";
 export { measureLogs, type LogMetrics } from "./logs.ts";
 export { measureMachine } from "./machine.ts";
-export { createMetrics, type Count, type Description, type Distribution, type Labels, type Metrics, type Reading, type Values } from "./registry.ts";
+export {
+  createMetrics,
+  type Count,
+  type Description,
+  type Distribution,
+  type Labels,
+  type Metrics,
+  type Reading,
+  type Values,
+} from "./registry.ts";
 export { measureWatchers, type MonitorFigures, type QuorumFigures, type Watchers } from "./watchers.ts";

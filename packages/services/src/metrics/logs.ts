@@ -21,10 +21,16 @@ export function measureLogs(metrics: Metrics, names: readonly string[], now: () 
   const octets = metrics.counter({ name: "lacre_log_committed_bytes_total", help: "Octets of commits since the start.", labels });
   const group = metrics.histogram({ name: "lacre_log_group_entries", help: "Entries of a commit.", labels }, ENTRIES);
   const commit = metrics.histogram({ name: "lacre_log_commit_seconds", help: "Time to make a commit durable.", labels }, SECONDS);
-  const publish = metrics.histogram({ name: "lacre_log_publish_seconds", help: "Time to publish a checkpoint, witnesses included.", labels }, SECONDS);
+  const publish = metrics.histogram(
+    { name: "lacre_log_publish_seconds", help: "Time to publish a checkpoint, witnesses included.", labels },
+    SECONDS,
+  );
   const rekor1 = metrics.counter({ name: "rekor_new_entries", help: "New entries of the ledger's log in the v1 dialect." });
   const rekor2 = {
-    hashedrekord: metrics.counter({ name: "rekor_v2_new_hashedrekord_entries", help: "New hashedrekord entries of the ledger's log in the v2 dialect." }),
+    hashedrekord: metrics.counter({
+      name: "rekor_v2_new_hashedrekord_entries",
+      help: "New hashedrekord entries of the ledger's log in the v2 dialect.",
+    }),
     dsse: metrics.counter({ name: "rekor_v2_new_dsse_entries", help: "New dsse entries of the ledger's log in the v2 dialect." }),
   } as const;
   // A series that has not begun looks like one that was never there.
@@ -51,12 +57,26 @@ export function measureLogs(metrics: Metrics, names: readonly string[], now: () 
         });
       gauge("lacre_log_serving", "1 while the log takes and publishes entries.", ({ status }) => (status === "serving" ? 1 : 0));
       gauge("lacre_log_size", "Entries of the published tree.", ({ published }) => published);
-      gauge("lacre_log_unpublished_entries", "Entries that are committed but not published.", ({ committed, published }) => committed - published);
-      gauge("lacre_log_unpublished_seconds", "How long something is committed that is not published.", ({ behindMs }) => behindMs / 1000);
+      gauge(
+        "lacre_log_unpublished_entries",
+        "Entries that are committed but not published.",
+        ({ committed, published }) => committed - published,
+      );
+      gauge(
+        "lacre_log_unpublished_seconds",
+        "How long something is committed that is not published.",
+        ({ behindMs }) => behindMs / 1000,
+      );
       gauge("lacre_log_queue_entries", "Entries that wait for their commit.", ({ waiting }) => waiting);
       gauge("lacre_log_queue_oldest_seconds", "How long the oldest of them has waited.", ({ oldestMs }) => oldestMs / 1000);
-      gauge("lacre_log_checkpoint_age_seconds", "Age of the published checkpoint.", ({ timeMs }) => Math.max(0, now() - timeMs) / 1000);
-      gauge("lacre_log_unwitnessed", "1 while nothing is published because too few witnesses answer.", ({ status }) => (status === "unwitnessed" ? 1 : 0));
+      gauge(
+        "lacre_log_checkpoint_age_seconds",
+        "Age of the published checkpoint.",
+        ({ timeMs }) => Math.max(0, now() - timeMs) / 1000,
+      );
+      gauge("lacre_log_unwitnessed", "1 while nothing is published because too few witnesses answer.", ({ status }) =>
+        status === "unwitnessed" ? 1 : 0,
+      );
     },
   };
 }

@@ -41,7 +41,14 @@ export function measureMachine(metrics: Metrics, { dir, version, connections }: 
   plain("lacre_connections", "Open connections.", connections);
   plain("lacre_disk_free_bytes", "Room left for the data directory.", () => room(dir)?.free);
   plain("lacre_disk_size_bytes", "Size of the file system that the data directory is on.", () => room(dir)?.size);
-  metrics.gauge({ name: "lacre_build_info", help: "1, with the version.", labels: { version: new Set([version]), node: new Set([process.version]) } }, () => [[{ version, node: process.version }, 1]]);
+  metrics.gauge(
+    {
+      name: "lacre_build_info",
+      help: "1, with the version.",
+      labels: { version: new Set([version]), node: new Set([process.version]) },
+    },
+    () => [[{ version, node: process.version }, 1]],
+  );
 }
 
 function openFiles(): number | undefined {

@@ -4,7 +4,15 @@ import { test } from "node:test";
 import type { Log } from "../engine/index.ts";
 import { createEdge } from "../edge/index.ts";
 import { ServiceError } from "../errors.ts";
-import { createMetrics, measureExpiries, measureLogs, measureMachine, observeDoors, registerMetrics, type Metrics } from "./index.ts";
+import {
+  createMetrics,
+  measureExpiries,
+  measureLogs,
+  measureMachine,
+  observeDoors,
+  registerMetrics,
+  type Metrics,
+} from "./index.ts";
 
 /** Series of a text, by name and labels, with their values. */
 async function read(metrics: Metrics): Promise<Map<string, number>> {
@@ -21,7 +29,9 @@ function service() {
     if ((request.body as Buffer).length > 3) throw new ServiceError("TOKEN_INVALID");
     return {};
   });
-  app.post("/api/v1/timestamp", { config: { errors: "tsa" } }, async (_request, reply) => reply.type("application/timestamp-reply").send("x"));
+  app.post("/api/v1/timestamp", { config: { errors: "tsa" } }, async (_request, reply) =>
+    reply.type("application/timestamp-reply").send("x"),
+  );
   registerMetrics(app, metrics);
   return { app, metrics };
 }
@@ -38,7 +48,7 @@ test("each peer's names count that peer's API, in its own spelling", async () =>
     'rekor_v2_http_requests_total{code="201",method="post"}': 1,
     'rekor_v2_http_api_latency_count{code="201",method="post"}': 1,
     'rekor_v2_http_api_request_size_sum{code="201",method="post"}': 3,
-    'fulcio_new_certs': 1,
+    fulcio_new_certs: 1,
     'fulcio_api_latency_count{code="400",method="post"}': 1,
     'timestamp_authority_http_requests_total{path="/api/v1/timestamp",method="POST",code="200"}': 1,
     'rekor_qps_by_api{path="/api/v1/log/entries/{uuid}",method="GET",code="200"}': 1,
@@ -60,10 +70,19 @@ test("hostile requests begin no series: paths, methods, headers, bodies and addr
   const storm = async (from: number, to: number): Promise<void> => {
     for (let at = from; at < to; at++) {
       const word = `hush${at}`;
-      await app.inject({ url: `/${word}`, headers: { "user-agent": word, host: word, "x-forwarded-for": `10.0.${at}.1` }, remoteAddress: `10.1.${at}.1` });
+      await app.inject({
+        url: `/${word}`,
+        headers: { "user-agent": word, host: word, "x-forwarded-for": `10.0.${at}.1` },
+        remoteAddress: `10.1.${at}.1`,
+      });
       await app.inject({ url: `/api/v1/log/entries/${word}` });
       await app.inject({ url: `/api/v1/log/entries/${word}/${word}?${word}` });
-      await app.inject({ method: "POST", url: "/api/v2/log/entries", payload: word, headers: { "content-type": `text/${word}` } });
+      await app.inject({
+        method: "POST",
+        url: "/api/v2/log/entries",
+        payload: word,
+        headers: { "content-type": `text/${word}` },
+      });
       await app.inject({ method: "POST", url: "/api/v2/signingCert", payload: word });
       await app.inject({ method: "DELETE", url: `/${word}` });
       await app.inject({ url: `/%zz${word}` });
@@ -82,11 +101,19 @@ test("a value that a label was not made for counts as other", async () => {
   const metrics = createMetrics();
   const counter = metrics.counter({ name: "things_total", help: "Things.", labels: { kind: new Set(["a"]) } });
   for (const kind of ["a", "b", "c", "__proto__"]) counter.add({ kind });
-  metrics.gauge({ name: "level", help: "Level.", labels: { kind: new Set(["a"]) } }, () => [[{ kind: "a" }, 1], [{ kind: "x\n" }, 2]]);
+  metrics.gauge({ name: "level", help: "Level.", labels: { kind: new Set(["a"]) } }, () => [
+    [{ kind: "a" }, 1],
+    [{ kind: "x\n" }, 2],
+  ]);
   metrics.histogram({ name: "size", help: "Size.", labels: { kind: new Set(["a"]) } }, [1]).observe({ kind: "zzz" }, 3);
   assert.deepEqual(
     [...(await read(metrics))].filter(([name]) => !name.startsWith("size_")),
-    [['things_total{kind="a"}', 1], ['things_total{kind="other"}', 3], ['level{kind="a"}', 1], ['level{kind="other"}', 2]],
+    [
+      ['things_total{kind="a"}', 1],
+      ['things_total{kind="other"}', 3],
+      ['level{kind="a"}', 1],
+      ['level{kind="other"}', 2],
+    ],
   );
   assert.equal((await read(metrics)).get('size_count{kind="other"}'), 1);
 });
@@ -99,7 +126,17 @@ test("logs: what they tell and what they are asked", async () => {
   logs.observe("ledger-v1").committed({ entries: 2, octets: 700, seconds: 0.0004 });
   logs.observe("ledger").published({ seconds: 0.003 });
   for (const kind of ["hashedrekord", "hashedrekord", "dsse", "rekord"]) logs.logged(kind);
-  const health = { status: "unwitnessed", committed: 9, published: 5, timeMs: 70_000, waiting: 2, oldestMs: 1500, behindMs: 2500, sealed: 0, failure: undefined };
+  const health = {
+    status: "unwitnessed",
+    committed: 9,
+    published: 5,
+    timeMs: 70_000,
+    waiting: 2,
+    oldestMs: 1500,
+    behindMs: 2500,
+    sealed: 0,
+    failure: undefined,
+  };
   logs.show({ ledger: { health: () => health } as Partial<Log> as Log });
   const series = await read(metrics);
   const expected: Record<string, number> = {
@@ -108,9 +145,9 @@ test("logs: what they tell and what they are asked", async () => {
     'lacre_log_group_entries_count{log="ledger"}': 1,
     'lacre_log_commit_seconds_count{log="ledger"}': 2,
     'lacre_log_publish_seconds_count{log="ledger"}': 1,
-    "rekor_new_entries": 2,
-    "rekor_v2_new_hashedrekord_entries": 2,
-    "rekor_v2_new_dsse_entries": 1,
+    rekor_new_entries: 2,
+    rekor_v2_new_hashedrekord_entries: 2,
+    rekor_v2_new_dsse_entries: 1,
     'lacre_log_serving{log="ledger"}': 0,
     'lacre_log_unwitnessed{log="ledger"}': 1,
     'lacre_log_size{log="ledger"}': 5,
@@ -133,7 +170,14 @@ test("the machine is read when it is asked, and a counter that is read goes up",
   assert.ok(second.get("process_cpu_seconds_total")! >= first.get("process_cpu_seconds_total")! + 0.02);
   assert.equal(first.get("lacre_connections"), 7);
   assert.equal(first.get(`lacre_build_info{version="1.2.3",node="${process.version}"}`), 1);
-  for (const name of ["process_resident_memory_bytes", "process_open_fds", "process_max_fds", "lacre_disk_free_bytes", "lacre_disk_size_bytes", "process_start_time_seconds"]) {
+  for (const name of [
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "lacre_disk_free_bytes",
+    "lacre_disk_size_bytes",
+    "process_start_time_seconds",
+  ]) {
     assert.ok(first.get(name)! > 0, name);
   }
   assert.ok(first.get("nodejs_eventloop_utilization")! <= 1);
@@ -150,12 +194,24 @@ test("a scraper gets the text format", async () => {
 test("days until everything expires, under one name, and the clock's under its upstream's", async () => {
   const metrics = createMetrics();
   const day = 86_400_000;
-  measureExpiries(metrics, () => [{ what: "ca-root", untilMs: 400 * day }, { what: "tsa", untilMs: 110 * day }, { what: "tsa-root", untilMs: 90 * day }, { what: "tuf-timestamp", untilMs: 99.5 * day }], () => 100 * day);
-  assert.deepEqual([...(await read(metrics))], [
-    ['lacre_expiry_days{what="ca-root"}', 300],
-    ['lacre_expiry_days{what="tsa"}', 10],
-    ['lacre_expiry_days{what="tsa-root"}', -10],
-    ['lacre_expiry_days{what="tuf-timestamp"}', -0.5],
-    ["timestamp_authority_certificate_valid_days_remaining", -10],
-  ]);
+  measureExpiries(
+    metrics,
+    () => [
+      { what: "ca-root", untilMs: 400 * day },
+      { what: "tsa", untilMs: 110 * day },
+      { what: "tsa-root", untilMs: 90 * day },
+      { what: "tuf-timestamp", untilMs: 99.5 * day },
+    ],
+    () => 100 * day,
+  );
+  assert.deepEqual(
+    [...(await read(metrics))],
+    [
+      ['lacre_expiry_days{what="ca-root"}', 300],
+      ['lacre_expiry_days{what="tsa"}', 10],
+      ['lacre_expiry_days{what="tsa-root"}', -10],
+      ['lacre_expiry_days{what="tuf-timestamp"}', -0.5],
+      ["timestamp_authority_certificate_valid_days_remaining", -10],
+    ],
+  );
 });

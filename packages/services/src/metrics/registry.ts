@@ -61,7 +61,12 @@ export function createMetrics(): Metrics {
       return out;
     };
   }
-  const base = <L extends string>({ name, help, labels }: Description<L>) => ({ name, help, labelNames: Object.keys(labels ?? {}), registers });
+  const base = <L extends string>({ name, help, labels }: Description<L>) => ({
+    name,
+    help,
+    labelNames: Object.keys(labels ?? {}),
+    registers,
+  });
 
   return {
     counter(what) {

@@ -16,8 +16,14 @@ export const MONITOR_DEFAULTS: MonitorConfig = { enabled: true, intervalSeconds:
 export const MONITOR_SCHEMA: TSchema = Type.Object(
   {
     enabled: Type.Optional(Type.Boolean({ description: "Watch over our own logs (default: true)." })),
-    intervalSeconds: Type.Optional(Type.Number({ minimum: 0.05, maximum: 86_400, description: "Time between two looks at each log (default: 10)." })),
-    rules: Type.Optional(Type.String({ description: "File of rules and sinks in the data directory (default: none, consistency is watched alone)." })),
+    intervalSeconds: Type.Optional(
+      Type.Number({ minimum: 0.05, maximum: 86_400, description: "Time between two looks at each log (default: 10)." }),
+    ),
+    rules: Type.Optional(
+      Type.String({
+        description: "File of rules and sinks in the data directory (default: none, consistency is watched alone).",
+      }),
+    ),
   },
   { additionalProperties: false, description: "The monitor of our own logs." },
 );

@@ -42,19 +42,24 @@ export const LEDGER_ENTRIES: EntryReader = {
   bundles: "entries",
   unframe: unframeEntries,
   leafInput: (entry) => entry,
-  traits: (entry) => tolerant(() => {
-    const { kind, version, digest, payloadHash, envelopeHash, signatures } = describeEntry(entry);
-    const certificates: Certificate[] = [];
-    const keys = new Set<string>();
-    for (const { verifier } of signatures) {
-      const certificate = verifier.kind === "certificate" ? tolerant(() => decodeCertificate(verifier.der)) : undefined;
-      if (certificate !== undefined) certificates.push(certificate);
-      const spki = certificate?.publicKey.spki ?? (verifier.kind === "publicKey" ? tolerant(() => importPublicKey(verifier.der))?.spki : undefined);
-      if (spki !== undefined) keys.add(hashOf(spki));
-    }
-    const digests = [digest, payloadHash, envelopeHash].flatMap((one) => (one === undefined ? [] : [`${one.algorithm}:${toHex(one.value)}`]));
-    return { kind: `${kind} ${version}`, digests, keys: [...keys], ...traitsOf(certificates) };
-  }),
+  traits: (entry) =>
+    tolerant(() => {
+      const { kind, version, digest, payloadHash, envelopeHash, signatures } = describeEntry(entry);
+      const certificates: Certificate[] = [];
+      const keys = new Set<string>();
+      for (const { verifier } of signatures) {
+        const certificate = verifier.kind === "certificate" ? tolerant(() => decodeCertificate(verifier.der)) : undefined;
+        if (certificate !== undefined) certificates.push(certificate);
+        const spki =
+          certificate?.publicKey.spki ??
+          (verifier.kind === "publicKey" ? tolerant(() => importPublicKey(verifier.der))?.spki : undefined);
+        if (spki !== undefined) keys.add(hashOf(spki));
+      }
+      const digests = [digest, payloadHash, envelopeHash].flatMap((one) =>
+        one === undefined ? [] : [`${one.algorithm}:${toHex(one.value)}`],
+      );
+      return { kind: `${kind} ${version}`, digests, keys: [...keys], ...traitsOf(certificates) };
+    }),
 };
 
 /** Certificate logs (C2SP static-ct-api). */
@@ -62,11 +67,17 @@ export const CERTIFICATE_ENTRIES: EntryReader = {
   bundles: "data",
   unframe: unframeTileLeaves,
   leafInput: tileLeafInput,
-  traits: (entry) => tolerant(() => {
-    const leaf = decodeTileLeaf(entry);
-    const certificate = decodeCertificate(leaf.certificate);
-    return { kind: leaf.isPrecertificate ? "precertificate" : "certificate", digests: [hashOf(leaf.certificate)], keys: [hashOf(certificate.publicKey.spki)], ...traitsOf([certificate]) };
-  }),
+  traits: (entry) =>
+    tolerant(() => {
+      const leaf = decodeTileLeaf(entry);
+      const certificate = decodeCertificate(leaf.certificate);
+      return {
+        kind: leaf.isPrecertificate ? "precertificate" : "certificate",
+        digests: [hashOf(leaf.certificate)],
+        keys: [hashOf(certificate.publicKey.spki)],
+        ...traitsOf([certificate]),
+      };
+    }),
 };
 
 function hashOf(bytes: Uint8Array): string {
@@ -74,10 +85,11 @@ function hashOf(bytes: Uint8Array): string {
 }
 
 function traitsOf(certificates: readonly Certificate[]): Pick<EntryTraits, "identities" | "issuers" | "extension"> {
-  const extension = (oid: string): readonly string[] => certificates.flatMap((certificate) => {
-    const found = certificate.extensions.get(oid);
-    return found === undefined ? [] : [valueOf(found.value)];
-  });
+  const extension = (oid: string): readonly string[] =>
+    certificates.flatMap((certificate) => {
+      const found = certificate.extensions.get(oid);
+      return found === undefined ? [] : [valueOf(found.value)];
+    });
   return {
     identities: certificates.flatMap(({ subjectAltNames }) => subjectAltNames.map(({ value }) => value)),
     issuers: [...new Set([...extension(ISSUER), ...extension(LEGACY_ISSUER)])],

@@ -5,7 +5,16 @@ import { ByteWriter, concat, utf8 } from "@lacre/core/bytes";
 import { defaultAlgorithm, generateKey, random, sha256, type PrivateKey } from "@lacre/core/crypto";
 import type { TileSource } from "@lacre/core/log";
 import { CompactRange, hashLeaf, TILE_WIDTH, parseTilePath, tileWidth } from "@lacre/core/merkle";
-import { decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signerFields, signUnsigned, type Extension } from "@lacre/core/x509";
+import {
+  decodeCertificate,
+  encodeName,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signerFields,
+  signUnsigned,
+  type Extension,
+} from "@lacre/core/x509";
 import { LEDGER_ENTRIES } from "./entries.ts";
 import type { WatchedLog } from "./watch.ts";
 
@@ -36,7 +45,8 @@ export class FakeLog {
   nodes(): Uint8Array[][] {
     const nodes: Uint8Array[][] = [];
     const range = new CompactRange(sha256);
-    for (const entry of this.entries) range.append(hashLeaf(sha256, entry), (level, index, hash) => void ((nodes[level] ??= [])[index] = hash));
+    for (const entry of this.entries)
+      range.append(hashLeaf(sha256, entry), (level, index, hash) => void ((nodes[level] ??= [])[index] = hash));
     return nodes;
   }
 
@@ -54,7 +64,8 @@ export class FakeLog {
     const { level, index, width } = parseTilePath(path.slice("tile/".length));
     if (width > tileWidth(level, index, this.entries.length)) return undefined;
     const from = index * TILE_WIDTH;
-    if (level === "entries") return concat(...this.entries.slice(from, from + width).map((entry) => new ByteWriter().vector(2, entry).finish()));
+    if (level === "entries")
+      return concat(...this.entries.slice(from, from + width).map((entry) => new ByteWriter().vector(2, entry).finish()));
     return concat(...(this.nodes()[8 * (level as number)] ?? []).slice(from, from + width));
   };
 
@@ -68,10 +79,20 @@ export function signerCertificate(key: PrivateKey, extra: Extension): Uint8Array
   const authority = generateKey("P-256");
   const algorithm = defaultAlgorithm(authority.publicKey);
   const common = { notBeforeMs: 1_700_000_000_000, notAfterMs: 1_700_000_600_000 };
-  const root = rootFields({ ...common, serial: randomSerial(random), publicKey: authority.publicKey, subject: encodeName({ CN: "authority" }) });
+  const root = rootFields({
+    ...common,
+    serial: randomSerial(random),
+    publicKey: authority.publicKey,
+    subject: encodeName({ CN: "authority" }),
+  });
   const issuer = decodeCertificate(signUnsigned(prepareCertificate(root, algorithm), authority));
   const fields = signerFields({
-    ...common, serial: randomSerial(random), publicKey: key.publicKey, issuer, san: { kind: "email", value: "you@example.com" }, identityIssuer: "https://issuer.example",
+    ...common,
+    serial: randomSerial(random),
+    publicKey: key.publicKey,
+    issuer,
+    san: { kind: "email", value: "you@example.com" },
+    identityIssuer: "https://issuer.example",
     claims: new Map([["sourceRepositoryURI", "https://github.example/org/repo"]]),
   });
   return signUnsigned(prepareCertificate({ ...fields, extensions: [...fields.extensions, extra] }, algorithm), authority);

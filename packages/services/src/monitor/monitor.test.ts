@@ -11,7 +11,15 @@ import { generateKey, sha256 } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import fc from "fast-check";
 import { FakeLog, ORIGIN } from "./fixture.ts";
-import { createMonitor, createWatch, openMonitorStore, type Look, type MonitorStore, type Rule, type WatchedLog } from "./index.ts";
+import {
+  createMonitor,
+  createWatch,
+  openMonitorStore,
+  type Look,
+  type MonitorStore,
+  type Rule,
+  type WatchedLog,
+} from "./index.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "lacre-monitor-"));
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -21,14 +29,25 @@ const open = (at = path()): MonitorStore => openMonitorStore(at, "m");
 
 /** Entries here are plain text: the rule looks at them through a reader of its own. */
 const RULE: Rule = { name: "wanted", test: ({ kind }) => kind.includes("wanted") };
-const READER = { traits: (entry: Uint8Array) => ({ kind: Buffer.from(entry).toString(), identities: [], issuers: [], keys: [], digests: [], extension: () => [] }) };
+const READER = {
+  traits: (entry: Uint8Array) => ({
+    kind: Buffer.from(entry).toString(),
+    identities: [],
+    issuers: [],
+    keys: [],
+    digests: [],
+    extension: () => [],
+  }),
+};
 function watched(log: FakeLog, more: Partial<WatchedLog> = {}): WatchedLog {
   const plain = log.watched();
   return { ...plain, entries: { ...plain.entries, ...READER }, ...more };
 }
-const watch = (log: FakeLog, store: MonitorStore, more: Partial<WatchedLog> = {}, now = () => 1000) => createWatch({ log: watched(log, more), rules: [RULE], store, sinks: ["test"], now });
+const watch = (log: FakeLog, store: MonitorStore, more: Partial<WatchedLog> = {}, now = () => 1000) =>
+  createWatch({ log: watched(log, more), rules: [RULE], store, sinks: ["test"], now });
 const told = (store: MonitorStore) => store.due(Number.MAX_SAFE_INTEGER, 1000).map(({ event }) => event);
-const numbered = (from: number, to: number, word = "entry"): string[] => Array.from({ length: to - from }, (_, at) => `${word} ${from + at}`);
+const numbered = (from: number, to: number, word = "entry"): string[] =>
+  Array.from({ length: to - from }, (_, at) => `${word} ${from + at}`);
 const brief = ({ status, size, read, matches }: Look) => [status, size, read, matches];
 
 test("an honest log is read once, every entry of it, and its matches are told once", async () => {
@@ -43,7 +62,14 @@ test("an honest log is read once, every entry of it, and its matches are told on
   assert.equal(log.reads, reads, "a log that has not grown is not read again");
   log.add("wanted 2", ...numbered(302, 700), "wanted 3");
   assert.deepEqual(brief(await one.look()), ["current", 701, 400, 2]);
-  assert.deepEqual(told(store).map(({ id, kind, body }) => [id, kind, (body as { index: number }).index]), [["m-1", "match", 300], ["m-2", "match", 301], ["m-3", "match", 700]]);
+  assert.deepEqual(
+    told(store).map(({ id, kind, body }) => [id, kind, (body as { index: number }).index]),
+    [
+      ["m-1", "match", 300],
+      ["m-2", "match", 301],
+      ["m-3", "match", 700],
+    ],
+  );
 });
 
 test("whatever a log's history, however it is cut into looks, the matches are those of a full scan", async () => {
@@ -57,7 +83,10 @@ test("whatever a log's history, however it is cut into looks, the matches are th
         assert.equal((await one.look()).status, "current");
       }
       const scanned = log.entries.flatMap((entry, index) => (Buffer.from(entry).toString().startsWith("wanted") ? [index] : []));
-      assert.deepEqual(told(store).map(({ body }) => (body as { index: number }).index), scanned);
+      assert.deepEqual(
+        told(store).map(({ body }) => (body as { index: number }).index),
+        scanned,
+      );
       store.close();
     }),
     { numRuns: 25 },
@@ -67,22 +96,34 @@ test("whatever a log's history, however it is cut into looks, the matches are th
 /** What a dishonest log may do after it was seen with 300 entries, and what it is called. */
 const LIES: Readonly<Record<string, readonly [string, (log: FakeLog) => void, RegExp]>> = {
   "shows fewer entries": ["shrunk", (log) => void (log.note = log.checkpoint(299)), /had 300 entries, and now signs 299/],
-  "signs another root for the same size": ["inconsistent", (log) => void (log.entries[7] = Buffer.from("rewritten")), /does not begin with the 300/],
-  "grows from another history": ["inconsistent", (log) => void log.add("more").entries.splice(7, 1, Buffer.from("rewritten")), /tree of 301 entries does not begin/],
-  "serves other entries than it signed": ["entries", (log) => {
-    log.add("signed");
-    const { source } = log;
-    const honest = log.entries[300]!;
-    (log as { source: typeof source }).source = async (at) => {
-      if (!at.startsWith("tile/entries")) return source(at);
-      log.entries[300] = Buffer.from("served");
-      try {
-        return await source(at);
-      } finally {
-        log.entries[300] = honest;
-      }
-    };
-  }, /not those of the 301/],
+  "signs another root for the same size": [
+    "inconsistent",
+    (log) => void (log.entries[7] = Buffer.from("rewritten")),
+    /does not begin with the 300/,
+  ],
+  "grows from another history": [
+    "inconsistent",
+    (log) => void log.add("more").entries.splice(7, 1, Buffer.from("rewritten")),
+    /tree of 301 entries does not begin/,
+  ],
+  "serves other entries than it signed": [
+    "entries",
+    (log) => {
+      log.add("signed");
+      const { source } = log;
+      const honest = log.entries[300]!;
+      (log as { source: typeof source }).source = async (at) => {
+        if (!at.startsWith("tile/entries")) return source(at);
+        log.entries[300] = Buffer.from("served");
+        try {
+          return await source(at);
+        } finally {
+          log.entries[300] = honest;
+        }
+      };
+    },
+    /not those of the 301/,
+  ],
 };
 
 for (const [what, [kind, lie, saying]] of Object.entries(LIES)) {
@@ -98,7 +139,10 @@ for (const [what, [kind, lie, saying]] of Object.entries(LIES)) {
     // The evidence: two checkpoints, both signed by the log.
     const [event] = told(store);
     assert.equal(event!.kind, "alarm");
-    assert.deepEqual([(event!.body as { before: string }).before, parseCheckpoint((event!.body as { checkpoint: string }).checkpoint).origin], [seen, ORIGIN]);
+    assert.deepEqual(
+      [(event!.body as { before: string }).before, parseCheckpoint((event!.body as { checkpoint: string }).checkpoint).origin],
+      [seen, ORIGIN],
+    );
     // Back to the honest history, as if nothing had been: the alarm stays, and is told once.
     log.note = seen;
     for (let again = 0; again < 3; again++) assert.equal((await one.look()).status, "alarm");
@@ -121,7 +165,10 @@ test("only an operator's word for the very state ends an alarm; then the log is 
   assert.equal((await one.look()).status, "alarm");
   store.accept(ORIGIN, Number(size), toBase64(root));
   assert.deepEqual(brief(await one.look()), ["current", 21, 21, 2]);
-  assert.deepEqual(told(store).map(({ kind }) => kind), ["match", "alarm", "accepted", "match", "match"]);
+  assert.deepEqual(
+    told(store).map(({ kind }) => kind),
+    ["match", "alarm", "accepted", "match", "match"],
+  );
   // The word was for then: another lie is another alarm.
   log.entries[4] = Buffer.from("again");
   assert.equal((await one.look()).status, "alarm");
@@ -133,10 +180,17 @@ test("what cannot be read is no alarm, and not the end: the next look goes on", 
   const { source } = log;
   let hidden = "tile/entries/000.p/10";
   const one = watch(log, store, { source: async (at) => (at === hidden ? undefined : source(at)) });
-  assert.deepEqual([(await one.look()).status, (await one.look()).reason], ["unreadable", "the log lacks an entry bundle that its checkpoint promises"]);
+  assert.deepEqual(
+    [(await one.look()).status, (await one.look()).reason],
+    ["unreadable", "the log lacks an entry bundle that its checkpoint promises"],
+  );
   hidden = "";
   assert.equal((await one.look()).status, "current");
-  for (const note of ["nonsense", signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: 99n, root: sha256(new Uint8Array(0)), key: generateKey("Ed25519") }), log.checkpoint().replace(ORIGIN, "other.example")]) {
+  for (const note of [
+    "nonsense",
+    signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: 99n, root: sha256(new Uint8Array(0)), key: generateKey("Ed25519") }),
+    log.checkpoint().replace(ORIGIN, "other.example"),
+  ]) {
     log.note = note;
     assert.equal((await one.look()).status, "unreadable", note.slice(0, 40));
   }
@@ -145,7 +199,9 @@ test("what cannot be read is no alarm, and not the end: the next look goes on", 
 
 test("killed between any two transactions, the monitor neither loses a match nor tells one twice", async () => {
   const at = path();
-  const log = new FakeLog().add(...Array.from({ length: 256 * 40 }, (_, index) => (index % 1000 === 0 ? `wanted ${index}` : `entry ${index}`)));
+  const log = new FakeLog().add(
+    ...Array.from({ length: 256 * 40 }, (_, index) => (index % 1000 === 0 ? `wanted ${index}` : `entry ${index}`)),
+  );
   const expected = log.entries.flatMap((_, index) => (index % 1000 === 0 ? [index] : []));
   // Dies after so many reads of tiles, then after more.
   for (let life = 1; ; life++) {
@@ -164,7 +220,10 @@ test("killed between any two transactions, the monitor neither loses a match nor
     assert.ok(life < 10, "the monitor gets nowhere");
   }
   const store = open(at);
-  assert.deepEqual(told(store).map(({ body }) => (body as { index: number }).index), expected);
+  assert.deepEqual(
+    told(store).map(({ body }) => (body as { index: number }).index),
+    expected,
+  );
   assert.deepEqual(brief(await watch(log, store).look()), ["current", log.entries.length, 0, 0]);
   store.close();
 });
@@ -181,7 +240,10 @@ test("matches on the way to a checkpoint that was never true are not told", asyn
   log.note = log.checkpoint();
   log.entries[10] = lie;
   assert.equal((await one.look()).status, "alarm");
-  assert.deepEqual(told(store).map(({ kind }) => kind), ["alarm"]);
+  assert.deepEqual(
+    told(store).map(({ kind }) => kind),
+    ["alarm"],
+  );
   assert.equal(store.counts().matches, 0);
 });
 
@@ -223,7 +285,12 @@ test("rounds go on by themselves, leave a heartbeat, and end when they are told"
   const sent: string[] = [];
   const heartbeat = join(scratch, "deep", "heartbeat.json");
   const monitor = createMonitor({
-    logs: [watched(log)], rules: [RULE], store: open(), intervalMs: 5, heartbeat, now: Date.now,
+    logs: [watched(log)],
+    rules: [RULE],
+    store: open(),
+    intervalMs: 5,
+    heartbeat,
+    now: Date.now,
     sinks: [{ name: "test", send: async ({ id }) => void sent.push(id) }],
   });
   monitor.start();
@@ -231,8 +298,15 @@ test("rounds go on by themselves, leave a heartbeat, and end when they are told"
   log.add("wanted 1");
   while (sent.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
   await monitor.round();
-  const beat = JSON.parse(readFileSync(heartbeat, "utf8")) as { status: string; heartbeatMs: number; logs: { origin: string; size: number; status: string }[] };
-  assert.deepEqual([beat.status, beat.logs.map(({ origin, size, status }) => [origin, size, status])], ["watching", [[ORIGIN, 2, "current"]]]);
+  const beat = JSON.parse(readFileSync(heartbeat, "utf8")) as {
+    status: string;
+    heartbeatMs: number;
+    logs: { origin: string; size: number; status: string }[];
+  };
+  assert.deepEqual(
+    [beat.status, beat.logs.map(({ origin, size, status }) => [origin, size, status])],
+    ["watching", [[ORIGIN, 2, "current"]]],
+  );
   assert.ok(Date.now() - beat.heartbeatMs < 5000);
   assert.equal(monitor.status().undelivered, 0);
   await monitor.close();
@@ -246,14 +320,34 @@ test("rounds go on by themselves, leave a heartbeat, and end when they are told"
 test("what changes is said once: a log that cannot be read, that is back, that is accused", async () => {
   const log = new FakeLog().add(...numbered(0, 5));
   const said: string[] = [];
-  const tell = (level: string) => (fields: object, message: string): void => void said.push(`${level} ${message} ${(fields as { reason?: string }).reason ?? ""}`.trim());
+  const tell =
+    (level: string) =>
+    (fields: object, message: string): void =>
+      void said.push(`${level} ${message} ${(fields as { reason?: string }).reason ?? ""}`.trim());
   const { source } = log;
   let isDown = false;
   const monitor = createMonitor({
-    logs: [watched(log, { source: async (at) => { if (isDown) throw new LacreError("SERVICE_UNREACHABLE", "gone"); return source(at); } })],
-    rules: [], sinks: [], store: open(), intervalMs: 1e6, now: Date.now, log: { info: tell("info"), warn: tell("warn"), error: tell("error") },
+    logs: [
+      watched(log, {
+        source: async (at) => {
+          if (isDown) throw new LacreError("SERVICE_UNREACHABLE", "gone");
+          return source(at);
+        },
+      }),
+    ],
+    rules: [],
+    sinks: [],
+    store: open(),
+    intervalMs: 1e6,
+    now: Date.now,
+    log: { info: tell("info"), warn: tell("warn"), error: tell("error") },
   });
-  const figures = (): unknown[] => [monitor.status().status, monitor.status().looks, monitor.status().failures, monitor.problems().length];
+  const figures = (): unknown[] => [
+    monitor.status().status,
+    monitor.status().looks,
+    monitor.status().failures,
+    monitor.problems().length,
+  ];
   await monitor.round();
   assert.deepEqual([figures(), said], [["watching", 1, 0, 0], []]);
   isDown = true;
@@ -266,7 +360,10 @@ test("what changes is said once: a log that cannot be read, that is back, that i
   log.note = log.checkpoint(4);
   await monitor.round();
   await monitor.round();
-  assert.deepEqual([figures(), said.splice(0)], [["alarm", 2, 4, 1], ["error ALARM: a log contradicts itself it had 5 entries, and now signs 4"]]);
+  assert.deepEqual(
+    [figures(), said.splice(0)],
+    [["alarm", 2, 4, 1], ["error ALARM: a log contradicts itself it had 5 entries, and now signs 4"]],
+  );
   assert.match(monitor.problems()[0]!, /accuses log\.example: it had 5/);
   await monitor.close();
 });
@@ -278,8 +375,21 @@ test("a delivery that fails is tried again, later each time, and given up in the
   const got: string[] = [];
   const log = new FakeLog().add("wanted 0");
   const monitor = createMonitor({
-    logs: [watched(log)], rules: [RULE], store: open(), intervalMs: 1e6, now: () => time,
-    sinks: [{ name: "flaky", send: async ({ id }) => { tried++; if (!isUp) throw new Error("not now"); got.push(id); } }],
+    logs: [watched(log)],
+    rules: [RULE],
+    store: open(),
+    intervalMs: 1e6,
+    now: () => time,
+    sinks: [
+      {
+        name: "flaky",
+        send: async ({ id }) => {
+          tried++;
+          if (!isUp) throw new Error("not now");
+          got.push(id);
+        },
+      },
+    ],
   });
   await monitor.round();
   assert.deepEqual([monitor.status().undelivered, monitor.status().lastDeliveryFailure], [1, "flaky: not now"]);

@@ -18,7 +18,11 @@ const algorithm = defaultAlgorithm(key.publicKey);
 const content = utf8("artifact");
 const certificate = signerCertificate(key, { oid: "1.2.3.4", critical: false, value: Uint8Array.of(1, 0xff) });
 function entryOf(verifier: "certificate" | "publicKey"): EntryTraits {
-  const request = hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), { kind: verifier, der: verifier === "certificate" ? certificate : key.publicKey.spki, keyDetails: algorithm.keyDetails });
+  const request = hashedRekordRequest(sha256(content), signMessage(algorithm, key, content), {
+    kind: verifier,
+    der: verifier === "certificate" ? certificate : key.publicKey.spki,
+    keyDetails: algorithm.keyDetails,
+  });
   return LEDGER_ENTRIES.traits(admitRequest(request as Json).body)!;
 }
 const keyHash = `sha256:${toHex(sha256(key.publicKey.spki))}`;
@@ -47,14 +51,18 @@ test("each condition is held against what the entry says, as a whole text or a p
     [{ extensions: { "1.2.3.5": { pattern: "" } } }, [false, false]],
     [{ identity: "you@example.com", digest }, [true, false]],
     [{ identity: "you@example.com", issuer: "https://other.example" }, [false, false]],
-  ] as const) assert.deepEqual([rule(conditions).test(signed), rule(conditions).test(bare)], expected, JSON.stringify(conditions));
+  ] as const)
+    assert.deepEqual([rule(conditions).test(signed), rule(conditions).test(bare)], expected, JSON.stringify(conditions));
 });
 
 test("entries of certificate logs have the same traits; what cannot be read has none", () => {
   const u24 = (bytes: Uint8Array): Uint8Array => Uint8Array.of(0, bytes.length >> 8, bytes.length & 255, ...bytes);
   const leaf = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, ...u24(certificate), 0, 0, 0, 0);
   const traits = CERTIFICATE_ENTRIES.traits(leaf)!;
-  assert.deepEqual([traits.kind, traits.identities, traits.issuers, traits.keys, traits.digests], ["certificate", ["you@example.com"], ["https://issuer.example"], [keyHash], [`sha256:${toHex(sha256(certificate))}`]]);
+  assert.deepEqual(
+    [traits.kind, traits.identities, traits.issuers, traits.keys, traits.digests],
+    ["certificate", ["you@example.com"], ["https://issuer.example"], [keyHash], [`sha256:${toHex(sha256(certificate))}`]],
+  );
   assert.ok(rule({ extensions: { sourceRepositoryURI: { pattern: "repo$" } } }).test(traits));
   assert.equal(CERTIFICATE_ENTRIES.traits(leaf.subarray(0, -1)), undefined);
   assert.equal(LEDGER_ENTRIES.traits(utf8("{}")), undefined);
@@ -63,7 +71,8 @@ test("entries of certificate logs have the same traits; what cannot be read has 
 test("the example in the document is a file of rules, and names what there is", () => {
   const page = readFileSync(join(import.meta.dirname, "../../../../docs/monitoring.md"), "utf8");
   const { rules, sinks, heartbeat } = parseRules(/```json\n([\s\S]*?)```/.exec(page)![1]!, "example");
-  const email = (more: object) => parseRules(JSON.stringify({ sinks: { email: { host: "h", from: "a@b", to: ["c@d"], ...more } } }), "x").sinks.email!;
+  const email = (more: object) =>
+    parseRules(JSON.stringify({ sinks: { email: { host: "h", from: "a@b", to: ["c@d"], ...more } } }), "x").sinks.email!;
   assert.deepEqual([email({}).secure, email({ secure: true }).secure, email({}).port], [false, true, 25]);
   assert.deepEqual([rules.length, sinks.webhooks.length, sinks.email?.port, heartbeat], [5, 1, 587, "monitor/heartbeat.json"]);
 });
@@ -71,12 +80,33 @@ test("the example in the document is a file of rules, and names what there is", 
 test("a file that is not what it should be is refused with the place", () => {
   const one = { name: "r", digest };
   for (const [file, saying] of [
-    ["", /JSON/], ["[]", /object/], [{ rule: [] }, /unknown member/], [{ rules: [{ name: "r" }] }, /no condition/], [{ rules: [{ digest }] }, /name is missing/], [{ rules: [one, one] }, /two rules/],
-    [{ rules: [{ ...one, identiy: "x" }] }, /unknown member/], [{ rules: [{ ...one, identity: "" }] }, /empty/], [{ rules: [{ ...one, identity: {} }] }, /either/], [{ rules: [{ ...one, identity: { pattern: "(" } }] }, /RE2/],
-    [{ rules: [{ ...one, identity: { pattern: "(a)\\1" } }] }, /RE2/], [{ rules: [{ ...one, identity: { exact: "a", pattern: "b" } }] }, /either/], [{ rules: [{ name: "r", digest: "abc" }] }, /sha256/], [{ rules: [{ name: "r", key: "sha1:00" }] }, /sha256/],
-    [{ rules: [{ name: "r", extensions: { nonsense: "x" } }] }, /neither/], [{ rules: [{ name: "r", extensions: {} }] }, /no condition/], [{ sinks: { files: "x" } }, /unknown/], [{ sinks: { webhooks: [{ url: "file:///x" }] } }, /URL/],
-    [{ sinks: { webhooks: [{ url: "nonsense" }] } }, /URL/], [{ sinks: { email: { host: "h", from: "a@b", to: [] } } }, /nobody/], [{ sinks: { email: { host: "h", from: "a@b\nBcc: c@d", to: ["e@f"] } } }, /address/], [{ sinks: { email: { host: "h", from: "nobody", to: ["e@f"] } } }, /address/],
+    ["", /JSON/],
+    ["[]", /object/],
+    [{ rule: [] }, /unknown member/],
+    [{ rules: [{ name: "r" }] }, /no condition/],
+    [{ rules: [{ digest }] }, /name is missing/],
+    [{ rules: [one, one] }, /two rules/],
+    [{ rules: [{ ...one, identiy: "x" }] }, /unknown member/],
+    [{ rules: [{ ...one, identity: "" }] }, /empty/],
+    [{ rules: [{ ...one, identity: {} }] }, /either/],
+    [{ rules: [{ ...one, identity: { pattern: "(" } }] }, /RE2/],
+    [{ rules: [{ ...one, identity: { pattern: "(a)\\1" } }] }, /RE2/],
+    [{ rules: [{ ...one, identity: { exact: "a", pattern: "b" } }] }, /either/],
+    [{ rules: [{ name: "r", digest: "abc" }] }, /sha256/],
+    [{ rules: [{ name: "r", key: "sha1:00" }] }, /sha256/],
+    [{ rules: [{ name: "r", extensions: { nonsense: "x" } }] }, /neither/],
+    [{ rules: [{ name: "r", extensions: {} }] }, /no condition/],
+    [{ sinks: { files: "x" } }, /unknown/],
+    [{ sinks: { webhooks: [{ url: "file:///x" }] } }, /URL/],
+    [{ sinks: { webhooks: [{ url: "nonsense" }] } }, /URL/],
+    [{ sinks: { email: { host: "h", from: "a@b", to: [] } } }, /nobody/],
+    [{ sinks: { email: { host: "h", from: "a@b\nBcc: c@d", to: ["e@f"] } } }, /address/],
+    [{ sinks: { email: { host: "h", from: "nobody", to: ["e@f"] } } }, /address/],
   ] as const) {
-    assert.throws(() => parseRules(typeof file === "string" ? file : JSON.stringify(file), "rules"), (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message), JSON.stringify(file));
+    assert.throws(
+      () => parseRules(typeof file === "string" ? file : JSON.stringify(file), "rules"),
+      (error) => error instanceof ServiceError && error.code === "CONFIG_INVALID" && saying.test(error.message),
+      JSON.stringify(file),
+    );
   }
 });

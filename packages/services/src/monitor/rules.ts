@@ -85,7 +85,10 @@ export function parseRules(file: Uint8Array | string, where: string): RuleFile {
     return { rules, sinks: readSinks(root.optionalObject("sinks")), heartbeat: root.optionalString("heartbeat") };
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
-    throw new ServiceError("CONFIG_INVALID", cause.message, { cause, ...(cause.found === undefined ? {} : { detail: cause.found }) });
+    throw new ServiceError("CONFIG_INVALID", cause.message, {
+      cause,
+      ...(cause.found === undefined ? {} : { detail: cause.found }),
+    });
   }
 }
 
@@ -104,7 +107,8 @@ function readRule(rule: JsonObject): Rule {
   const extensions = rule.optionalObject("extensions");
   for (const member of extensions?.keys() ?? []) {
     const oid = CLAIMS.get(member)?.oid ?? member;
-    if (!/^[0-2](?:\.(?:0|[1-9][0-9]{0,15})){1,30}$/.test(oid)) throw wrong(extensions!.where, `has "${member.slice(0, 60)}", which is neither an object identifier nor a claim`);
+    if (!/^[0-2](?:\.(?:0|[1-9][0-9]{0,15})){1,30}$/.test(oid))
+      throw wrong(extensions!.where, `has "${member.slice(0, 60)}", which is neither an object identifier nor a claim`);
     const matcher = readMatcher(extensions!, member)!;
     tests.push((entry) => entry.extension(oid).some((value) => matcher.test(value)));
   }
@@ -114,7 +118,8 @@ function readRule(rule: JsonObject): Rule {
 
 function readHash(rule: JsonObject, member: string, form: RegExp): string | undefined {
   const value = rule.optionalString(member)?.toLowerCase();
-  if (value !== undefined && !form.test(value)) throw wrong(`${rule.where}.${member}`, "is not an algorithm and hexadecimal digits, as sha256:…");
+  if (value !== undefined && !form.test(value))
+    throw wrong(`${rule.where}.${member}`, "is not an algorithm and hexadecimal digits, as sha256:…");
   return value;
 }
 
@@ -145,7 +150,8 @@ function readSinks(sinks: JsonObject | undefined): SinkSettings {
   const webhooks = sinks.objects(20, "webhooks").map((hook) => {
     hook.refuseUnknown(["url", "tokenFile"]);
     const url = hook.string("url");
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) throw wrong(`${hook.where}.url`, "is not an http or https URL");
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw wrong(`${hook.where}.url`, "is not an http or https URL");
     return { url, tokenFile: hook.optionalString("tokenFile") };
   });
   return { file: sinks.optionalString("file"), webhooks, email: readMail(sinks.optionalObject("email")) };
@@ -157,7 +163,8 @@ function readMail(mail: JsonObject | undefined): Mail | undefined {
   const to = mail.strings(100, "to");
   if (to.length === 0) throw wrong(`${mail.where}.to`, "names nobody");
   // A line end in an address would be a header of somebody else's making.
-  for (const address of [mail.string("from"), ...to]) if (/[\r\n]/.test(address) || !address.includes("@")) throw wrong(mail.where, "has an address that is none");
+  for (const address of [mail.string("from"), ...to])
+    if (/[\r\n]/.test(address) || !address.includes("@")) throw wrong(mail.where, "has an address that is none");
   return {
     host: mail.string("host"),
     port: Number(mail.optionalInt64("port") ?? 25n),

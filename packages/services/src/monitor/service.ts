@@ -108,7 +108,11 @@ export function createMonitor(o: MonitorOptions): Monitor {
       else if (look.status === "unreadable") log?.warn({ origin, reason: look.reason }, "a log cannot be read");
       else if (before !== undefined) log?.info({ origin, size: look.size }, "a log is current again");
     }
-    standings.set(origin, { status: look.status, reason: look.reason, currentMs: look.status === "current" ? now() : before?.currentMs });
+    standings.set(origin, {
+      status: look.status,
+      reason: look.reason,
+      currentMs: look.status === "current" ? now() : before?.currentMs,
+    });
   }
 
   async function deliver(): Promise<void> {
@@ -122,7 +126,10 @@ export function createMonitor(o: MonitorOptions): Monitor {
       } catch (error) {
         const reason = `${name}: ${reasonOf(error)}`;
         const isLast = attempts + 1 >= ATTEMPTS || sink === undefined;
-        log?.warn({ event: event.id, reason, attempts: attempts + 1 }, isLast ? "an event was not delivered, and is given up" : "an event was not delivered; it is tried again");
+        log?.warn(
+          { event: event.id, reason, attempts: attempts + 1 },
+          isLast ? "an event was not delivered, and is given up" : "an event was not delivered; it is tried again",
+        );
         store.failed(key, isLast ? undefined : now() + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempts), reason);
       }
     }
@@ -148,10 +155,32 @@ export function createMonitor(o: MonitorOptions): Monitor {
     const logs = o.logs.map(({ origin }): LogStanding => {
       const standing = standings.get(origin);
       const alarm = store.alarm(origin);
-      return { origin, status: alarm === undefined ? (standing?.status ?? "waiting") : "alarm", size: store.progress(origin)?.size ?? 0, currentMs: standing?.currentMs, reason: alarm?.reason ?? standing?.reason, alarm };
+      return {
+        origin,
+        status: alarm === undefined ? (standing?.status ?? "waiting") : "alarm",
+        size: store.progress(origin)?.size ?? 0,
+        currentMs: standing?.currentMs,
+        reason: alarm?.reason ?? standing?.reason,
+        alarm,
+      };
     });
-    const worst = logs.some((one) => one.alarm !== undefined) ? "alarm" : logs.some((one) => one.status === "unreadable") ? "behind" : "watching";
-    return { status: worst, heartbeatMs, rounds, looks, failures, logs, matches, undelivered: waiting, givenUp, lastDeliveryFailure: lastFailure };
+    const worst = logs.some((one) => one.alarm !== undefined)
+      ? "alarm"
+      : logs.some((one) => one.status === "unreadable")
+        ? "behind"
+        : "watching";
+    return {
+      status: worst,
+      heartbeatMs,
+      rounds,
+      looks,
+      failures,
+      logs,
+      matches,
+      undelivered: waiting,
+      givenUp,
+      lastDeliveryFailure: lastFailure,
+    };
   }
 
   function round(): Promise<readonly Look[]> {
@@ -160,12 +189,15 @@ export function createMonitor(o: MonitorOptions): Monitor {
 
   function plan(began: number): void {
     if (ending.aborted) return;
-    timer = setTimeout(() => {
-      const next = performance.now();
-      void round()
-        .catch((error: unknown) => log?.error({ err: error }, "a round of the monitor failed"))
-        .then(() => plan(next));
-    }, Math.max(0, o.intervalMs - (performance.now() - began)));
+    timer = setTimeout(
+      () => {
+        const next = performance.now();
+        void round()
+          .catch((error: unknown) => log?.error({ err: error }, "a round of the monitor failed"))
+          .then(() => plan(next));
+      },
+      Math.max(0, o.intervalMs - (performance.now() - began)),
+    );
     timer.unref();
   }
 
@@ -173,10 +205,11 @@ export function createMonitor(o: MonitorOptions): Monitor {
     start: () => plan(performance.now() - o.intervalMs),
     round,
     status,
-    problems: () => o.logs.flatMap(({ origin }) => {
-      const alarm = store.alarm(origin);
-      return alarm === undefined ? [] : [`accuses ${origin}: ${alarm.reason}`];
-    }),
+    problems: () =>
+      o.logs.flatMap(({ origin }) => {
+        const alarm = store.alarm(origin);
+        return alarm === undefined ? [] : [`accuses ${origin}: ${alarm.reason}`];
+      }),
     async close() {
       ending.aborted = true;
       clearTimeout(timer);

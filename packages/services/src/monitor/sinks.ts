@@ -65,9 +65,19 @@ function webhookSink({ url, tokenFile }: Webhook, { folder, fetch, timeoutMs }: 
   return {
     name: `webhook ${url}`,
     async send(event) {
-      const headers: Record<string, string> = { "content-type": "application/json", "idempotency-key": event.id, "user-agent": "lacre-monitor" };
+      const headers: Record<string, string> = {
+        "content-type": "application/json",
+        "idempotency-key": event.id,
+        "user-agent": "lacre-monitor",
+      };
       if (tokenFile !== undefined) headers["authorization"] = `Bearer ${readSecret(folder, tokenFile)}`;
-      const answer = await fetch(url, { method: "POST", headers, body: formatEvent(event), redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });
+      const answer = await fetch(url, {
+        method: "POST",
+        headers,
+        body: formatEvent(event),
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs),
+      });
       if (answer.status < 200 || answer.status > 299) throw new Error(`status ${answer.status}`);
     },
   };
@@ -80,11 +90,24 @@ function mailSink(mail: Mail, { folder, timeoutMs }: SinkOptions): Sink {
     async send(event) {
       const { createTransport } = await import("nodemailer");
       const transport = createTransport({
-        host: mail.host, port: mail.port, secure: mail.secure, connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs,
-        ...(mail.user === undefined ? {} : { auth: { user: mail.user, pass: mail.passwordFile === undefined ? "" : readSecret(folder, mail.passwordFile) } }),
+        host: mail.host,
+        port: mail.port,
+        secure: mail.secure,
+        connectionTimeout: timeoutMs,
+        greetingTimeout: timeoutMs,
+        socketTimeout: timeoutMs,
+        ...(mail.user === undefined
+          ? {}
+          : { auth: { user: mail.user, pass: mail.passwordFile === undefined ? "" : readSecret(folder, mail.passwordFile) } }),
       });
       try {
-        await transport.sendMail({ from: mail.from, to: [...mail.to], subject: subjectOf(event), text: textOf(event), messageId: `<${event.id}@lacre-monitor>` });
+        await transport.sendMail({
+          from: mail.from,
+          to: [...mail.to],
+          subject: subjectOf(event),
+          text: textOf(event),
+          messageId: `<${event.id}@lacre-monitor>`,
+        });
       } finally {
         transport.close();
       }
@@ -94,13 +117,17 @@ function mailSink(mail: Mail, { folder, timeoutMs }: SinkOptions): Sink {
 
 /** One line without anything that could end it. */
 function plain(value: unknown): string {
-  return String(value).replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, " ").slice(0, 200);
+  return String(value)
+    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, " ")
+    .slice(0, 200);
 }
 
 function subjectOf({ kind, body }: Event): string {
   const facts = body as Readonly<Record<string, unknown>>;
   if (kind === "match") return `lacre: ${plain(facts["rule"])} matched in ${plain(facts["origin"])}`;
-  return kind === "alarm" ? `lacre: ALARM for ${plain(facts["origin"])}` : `lacre: an operator accepted ${plain(facts["origin"])}`;
+  return kind === "alarm"
+    ? `lacre: ALARM for ${plain(facts["origin"])}`
+    : `lacre: an operator accepted ${plain(facts["origin"])}`;
 }
 
 function textOf(event: Event): string {

@@ -81,7 +81,12 @@ export interface MonitorStore {
   due(nowMs: number, limit: number): readonly Delivery[];
   delivered(key: number): void;
   failed(key: number, nextMs: number | undefined, reason: string): void;
-  counts(): { readonly matches: number; readonly waiting: number; readonly givenUp: number; readonly lastFailure: string | undefined };
+  counts(): {
+    readonly matches: number;
+    readonly waiting: number;
+    readonly givenUp: number;
+    readonly lastFailure: string | undefined;
+  };
   origins(): readonly string[];
   close(): void;
 }
@@ -101,8 +106,23 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS waiting ON deliveries (next_ms) WHERE state = 'waiting';
 `;
 
-interface LogRow { readonly checkpoint: string; readonly size: number; readonly hashes: Uint8Array; readonly read: number; readonly read_hashes: Uint8Array; readonly alarm: string | null; readonly accepted: string | null }
-interface DeliveryRow { readonly id: number; readonly sink: string; readonly attempts: number; readonly event: number; readonly kind: Event["kind"]; readonly body: string }
+interface LogRow {
+  readonly checkpoint: string;
+  readonly size: number;
+  readonly hashes: Uint8Array;
+  readonly read: number;
+  readonly read_hashes: Uint8Array;
+  readonly alarm: string | null;
+  readonly accepted: string | null;
+}
+interface DeliveryRow {
+  readonly id: number;
+  readonly sink: string;
+  readonly attempts: number;
+  readonly event: number;
+  readonly kind: Event["kind"];
+  readonly body: string;
+}
 
 /** Opens the memory at `path`. `identity` goes into event ids: two monitors tell the same thing under two ids. Throws as files do. */
 export function openMonitorStore(path: string, identity: string): MonitorStore {
@@ -110,12 +130,18 @@ export function openMonitorStore(path: string, identity: string): MonitorStore {
   const row = database.prepare("SELECT checkpoint, size, hashes, read, read_hashes, alarm, accepted FROM logs WHERE origin = ?");
   const find = (origin: string): LogRow | undefined => row.get(origin) as unknown as LogRow | undefined;
   const addLog = database.prepare("INSERT INTO logs (origin) VALUES (?) ON CONFLICT DO NOTHING");
-  const addMatch = database.prepare("INSERT INTO matches (origin, entry, rule, facts) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
+  const addMatch = database.prepare(
+    "INSERT INTO matches (origin, entry, rule, facts) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+  );
   const setRead = database.prepare("UPDATE logs SET read = ?, read_hashes = ? WHERE origin = ?");
-  const unconfirmed = database.prepare("SELECT entry, rule, facts FROM matches WHERE origin = ? AND confirmed = 0 ORDER BY entry, rule");
+  const unconfirmed = database.prepare(
+    "SELECT entry, rule, facts FROM matches WHERE origin = ? AND confirmed = 0 ORDER BY entry, rule",
+  );
   const addEvent = database.prepare("INSERT INTO events (kind, body, time_ms) VALUES (?, ?, ?)");
   const addDelivery = database.prepare("INSERT INTO deliveries (event, sink) VALUES (?, ?)");
-  const dueRows = database.prepare("SELECT deliveries.id, sink, attempts, event, kind, body FROM deliveries JOIN events ON events.id = event WHERE state = 'waiting' AND next_ms <= ? ORDER BY deliveries.id LIMIT ?");
+  const dueRows = database.prepare(
+    "SELECT deliveries.id, sink, attempts, event, kind, body FROM deliveries JOIN events ON events.id = event WHERE state = 'waiting' AND next_ms <= ? ORDER BY deliveries.id LIMIT ?",
+  );
 
   const atomically = <T>(work: () => T): T => {
     database.exec("BEGIN IMMEDIATE");
@@ -135,7 +161,15 @@ export function openMonitorStore(path: string, identity: string): MonitorStore {
   return {
     progress(origin) {
       const found = find(origin);
-      return found && { checkpoint: found.checkpoint, size: found.size, hashes: new Uint8Array(found.hashes), read: found.read, readHashes: new Uint8Array(found.read_hashes) };
+      return (
+        found && {
+          checkpoint: found.checkpoint,
+          size: found.size,
+          hashes: new Uint8Array(found.hashes),
+          read: found.read,
+          readHashes: new Uint8Array(found.read_hashes),
+        }
+      );
     },
     keepRead: (origin, read, readHashes, matches) =>
       atomically(() => {
@@ -149,14 +183,20 @@ export function openMonitorStore(path: string, identity: string): MonitorStore {
         const found = unconfirmed.all(origin) as unknown as { entry: number; rule: string; facts: string }[];
         for (const { facts } of found) tell("match", JSON.parse(facts) as object, sinks, timeMs);
         database.prepare("UPDATE matches SET confirmed = 1 WHERE origin = ? AND confirmed = 0").run(origin);
-        database.prepare("UPDATE logs SET checkpoint = ?, size = read, hashes = read_hashes WHERE origin = ?").run(checkpoint, origin);
+        database
+          .prepare("UPDATE logs SET checkpoint = ?, size = read, hashes = read_hashes WHERE origin = ?")
+          .run(checkpoint, origin);
         return found.length;
       }),
     discard: (origin, what) =>
       atomically(() => {
         database.prepare("DELETE FROM matches WHERE origin = ? AND confirmed = 0").run(origin);
-        if (what === "unverified") database.prepare("UPDATE logs SET read = size, read_hashes = hashes WHERE origin = ?").run(origin);
-        else database.prepare("UPDATE logs SET checkpoint = '', size = 0, hashes = x'', read = 0, read_hashes = x'' WHERE origin = ?").run(origin);
+        if (what === "unverified")
+          database.prepare("UPDATE logs SET read = size, read_hashes = hashes WHERE origin = ?").run(origin);
+        else
+          database
+            .prepare("UPDATE logs SET checkpoint = '', size = 0, hashes = x'', read = 0, read_hashes = x'' WHERE origin = ?")
+            .run(origin);
       }),
     alarm: (origin) => {
       const said = find(origin)?.alarm;
@@ -182,20 +222,42 @@ export function openMonitorStore(path: string, identity: string): MonitorStore {
     settle: (origin, sinks, timeMs) =>
       atomically(() => {
         const before = find(origin)!;
-        tell("accepted", { origin, accepted: JSON.parse(before.accepted ?? "null") as object, alarm: JSON.parse(before.alarm ?? "null") as object }, sinks, timeMs);
+        tell(
+          "accepted",
+          {
+            origin,
+            accepted: JSON.parse(before.accepted ?? "null") as object,
+            alarm: JSON.parse(before.alarm ?? "null") as object,
+          },
+          sinks,
+          timeMs,
+        );
         database.prepare("DELETE FROM matches WHERE origin = ? AND confirmed = 0").run(origin);
         // What was told of the other history was true of it; what stands in this one is told anew.
         database.prepare("DELETE FROM matches WHERE origin = ?").run(origin);
-        database.prepare("UPDATE logs SET alarm = NULL, accepted = NULL, checkpoint = '', size = 0, hashes = x'', read = 0, read_hashes = x'' WHERE origin = ?").run(origin);
+        database
+          .prepare(
+            "UPDATE logs SET alarm = NULL, accepted = NULL, checkpoint = '', size = 0, hashes = x'', read = 0, read_hashes = x'' WHERE origin = ?",
+          )
+          .run(origin);
       }),
     due: (nowMs, limit) =>
-      (dueRows.all(nowMs, limit) as unknown as DeliveryRow[]).map(({ id, sink, attempts, event, kind, body }) => ({ key: id, sink, attempts, event: { id: `${identity}-${event}`, kind, body: JSON.parse(body) as object } })),
+      (dueRows.all(nowMs, limit) as unknown as DeliveryRow[]).map(({ id, sink, attempts, event, kind, body }) => ({
+        key: id,
+        sink,
+        attempts,
+        event: { id: `${identity}-${event}`, kind, body: JSON.parse(body) as object },
+      })),
     delivered: (key) => void database.prepare("UPDATE deliveries SET state = 'done', reason = NULL WHERE id = ?").run(key),
     failed: (key, nextMs, reason) =>
-      void database.prepare("UPDATE deliveries SET attempts = attempts + 1, next_ms = ?, state = ?, reason = ? WHERE id = ?").run(nextMs ?? 0, nextMs === undefined ? "given up" : "waiting", reason, key),
+      void database
+        .prepare("UPDATE deliveries SET attempts = attempts + 1, next_ms = ?, state = ?, reason = ? WHERE id = ?")
+        .run(nextMs ?? 0, nextMs === undefined ? "given up" : "waiting", reason, key),
     counts() {
       const one = (sql: string): number => (database.prepare(sql).get() as { count: number }).count;
-      const failure = database.prepare("SELECT reason FROM deliveries WHERE reason IS NOT NULL ORDER BY id DESC LIMIT 1").get() as { reason: string } | undefined;
+      const failure = database
+        .prepare("SELECT reason FROM deliveries WHERE reason IS NOT NULL ORDER BY id DESC LIMIT 1")
+        .get() as { reason: string } | undefined;
       return {
         matches: one("SELECT count(*) AS count FROM matches WHERE confirmed = 1"),
         waiting: one("SELECT count(*) AS count FROM deliveries WHERE state = 'waiting'"),
@@ -203,7 +265,10 @@ export function openMonitorStore(path: string, identity: string): MonitorStore {
         lastFailure: failure?.reason,
       };
     },
-    origins: () => (database.prepare("SELECT origin FROM logs ORDER BY origin").all() as unknown as { origin: string }[]).map(({ origin }) => origin),
+    origins: () =>
+      (database.prepare("SELECT origin FROM logs ORDER BY origin").all() as unknown as { origin: string }[]).map(
+        ({ origin }) => origin,
+      ),
     close: () => database.close(),
   };
 }

@@ -79,7 +79,11 @@ class Contradiction extends Error {
 }
 
 function rangeOf(size: number, hashes: Uint8Array): CompactRange {
-  return new CompactRange(sha256, size, Array.from({ length: hashes.length / HASH_LENGTH }, (_, at) => hashes.slice(at * HASH_LENGTH, (at + 1) * HASH_LENGTH)));
+  return new CompactRange(
+    sha256,
+    size,
+    Array.from({ length: hashes.length / HASH_LENGTH }, (_, at) => hashes.slice(at * HASH_LENGTH, (at + 1) * HASH_LENGTH)),
+  );
 }
 
 /** A watch over one log. */
@@ -97,9 +101,14 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
 
   function check(note: string): Checkpoint {
     const checkpoint = parseCheckpoint(note);
-    if (checkpoint.origin !== origin) throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", { expected: origin, found: checkpoint.origin.slice(0, 120) });
+    if (checkpoint.origin !== origin)
+      throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", {
+        expected: origin,
+        found: checkpoint.origin.slice(0, 120),
+      });
     checkSigned(checkpoint, key);
-    if (checkpoint.size > BigInt(Number.MAX_SAFE_INTEGER)) throw new LacreError("TOO_LARGE", "the tree is larger than can be read");
+    if (checkpoint.size > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new LacreError("TOO_LARGE", "the tree is larger than can be read");
     return checkpoint;
   }
 
@@ -107,10 +116,19 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
   async function readBundle(index: number, size: number): Promise<readonly Uint8Array[]> {
     const width = tileWidth(entries.bundles, index, size);
     const path = tilePath({ level: entries.bundles, index, width });
-    const bytes = (await source(`tile/${path}`)) ?? (width < TILE_WIDTH ? await source(`tile/${tilePath({ level: entries.bundles, index, width: TILE_WIDTH })}`) : undefined);
-    if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log lacks an entry bundle that its checkpoint promises", { expected: `tile/${path}` });
+    const bytes =
+      (await source(`tile/${path}`)) ??
+      (width < TILE_WIDTH ? await source(`tile/${tilePath({ level: entries.bundles, index, width: TILE_WIDTH })}`) : undefined);
+    if (bytes === undefined)
+      throw new LacreError("LOG_INCOMPLETE", "the log lacks an entry bundle that its checkpoint promises", {
+        expected: `tile/${path}`,
+      });
     const found = entries.unframe(bytes);
-    if (found.length < width) throw new LacreError("LOG_INCOMPLETE", "an entry bundle holds fewer entries than its name says", { expected: `${width}`, found: `${found.length}` });
+    if (found.length < width)
+      throw new LacreError("LOG_INCOMPLETE", "an entry bundle holds fewer entries than its name says", {
+        expected: `${width}`,
+        found: `${found.length}`,
+      });
     return found.slice(0, width);
   }
 
@@ -118,7 +136,8 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
     if (rules.length === 0) return;
     const traits = entries.traits(entry);
     if (traits === undefined) return;
-    for (const rule of rules) if (rule.test(traits)) yield { index, rule: rule.name, facts: factsOf(rule, traits, index, leafHash) };
+    for (const rule of rules)
+      if (rule.test(traits)) yield { index, rule: rule.name, facts: factsOf(rule, traits, index, leafHash) };
   }
 
   function factsOf(rule: Rule, traits: EntryTraits, index: number, leafHash: Uint8Array): object {
@@ -144,7 +163,13 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
     return range;
   }
 
-  async function readBundles(range: CompactRange, size: number, signal: { readonly aborted: boolean } | undefined, onMatches: (matches: Iterable<Match>) => void, keep: () => void): Promise<void> {
+  async function readBundles(
+    range: CompactRange,
+    size: number,
+    signal: { readonly aborted: boolean } | undefined,
+    onMatches: (matches: Iterable<Match>) => void,
+    keep: () => void,
+  ): Promise<void> {
     for (let bundle = Math.floor(range.size / TILE_WIDTH), count = 1; range.size < size; bundle++, count++) {
       if (signal?.aborted === true) throw new LacreError("LOG_INCOMPLETE", "the look was ended");
       const found = await readBundle(bundle, size);
@@ -163,7 +188,13 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
     const { checkpoint, note } = await fetchCheckpoint();
     settleAccepted(checkpoint);
     if (store.alarm(origin) !== undefined) return { size: store.progress(origin)?.size ?? 0, read: 0, matches: 0 };
-    const before = store.progress(origin) ?? { checkpoint: "", size: 0, hashes: new Uint8Array(0), read: 0, readHashes: new Uint8Array(0) };
+    const before = store.progress(origin) ?? {
+      checkpoint: "",
+      size: 0,
+      hashes: new Uint8Array(0),
+      read: 0,
+      readHashes: new Uint8Array(0),
+    };
     const size = Number(checkpoint.size);
     if (size < before.size) throw new Contradiction("shrunk", `it had ${before.size} entries, and now signs ${size}`, note);
     // What was read towards a larger checkpoint that is not shown any more proves nothing.
@@ -176,21 +207,46 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
   }
 
   /** Why the entries do not lead to a checkpoint: another history, or entries that are not those of the tree. */
-  async function explain(before: { readonly size: number; readonly checkpoint: string; readonly hashes: Uint8Array }, checkpoint: Checkpoint, note: string): Promise<Contradiction> {
+  async function explain(
+    before: { readonly size: number; readonly checkpoint: string; readonly hashes: Uint8Array },
+    checkpoint: Checkpoint,
+    note: string,
+  ): Promise<Contradiction> {
     store.discard(origin, "unverified");
     try {
       const reader = createReader();
-      if (before.size > 0) await reader.proveConsistency({ size: BigInt(before.size), root: rangeOf(before.size, before.hashes).root() }, checkpoint);
+      if (before.size > 0)
+        await reader.proveConsistency(
+          { size: BigInt(before.size), root: rangeOf(before.size, before.hashes).root() },
+          checkpoint,
+        );
     } catch (error) {
       if (!(error instanceof LacreError)) throw error;
-      if (error.code === "PROOF_MISMATCH") return new Contradiction("inconsistent", `the tree of ${checkpoint.size} entries does not begin with the ${before.size} that it had`, note);
+      if (error.code === "PROOF_MISMATCH")
+        return new Contradiction(
+          "inconsistent",
+          `the tree of ${checkpoint.size} entries does not begin with the ${before.size} that it had`,
+          note,
+        );
       throw error;
     }
-    return new Contradiction("entries", `the entries that it serves are not those of the ${checkpoint.size} that it signed`, note);
+    return new Contradiction(
+      "entries",
+      `the entries that it serves are not those of the ${checkpoint.size} that it signed`,
+      note,
+    );
   }
 
   function createReader(): ReturnType<typeof createLogReader> {
-    return createLogReader({ source, origin, name: key.name, key: key.key, signature: key.kind === "rfc6962" ? "treeHead" : "note", bundles: entries.bundles, maxTiles: 64 });
+    return createLogReader({
+      source,
+      origin,
+      name: key.name,
+      key: key.key,
+      signature: key.kind === "rfc6962" ? "treeHead" : "note",
+      bundles: entries.bundles,
+      maxTiles: 64,
+    });
   }
 
   /** What others were shown has to be of the history that we were shown. */
@@ -203,11 +259,16 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
         // It may have been signed since our look began; this very tree is waited for.
         ahead.set(view.by, theirs);
         if (theirs.rounds++ < PATIENCE) continue;
-        throw new Contradiction("witness", `${view.by} was shown ${checkpoint.size} entries, and we are shown ${current.size}`, note);
+        throw new Contradiction(
+          "witness",
+          `${view.by} was shown ${checkpoint.size} entries, and we are shown ${current.size}`,
+          note,
+        );
       }
       ahead.delete(view.by);
       const { root } = await createReader().rootAt(Number(checkpoint.size), current);
-      if (!equalBytes(root, checkpoint.root)) throw new Contradiction("witness", `${view.by} was shown another tree of ${checkpoint.size} entries than we were`, note);
+      if (!equalBytes(root, checkpoint.root))
+        throw new Contradiction("witness", `${view.by} was shown another tree of ${checkpoint.size} entries than we were`, note);
     }
   }
 
@@ -226,7 +287,8 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
   function settleAccepted(checkpoint: Checkpoint): void {
     const accepted = store.accepted(origin);
     if (accepted === undefined || store.alarm(origin) === undefined) return;
-    if (BigInt(accepted.size) === checkpoint.size && accepted.root === toBase64(checkpoint.root)) store.settle(origin, sinks, now());
+    if (BigInt(accepted.size) === checkpoint.size && accepted.root === toBase64(checkpoint.root))
+      store.settle(origin, sinks, now());
   }
 
   return {
@@ -237,13 +299,16 @@ export function createWatch({ log, rules, store, sinks, now }: WatchOptions): Wa
       try {
         done = await advance(signal);
       } catch (error) {
-        if (error instanceof Contradiction) store.raise(origin, { kind: error.kind, sinceMs: now(), reason: error.message, checkpoint: error.note }, sinks);
+        if (error instanceof Contradiction)
+          store.raise(origin, { kind: error.kind, sinceMs: now(), reason: error.message, checkpoint: error.note }, sinks);
         else if (error instanceof LacreError) failure = error.message;
         else throw error;
       }
       const alarm = store.alarm(origin);
       if (alarm !== undefined) return { ...done, status: "alarm", reason: alarm.reason };
-      return failure === undefined ? { ...done, status: "current", reason: undefined } : { ...done, status: "unreadable", reason: failure };
+      return failure === undefined
+        ? { ...done, status: "current", reason: undefined }
+        : { ...done, status: "unreadable", reason: failure };
     },
   };
 }

@@ -34,7 +34,12 @@ const OCTETS = "application/octet-stream";
 const TEXT = "text/plain; charset=utf-8";
 
 /** Mounts `<prefix>/checkpoint` and `<prefix>/tile/`. */
-export function registerReading(app: FastifyInstance, prefix: string, log: ReadableLog, { bundles, errors = "gateway", packed }: ReadingOptions): void {
+export function registerReading(
+  app: FastifyInstance,
+  prefix: string,
+  log: ReadableLog,
+  { bundles, errors = "gateway", packed }: ReadingOptions,
+): void {
   const config = { errors };
   const underWay = new Map<string, Promise<Uint8Array | undefined>>();
   /** Reads behind the gate; whoever wants the same meanwhile gets the same. */
@@ -45,18 +50,28 @@ export function registerReading(app: FastifyInstance, prefix: string, log: Reada
     underWay.set(path, reading);
     return reading;
   }
-  app.get(`${prefix}/checkpoint`, { config }, (_request, reply) => reply.headers({ "content-type": TEXT, "cache-control": ANEW }).send(log.checkpoint()));
+  app.get(`${prefix}/checkpoint`, { config }, (_request, reply) =>
+    reply.headers({ "content-type": TEXT, "cache-control": ANEW }).send(log.checkpoint()),
+  );
   app.get(`${prefix}/tile/*`, { config }, async (request, reply) => {
     const path = (request.params as { "*": string })["*"];
     const tile = coordinate(path, bundles);
     const bytes = await read(path, () => log.readTile(tile));
     if (bytes === undefined) throw new ServiceError("NOT_FOUND", "no such tile", { headers: { "cache-control": ANEW } });
     reply.headers({ "content-type": OCTETS, "cache-control": FOREVER });
-    return tile.level === bundles ? sendBundle(request, reply, tile, bytes, packed && ((index) => read(`${path}.gz`, () => packed(index)))) : sendBytes(request, reply, bytes);
+    return tile.level === bundles
+      ? sendBundle(request, reply, tile, bytes, packed && ((index) => read(`${path}.gz`, () => packed(index))))
+      : sendBytes(request, reply, bytes);
   });
 }
 
-async function sendBundle(request: FastifyRequest, reply: FastifyReply, { index, width }: TileCoordinate, bytes: Uint8Array, packed: ReadingOptions["packed"]): Promise<FastifyReply> {
+async function sendBundle(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { index, width }: TileCoordinate,
+  bytes: Uint8Array,
+  packed: ReadingOptions["packed"],
+): Promise<FastifyReply> {
   reply.header("vary", "Accept-Encoding");
   const isWanted = width === TILE_WIDTH && request.headers.range === undefined && takesGzip(request.headers["accept-encoding"]);
   const small = isWanted ? await packed?.(index) : undefined;
@@ -65,10 +80,12 @@ async function sendBundle(request: FastifyRequest, reply: FastifyReply, { index,
 
 /** Whether an Accept-Encoding header names gzip and does not refuse it (RFC 9110 section 12.5.3). */
 function takesGzip(header: string | string[] | undefined): boolean {
-  return String(header ?? "").split(",").some((coding) => {
-    const [name, ...parameters] = coding.split(";").map((part) => part.trim().toLowerCase());
-    return (name === "gzip" || name === "*") && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
-  });
+  return String(header ?? "")
+    .split(",")
+    .some((coding) => {
+      const [name, ...parameters] = coding.split(";").map((part) => part.trim().toLowerCase());
+      return (name === "gzip" || name === "*") && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
+    });
 }
 
 function coordinate(path: string, bundles: "entries" | "data"): TileCoordinate {

@@ -20,8 +20,19 @@ let folders = 0;
 
 async function grownLog(entries: number): Promise<{ readonly log: Log; readonly dir: string }> {
   const dir = join(scratch, String(folders++));
-  const log = await openLog({ dir, origin: "log.test", personality: PLAIN, signCheckpoint: unsigned, now: Date.now, anchor: createMemoryAnchor(), production: false, lock: createMemoryLock() });
-  const placed = await Promise.all(Array.from({ length: entries }, (_, at) => log.append(utf8(`entry ${at} ${"x".repeat(100)}`))));
+  const log = await openLog({
+    dir,
+    origin: "log.test",
+    personality: PLAIN,
+    signCheckpoint: unsigned,
+    now: Date.now,
+    anchor: createMemoryAnchor(),
+    production: false,
+    lock: createMemoryLock(),
+  });
+  const placed = await Promise.all(
+    Array.from({ length: entries }, (_, at) => log.append(utf8(`entry ${at} ${"x".repeat(100)}`))),
+  );
   await log.receipt(placed.at(-1)!);
   return { log, dir };
 }
@@ -38,16 +49,41 @@ test("a checkpoint is asked for anew, a tile never again, and what is not there 
   registerReading(app, "/ct", log, { bundles: "data", errors: "text" });
   const get = (url: string, headers: Record<string, string> = {}) => app.inject({ url, headers });
   const checkpoint = await get("/api/v2/checkpoint");
-  assert.deepEqual([checkpoint.statusCode, checkpoint.headers["content-type"], checkpoint.headers["cache-control"], checkpoint.body], [200, "text/plain; charset=utf-8", "no-cache", log.checkpoint()]);
+  assert.deepEqual(
+    [checkpoint.statusCode, checkpoint.headers["content-type"], checkpoint.headers["cache-control"], checkpoint.body],
+    [200, "text/plain; charset=utf-8", "no-cache", log.checkpoint()],
+  );
   const tile = await get("/api/v2/tile/0/000");
-  assert.deepEqual([tile.statusCode, tile.rawPayload.length, tile.headers["content-type"], tile.headers["cache-control"]], [200, 8192, "application/octet-stream", "public, max-age=31536000, immutable"]);
-  assert.deepEqual([tile.headers["x-content-type-options"], tile.headers["access-control-allow-origin"], tile.headers["accept-ranges"]], ["nosniff", "*", "bytes"]);
+  assert.deepEqual(
+    [tile.statusCode, tile.rawPayload.length, tile.headers["content-type"], tile.headers["cache-control"]],
+    [200, 8192, "application/octet-stream", "public, max-age=31536000, immutable"],
+  );
+  assert.deepEqual(
+    [tile.headers["x-content-type-options"], tile.headers["access-control-allow-origin"], tile.headers["accept-ranges"]],
+    ["nosniff", "*", "bytes"],
+  );
   assert.equal((await get("/api/v2/tile/0/001.p/44")).rawPayload.length, 44 * 32);
-  for (const path of ["/api/v2/tile/0/001", "/api/v2/tile/0/001.p/45", "/api/v2/tile/1/001", "/api/v2/tile/entries/001", "/api/v2/tile/0/x001/000"]) {
+  for (const path of [
+    "/api/v2/tile/0/001",
+    "/api/v2/tile/0/001.p/45",
+    "/api/v2/tile/1/001",
+    "/api/v2/tile/entries/001",
+    "/api/v2/tile/0/x001/000",
+  ]) {
     const missing = await get(path);
-    assert.deepEqual([missing.statusCode, missing.headers["cache-control"], missing.json()], [404, "no-cache", { code: 5, message: "no such tile", details: [] }], path);
+    assert.deepEqual(
+      [missing.statusCode, missing.headers["cache-control"], missing.json()],
+      [404, "no-cache", { code: 5, message: "no such tile", details: [] }],
+      path,
+    );
   }
-  for (const path of ["/api/v2/tile/data/000", "/api/v2/tile/0/0", "/api/v2/tile/0/000.gz", "/api/v2/tile/64/000", "/api/v2/tile/0/001.p/0"]) {
+  for (const path of [
+    "/api/v2/tile/data/000",
+    "/api/v2/tile/0/0",
+    "/api/v2/tile/0/000.gz",
+    "/api/v2/tile/64/000",
+    "/api/v2/tile/0/001.p/0",
+  ]) {
     assert.equal((await get(path)).statusCode, 400, path);
   }
   assert.equal((await get("/ct/tile/entries/000")).statusCode, 400);
@@ -68,17 +104,23 @@ test("one range of a tile, and the rules for those that do not fit", async () =>
   assert.deepEqual(await ask("bytes=-32"), { status: 206, says: "bytes 8160-8191/8192", bytes: whole.subarray(8160) });
   assert.deepEqual((await ask("bytes=8192-")).status, 416);
   assert.deepEqual((await ask("bytes=8192-")).says, "bytes */8192");
-  for (const passedOver of ["bytes=5-1", "bytes=0-1,4-5", "lines=1-2", "bytes=a-b"]) assert.equal((await ask(passedOver)).status, 200, passedOver);
+  for (const passedOver of ["bytes=5-1", "bytes=0-1,4-5", "lines=1-2", "bytes=a-b"])
+    assert.equal((await ask(passedOver)).status, 200, passedOver);
   assert.equal((await ask("bytes=0-31", { "if-range": '"a version"' })).status, 200);
   await log.close();
 });
 
 test("a range lies within the whole, or is none", () => {
   fc.assert(
-    fc.property(fc.option(fc.nat(40), { nil: "" }), fc.option(fc.nat(40), { nil: "" }), fc.integer({ min: 1, max: 30 }), (first, last, length) => {
-      const range = readRange(`bytes=${first}-${last}`, length);
-      if (typeof range === "object") assert.ok(range.offset >= 0 && range.length > 0 && range.offset + range.length <= length);
-    }),
+    fc.property(
+      fc.option(fc.nat(40), { nil: "" }),
+      fc.option(fc.nat(40), { nil: "" }),
+      fc.integer({ min: 1, max: 30 }),
+      (first, last, length) => {
+        const range = readRange(`bytes=${first}-${last}`, length);
+        if (typeof range === "object") assert.ok(range.offset >= 0 && range.length > 0 && range.offset + range.length <= length);
+      },
+    ),
   );
 });
 
@@ -103,8 +145,18 @@ test("sealed bundles are packed in order, once, and go out compressed to whoever
   };
   const plain = readFileSync(join(folder, "001"));
   const packed = readFileSync(join(folder, "001.gz"));
-  for (const takes of ["gzip", "deflate, gzip;q=0.5", "*"]) assert.deepEqual(await ask("entries/001", { "accept-encoding": takes }), ["gzip", "Accept-Encoding", String(packed.length), packed], takes);
-  for (const takes of ["", "gzip;q=0", "br", "identity"]) assert.deepEqual(await ask("entries/001", { "accept-encoding": takes }), [undefined, "Accept-Encoding", String(plain.length), plain], takes);
+  for (const takes of ["gzip", "deflate, gzip;q=0.5", "*"])
+    assert.deepEqual(
+      await ask("entries/001", { "accept-encoding": takes }),
+      ["gzip", "Accept-Encoding", String(packed.length), packed],
+      takes,
+    );
+  for (const takes of ["", "gzip;q=0", "br", "identity"])
+    assert.deepEqual(
+      await ask("entries/001", { "accept-encoding": takes }),
+      [undefined, "Accept-Encoding", String(plain.length), plain],
+      takes,
+    );
   assert.equal((await ask("entries/001", { "accept-encoding": "gzip", range: "bytes=0-9" }))[3].length, 10);
   assert.equal((await ask("entries/003.p/10", { "accept-encoding": "gzip" }))[0], undefined);
   assert.equal((await ask("0/001", { "accept-encoding": "gzip" }))[0], undefined);
@@ -139,7 +191,13 @@ test("what is packed is synced before it has its name; a busy log is left alone;
     open: async (path, mode) => {
       if (mode === "create" && full) throw Object.assign(new Error("no space"), { code: "ENOSPC" });
       const file = await real.open(path, mode);
-      return { read: file.read.bind(file), write: file.write.bind(file), size: file.size.bind(file), close: file.close.bind(file), datasync: () => (calls.push("sync"), file.datasync()) };
+      return {
+        read: file.read.bind(file),
+        write: file.write.bind(file),
+        size: file.size.bind(file),
+        close: file.close.bind(file),
+        datasync: () => (calls.push("sync"), file.datasync()),
+      };
     },
     rename: (from, to) => (calls.push("rename"), real.rename(from, to)),
     readFile: (path) => real.readFile(path),

@@ -24,7 +24,10 @@ const LOG = { origin: ORIGIN, key: LOG_KEY.publicKey, kind: "artifacts" } as con
 const KEYS = ["identity:ann@example.com", "issuer:https://accounts.example", "domain:example.com", "identity:nobody@example.com"];
 
 function filesOf(dir: string): string[] {
-  return readdirSync(join(dir, "index"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1)).toSorted();
+  return readdirSync(join(dir, "index"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
+    .toSorted();
 }
 
 /** A log whose index is on the disk: 92 entries, segments of 8, 16 and 64, the smaller ones in memory. */
@@ -39,7 +42,11 @@ async function filled(dir: string): Promise<Bed> {
 async function answersAreRight({ search, log, blobs }: Bed): Promise<void> {
   for (const key of KEYS) {
     const answer = await search.search({ keys: [key], match: "all", limit: 1000 });
-    assert.deepEqual([answer.size, answer.entries.map(({ index }) => index)], [log.size, await fullScan(log, blobs, [key], "all", undefined, 1000)], key);
+    assert.deepEqual(
+      [answer.size, answer.entries.map(({ index }) => index)],
+      [log.size, await fullScan(log, blobs, [key], "all", undefined, 1000)],
+      key,
+    );
   }
 }
 
@@ -56,8 +63,13 @@ test("a file that was changed, cut or removed is named at the next start and mad
   const whole = new Map(files.map((file) => [file, readFileSync(join(dir, file))]));
   for (const file of files) {
     const good = whole.get(file)!;
-    const cases: [string, Buffer | undefined][] = [["removed", undefined], ["cut", good.subarray(0, good.length - 1)], ["longer", Buffer.concat([good, Buffer.of(0)])]];
-    for (const at of placesIn(good.length, 6)) cases.push([`octet ${at}`, good.map((octet, place) => (place === at ? octet ^ 4 : octet)) as Buffer]);
+    const cases: [string, Buffer | undefined][] = [
+      ["removed", undefined],
+      ["cut", good.subarray(0, good.length - 1)],
+      ["longer", Buffer.concat([good, Buffer.of(0)])],
+    ];
+    for (const at of placesIn(good.length, 6))
+      cases.push([`octet ${at}`, good.map((octet, place) => (place === at ? octet ^ 4 : octet)) as Buffer]);
     for (const [what, bytes] of cases) {
       if (bytes === undefined) unlinkSync(join(dir, file));
       else writeFileSync(join(dir, file), bytes);
@@ -65,7 +77,11 @@ test("a file that was changed, cut or removed is named at the next start and mad
       await bed.search.index.settled();
       await answersAreRight(bed);
       const isLonger = what === "longer" && file !== "index/search/root";
-      if (!isLonger && !(what === "removed" && file.endsWith("root"))) assert.ok(bed.told.some((line) => line.includes(file)), `${file} ${what}: ${bed.told.join("\n")}`);
+      if (!isLonger && !(what === "removed" && file.endsWith("root")))
+        assert.ok(
+          bed.told.some((line) => line.includes(file)),
+          `${file} ${what}: ${bed.told.join("\n")}`,
+        );
       await bed.close();
       // Octets behind the end are read by nobody.
       if (!isLonger && !file.endsWith("root")) assert.deepEqual(readFileSync(join(dir, file)), good, `${file} ${what}`);
@@ -85,10 +101,18 @@ test("damage under a running index is met by a search, named, and mended before 
   const good = readFileSync(join(dir, file));
   for (const damage of ["changed", "removed"]) {
     if (damage === "removed") unlinkSync(join(dir, file));
-    else writeFileSync(join(dir, file), good.map((octet, at) => (at % 50 === 7 ? octet ^ 1 : octet)));
+    else
+      writeFileSync(
+        join(dir, file),
+        good.map((octet, at) => (at % 50 === 7 ? octet ^ 1 : octet)),
+      );
     const told = again.told.length;
     await answersAreRight(again);
-    if (damage === "changed") assert.ok(again.told.slice(told).some((line) => line.includes(file)), again.told.join("\n"));
+    if (damage === "changed")
+      assert.ok(
+        again.told.slice(told).some((line) => line.includes(file)),
+        again.told.join("\n"),
+      );
     again.search.index.scrub();
     await again.search.index.settled();
     assert.deepEqual(readFileSync(join(dir, file)), good);
@@ -112,7 +136,11 @@ test("a lost index directory is made again, under a running process and at a sta
   bed = await openBed(dir);
   await bed.search.index.flush();
   await answersAreRight(bed);
-  assert.deepEqual(files.map((file) => readFileSync(join(dir, file))), whole, "segments and root are functions of the entries");
+  assert.deepEqual(
+    files.map((file) => readFileSync(join(dir, file))),
+    whole,
+    "segments and root are functions of the entries",
+  );
   await bed.close();
 });
 
@@ -123,7 +151,12 @@ test("while much is made again in the background, answers say how far they reach
   const bed = await openBed(dir, { entriesAtStart: 0 });
   const early = await bed.search.search({ keys: ["issuer:https://accounts.example"], match: "all", limit: 1000 });
   assert.ok(early.size < 92);
-  assert.deepEqual(early.entries.map(({ index }) => index), (await fullScan(bed.log, bed.blobs, ["issuer:https://accounts.example"], "all", undefined, 1000)).filter((at) => at < early.size));
+  assert.deepEqual(
+    early.entries.map(({ index }) => index),
+    (await fullScan(bed.log, bed.blobs, ["issuer:https://accounts.example"], "all", undefined, 1000)).filter(
+      (at) => at < early.size,
+    ),
+  );
   await Promise.all([bed.add(...Array.from({ length: 30 }, (_, at) => entryOf(200 + at))), bed.search.index.settled()]);
   await bed.search.index.flush();
   await answersAreRight(bed);
@@ -163,7 +196,10 @@ test("no changed octet of any file gives a reader of files a wrong answer", asyn
   let [refused, answered] = [0, 0];
   for (const [file, bytes] of files) {
     for (let at = 0; at < bytes.length; at += file.endsWith("root") ? 5 : 61) {
-      const changed = new Map(files).set(file, bytes.map((octet, place) => (place === at ? octet ^ (1 << (at % 8)) : octet)));
+      const changed = new Map(files).set(
+        file,
+        bytes.map((octet, place) => (place === at ? octet ^ (1 << (at % 8)) : octet)),
+      );
       const key = KEYS[at % KEYS.length]!;
       try {
         const result = await createSearchReader({ source: source(changed), log: LOG }).search({ keys: [key], limit: 1000 });
@@ -175,7 +211,12 @@ test("no changed octet of any file gives a reader of files a wrong answer", asyn
       }
     }
     if (file.endsWith("root")) continue;
-    await assert.rejects(createSearchReader({ source: source(new Map([...files].filter(([name]) => name !== file))), log: LOG }).search({ keys: [KEYS[0]!] }), (error: LacreError) => error.code === "SEARCH_INDEX_DAMAGED");
+    await assert.rejects(
+      createSearchReader({ source: source(new Map([...files].filter(([name]) => name !== file))), log: LOG }).search({
+        keys: [KEYS[0]!],
+      }),
+      (error: LacreError) => error.code === "SEARCH_INDEX_DAMAGED",
+    );
   }
   assert.ok(refused > 100, `${refused} refused, ${answered} answered`);
   await bed.close();
@@ -187,18 +228,22 @@ test("a crash at any time: every acknowledged entry is found again", async () =>
     for (let at = error; at instanceof Error; at = at.cause) if (at instanceof Crashed) return true;
     return false;
   };
-  const open = async (disk: SimulatedDisk): Promise<Bed> => openBed("/data/log", {
-    blobs: createFileBlobStore(disk, "/data/log"), log: { fs: disk, lock: createMemoryLock(), anchor: createFileAnchor("/state/anchor", ORIGIN, disk), segmentBytes: 1 << 17 },
-  });
+  const open = async (disk: SimulatedDisk): Promise<Bed> =>
+    openBed("/data/log", {
+      blobs: createFileBlobStore(disk, "/data/log"),
+      log: { fs: disk, lock: createMemoryLock(), anchor: createFileAnchor("/state/anchor", ORIGIN, disk), segmentBytes: 1 << 17 },
+    });
   const live = async (disk: SimulatedDisk, from: number, acknowledged: Map<string, number>): Promise<void> => {
     try {
       const bed = await open(disk);
       for (let at = from; at < from + 40; at += 5) {
-        await Promise.all(Array.from({ length: 5 }, async (_, i) => {
-          const record = entryOf(at + i);
-          const receipt = await bed.log.receipt(await bed.log.append(record));
-          acknowledged.set(toHex(hashLeaf(sha256, record)), receipt.index);
-        }));
+        await Promise.all(
+          Array.from({ length: 5 }, async (_, i) => {
+            const record = entryOf(at + i);
+            const receipt = await bed.log.receipt(await bed.log.append(record));
+            acknowledged.set(toHex(hashLeaf(sha256, record)), receipt.index);
+          }),
+        );
       }
       await bed.close();
     } catch (error) {
@@ -216,7 +261,11 @@ test("a crash at any time: every acknowledged entry is found again", async () =>
     const bed = await open(disk);
     for (const [leaf, index] of acknowledged) {
       const { entries } = await bed.search.search({ keys: [`leaf:${leaf}`], match: "all", limit: 10 });
-      assert.deepEqual(entries.map((entry) => entry.index), [index], `crash at call ${call}: ${leaf}`);
+      assert.deepEqual(
+        entries.map((entry) => entry.index),
+        [index],
+        `crash at call ${call}: ${leaf}`,
+      );
     }
     await answersAreRight(bed);
     await bed.close();

@@ -37,7 +37,11 @@ before(async () => {
   });
   await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
   files = `http://127.0.0.1:${(plain.address() as AddressInfo).port}`;
-  closers.push(() => app.close(), () => plain.close(), () => bed.close());
+  closers.push(
+    () => app.close(),
+    () => plain.close(),
+    () => bed.close(),
+  );
 });
 after(async () => {
   for (const close of closers) await close();
@@ -45,15 +49,34 @@ after(async () => {
 });
 
 async function run(url: string, key: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=source", EXAMPLE, url, key, ORIGIN, toBase64(LOG_KEY.publicKey.spki)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    "--conditions=source",
+    EXAMPLE,
+    url,
+    key,
+    ORIGIN,
+    toBase64(LOG_KEY.publicKey.spki),
+  ]);
   return stdout;
 }
 
 test("finds and proves, and proves absence, from a server and from files", async () => {
   const key = "email:ann@example.com";
   const all = await fullScan(bed.log, bed.blobs, [key], "all", undefined, 1000);
-  assert.equal(await run(server, key), `entries ${all.slice(0, 100).join(", ")} among the first 300, and no others: proved\n256 entries by the index, 44 read one by one\n`);
-  assert.equal(await run(files, key), `entries ${all.filter((at) => at < 256).join(", ")} among the first 256, and no others: proved\n256 entries by the index, 0 read one by one\n`);
-  assert.equal(await run(server, "email:nobody@example.com"), "no entry among the first 300: proved\n256 entries by the index, 44 read one by one\n");
-  assert.equal(await run(files, "email:nobody@example.com"), "no entry among the first 256: proved\n256 entries by the index, 0 read one by one\n");
+  assert.equal(
+    await run(server, key),
+    `entries ${all.slice(0, 100).join(", ")} among the first 300, and no others: proved\n256 entries by the index, 44 read one by one\n`,
+  );
+  assert.equal(
+    await run(files, key),
+    `entries ${all.filter((at) => at < 256).join(", ")} among the first 256, and no others: proved\n256 entries by the index, 0 read one by one\n`,
+  );
+  assert.equal(
+    await run(server, "email:nobody@example.com"),
+    "no entry among the first 300: proved\n256 entries by the index, 44 read one by one\n",
+  );
+  assert.equal(
+    await run(files, "email:nobody@example.com"),
+    "no entry among the first 256: proved\n256 entries by the index, 0 read one by one\n",
+  );
 });

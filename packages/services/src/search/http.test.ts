@@ -64,14 +64,23 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const scan = (keys: readonly string[], limit = 10_000): Promise<number[]> => fullScan(bed.log, bed.blobs, keys, "all", undefined, limit);
+const scan = (keys: readonly string[], limit = 10_000): Promise<number[]> =>
+  fullScan(bed.log, bed.blobs, keys, "all", undefined, limit);
 const get = (path: string, headers = {}) => app.inject({ url: `/api/v1/${path}`, headers });
 
 test("a reader with nothing but fetch and ranges finds and proves, absence included", async () => {
   const reader = createSearchReader({ source: fetchSearch({ url, fetch }), log: LOG });
-  for (const keys of [["identity:ann@example.com"], ["under:https://github.com/acme/tool", "issuer:https://accounts.example"], ["identity:nobody@example.com"], [`digest:${SUBJECT}`]]) {
+  for (const keys of [
+    ["identity:ann@example.com"],
+    ["under:https://github.com/acme/tool", "issuer:https://accounts.example"],
+    ["identity:nobody@example.com"],
+    [`digest:${SUBJECT}`],
+  ]) {
     const result = await reader.search({ keys, limit: 10_000 });
-    assert.deepEqual([result.hits.map(({ index }) => index), result.size, result.signedBy], [await scan(keys), 1321, "checkpoint"]);
+    assert.deepEqual(
+      [result.hits.map(({ index }) => index), result.size, result.signedBy],
+      [await scan(keys), 1321, "checkpoint"],
+    );
   }
   assert.deepEqual(await scan([`digest:${SUBJECT}`]), [0]);
 });
@@ -88,25 +97,41 @@ test("so does one against a plain web server over the log's directory, as far as
   const octets = ranges.reduce((sum, line) => sum + Number(/-(\d+)$/.exec(line)![1]) - Number(/=(\d+)/.exec(line)![1]) + 1, 0);
   assert.ok(octets < statSync(join(dir, "index/search/1/000")).size, `${octets} octets`);
   const ann = await reader.search({ keys: ["identity:ann@example.com"], limit: 10_000 });
-  assert.deepEqual(ann.hits.map(({ index }) => index), (await scan(["identity:ann@example.com"])).filter((at) => at < 1280));
+  assert.deepEqual(
+    ann.hits.map(({ index }) => index),
+    (await scan(["identity:ann@example.com"])).filter((at) => at < 1280),
+  );
 });
 
 test("an answer with proof brings what a reader needs; what it claims is not believed", async () => {
   const keys = ["identity:ann@example.com"];
   const bytes = (await get(`search?key=${keys[0]}&proof=true&limit=100`)).rawPayload;
   const missing = (path: string): never => assert.fail(`${path} was asked for again`);
-  const rest = { file: async (path: string) => (path.startsWith("index/") || path === "checkpoint" ? missing(path) : bed.search.files.file(path)), range: async (path: string) => missing(path) };
+  const rest = {
+    file: async (path: string) =>
+      path.startsWith("index/") || path === "checkpoint" ? missing(path) : bed.search.files.file(path),
+    range: async (path: string) => missing(path),
+  };
   const result = await createSearchReader({ source: answerSource(bytes, rest), log: LOG }).search({ keys, limit: 100 });
-  assert.deepEqual(result.hits.map(({ index }) => index), await scan(keys, 100));
+  assert.deepEqual(
+    result.hits.map(({ index }) => index),
+    await scan(keys, 100),
+  );
   // An answer that leaves entries out proves the same: its list is not looked at. One with a changed page is refused.
   const lie = JSON.parse(bytes.toString()) as { entries: unknown[]; proof: { pages: { bytes: string }[] } };
   lie.entries = [];
-  const again = await createSearchReader({ source: answerSource(utf8(JSON.stringify(lie)), rest), log: LOG }).search({ keys, limit: 100 });
+  const again = await createSearchReader({ source: answerSource(utf8(JSON.stringify(lie)), rest), log: LOG }).search({
+    keys,
+    limit: 100,
+  });
   assert.equal(again.hits.length, result.hits.length);
   const page = Buffer.from(lie.proof.pages.at(-1)!.bytes, "base64");
   page[9]! ^= 1;
   lie.proof.pages.at(-1)!.bytes = page.toString("base64");
-  await assert.rejects(createSearchReader({ source: answerSource(utf8(JSON.stringify(lie)), rest), log: LOG }).search({ keys, limit: 100 }), (error: LacreError) => error.code === "SEARCH_INDEX_DAMAGED");
+  await assert.rejects(
+    createSearchReader({ source: answerSource(utf8(JSON.stringify(lie)), rest), log: LOG }).search({ keys, limit: 100 }),
+    (error: LacreError) => error.code === "SEARCH_INDEX_DAMAGED",
+  );
 });
 
 test("a cursor goes through all of an answer, each entry once", async () => {
@@ -115,7 +140,11 @@ test("a cursor goes through all of an answer, each entry once", async () => {
   let after: number | null = null;
   let pages = 0;
   do {
-    const answer = (await get(`search?key=${key}&limit=100${after === null ? "" : `&after=${after}`}`)).json() as { next: number | null; size: number; entries: { index: number; leafHash: string; keys: string[]; body: string }[] };
+    const answer = (await get(`search?key=${key}&limit=100${after === null ? "" : `&after=${after}`}`)).json() as {
+      next: number | null;
+      size: number;
+      entries: { index: number; leafHash: string; keys: string[]; body: string }[];
+    };
     for (const { index, leafHash, keys, body } of answer.entries) {
       found.push(index);
       assert.equal(leafHash, toHex(hashLeaf(sha256, Buffer.from(body, "base64"))));
@@ -130,9 +159,19 @@ test("a cursor goes through all of an answer, each entry once", async () => {
 
 test("a query that is none is refused with a word about it", async () => {
   for (const [query, word] of [
-    ["", "one to 8 keys"], ["key=you@example.com", "known"], ["key=phone:1", "phone"], ["key=leaf:ab", "no entry can have"], ["key=issuer:x&limit=0", "limit"], ["key=issuer:x&limit=1001", "1000"],
-    ["key=issuer:x&proof=true&limit=101", "100"], ["key=issuer:x&after=-1", "after"], ["key=issuer:x&after=1&after=2", "once"], ["key=issuer:x&match=none", "match"], ["key=issuer:x&proof=1", "proof"],
-    ["key=issuer:x&colour=red", "colour"], [Array.from({ length: 9 }, (_, at) => `key=issuer:${at}`).join("&"), "8"],
+    ["", "one to 8 keys"],
+    ["key=you@example.com", "known"],
+    ["key=phone:1", "phone"],
+    ["key=leaf:ab", "no entry can have"],
+    ["key=issuer:x&limit=0", "limit"],
+    ["key=issuer:x&limit=1001", "1000"],
+    ["key=issuer:x&proof=true&limit=101", "100"],
+    ["key=issuer:x&after=-1", "after"],
+    ["key=issuer:x&after=1&after=2", "once"],
+    ["key=issuer:x&match=none", "match"],
+    ["key=issuer:x&proof=1", "proof"],
+    ["key=issuer:x&colour=red", "colour"],
+    [Array.from({ length: 9 }, (_, at) => `key=issuer:${at}`).join("&"), "8"],
   ] as const) {
     const answer = await get(`search?${query}`);
     assert.equal(answer.statusCode, 400, query);
@@ -144,13 +183,29 @@ test("a query that is none is refused with a word about it", async () => {
 test("index files are sent whole, in one range, with lasting and passing headers, and nothing else is", async () => {
   const file = readFileSync(join(dir, "index/search/1/000"));
   const whole = await get("index/search/1/000");
-  assert.deepEqual([whole.statusCode, whole.rawPayload.equals(file), whole.headers["cache-control"], whole.headers["accept-ranges"]], [200, true, "public, max-age=31536000, immutable", "bytes"]);
+  assert.deepEqual(
+    [whole.statusCode, whole.rawPayload.equals(file), whole.headers["cache-control"], whole.headers["accept-ranges"]],
+    [200, true, "public, max-age=31536000, immutable", "bytes"],
+  );
   const part = await get("index/search/1/000", { range: "bytes=8-23" });
-  assert.deepEqual([part.statusCode, part.rawPayload.equals(file.subarray(8, 24)), part.headers["content-range"]], [206, true, `bytes 8-23/${file.length}`]);
+  assert.deepEqual(
+    [part.statusCode, part.rawPayload.equals(file.subarray(8, 24)), part.headers["content-range"]],
+    [206, true, `bytes 8-23/${file.length}`],
+  );
   assert.equal((await get("index/search/1/000", { range: `bytes=${file.length}-` })).statusCode, 416);
   const root = await get("index/search/root");
   assert.deepEqual([root.statusCode, root.headers["cache-control"], root.body], [200, "no-cache", bed.search.index.root]);
-  for (const path of ["index/search/9/000", "index/search/0/900", "index/search/1/001.p/3", "index/search/../../lock", "index/search/entries/000", "index/search/", "index/identity/0/000", "attestation/zz/00", "attestation/00/00"]) {
+  for (const path of [
+    "index/search/9/000",
+    "index/search/0/900",
+    "index/search/1/001.p/3",
+    "index/search/../../lock",
+    "index/search/entries/000",
+    "index/search/",
+    "index/identity/0/000",
+    "attestation/zz/00",
+    "attestation/00/00",
+  ]) {
     assert.equal((await get(path)).statusCode, 404, path);
   }
   const { leafHash } = (await bed.log.entry(0))!;
@@ -162,7 +217,8 @@ test("what a log keeps beside an entry counts, unless it is not the entry's", as
   const other = attestedEntry(["88".repeat(32)]);
   await bed.blobs.putImmutable(payloadPath(hashLeaf(sha256, body)), other.payload);
   await bed.add(body);
-  for (const subject of ["77", "88"]) assert.deepEqual((await bed.search.search({ keys: [`digest:${subject.repeat(32)}`], match: "all", limit: 10 })).entries, []);
+  for (const subject of ["77", "88"])
+    assert.deepEqual((await bed.search.search({ keys: [`digest:${subject.repeat(32)}`], match: "all", limit: 10 })).entries, []);
 });
 
 test("a search without pages is refused when it matches too much", async () => {

@@ -48,7 +48,11 @@ class Input {
  * The file of the merged segment, in parts. `merged` is filled in at the end. Throws SEARCH_INDEX_DAMAGED when one of the
  * parts is not what its root says; what `pause` throws ends the merge.
  */
-export async function* mergeToFile(segments: readonly Part[], merged: Merged, pause: () => Promise<void>): AsyncGenerator<Uint8Array> {
+export async function* mergeToFile(
+  segments: readonly Part[],
+  merged: Merged,
+  pause: () => Promise<void>,
+): AsyncGenerator<Uint8Array> {
   const first = segments[0]!.first;
   let inputs = segments.map((segment) => new Input(segment, first));
   let ready: Uint8Array[] = [];

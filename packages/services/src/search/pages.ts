@@ -3,7 +3,19 @@
  * Segments of an index as they are used: pages are read when they are asked for, proved against the segment's root, and
  * kept while there is room. What is in memory is proved; what is on the disk is not believed.
  */
-import { lookUp, octetsOf, openPage, PAGE_CHILDREN, type LookUp, type Page, pageCounts, type PageNeed, pageRange, type SegmentInfo, segmentPath } from "@lacre/core/search";
+import {
+  lookUp,
+  octetsOf,
+  openPage,
+  PAGE_CHILDREN,
+  type LookUp,
+  type Page,
+  pageCounts,
+  type PageNeed,
+  pageRange,
+  type SegmentInfo,
+  segmentPath,
+} from "@lacre/core/search";
 import { LacreError } from "@lacre/core/errors";
 import type { BlobStore } from "../store/index.ts";
 
@@ -122,7 +134,16 @@ export class PagedSegment implements Part {
       const above = hashes;
       const pages: Page[] = [];
       for (let index = 0; index < counts[level]!; index++) {
-        pages.push(await this.load({ level, index, hash: above(index), first: undefined, next: undefined, ...pageRange(records, level, index) }));
+        pages.push(
+          await this.load({
+            level,
+            index,
+            hash: above(index),
+            first: undefined,
+            next: undefined,
+            ...pageRange(records, level, index),
+          }),
+        );
       }
       hashes = (index) => {
         const { words, stride } = pages[Math.floor(index / PAGE_CHILDREN)]!;
@@ -138,7 +159,10 @@ export class PagedSegment implements Part {
       if (bytes === undefined) throw new LacreError("SEARCH_INDEX_DAMAGED", "a segment of the index is missing");
       yield Array.from({ length: to - from }, (_, at) => {
         const range = pageRange(records, 0, from + at);
-        return openPage({ level: 0, index: from + at, hash: hashes(from + at), first: undefined, next: undefined, ...range }, bytes.subarray(range.offset - start, range.offset - start + range.length));
+        return openPage(
+          { level: 0, index: from + at, hash: hashes(from + at), first: undefined, next: undefined, ...range },
+          bytes.subarray(range.offset - start, range.offset - start + range.length),
+        );
       });
     }
   }

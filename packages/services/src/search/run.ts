@@ -48,7 +48,11 @@ export class Run implements Part {
     const tag = ((prefix - 256 * high) << 24) >>> 0;
     const { words } = this;
     const places: number[] = [];
-    for (let at = lowerBound(words, high, (tag | from) >>> 0); at < words.length && words[at + 1] === high && (words[at]! & 0xff000000) >>> 0 === tag && places.length < limit; at += 2) {
+    for (
+      let at = lowerBound(words, high, (tag | from) >>> 0);
+      at < words.length && words[at + 1] === high && (words[at]! & 0xff000000) >>> 0 === tag && places.length < limit;
+      at += 2
+    ) {
       places.push(words[at]! & 0xffffff);
     }
     return { places };
@@ -101,7 +105,8 @@ export async function collectRecords(pages: AsyncIterable<readonly Page[]>, reco
   let at = 0;
   for await (const group of pages) {
     for (const page of group) {
-      if (at + page.words.length > words.length) throw new LacreError("SEARCH_INDEX_DAMAGED", "a segment has more records than its root says");
+      if (at + page.words.length > words.length)
+        throw new LacreError("SEARCH_INDEX_DAMAGED", "a segment has more records than its root says");
       words.set(page.words, at);
       at += page.words.length;
     }

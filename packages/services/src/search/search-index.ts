@@ -16,8 +16,19 @@ import { equalBytes, text, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import {
-  entriesAt, INDEX_SHAPE, type IndexRoot, type IndexShape, levelsOf, openIndexRoot, type PageNeed, type Places, ROOT_PATH, type SegmentInfo,
-  segmentLength, segmentPath, signIndexRoot,
+  entriesAt,
+  INDEX_SHAPE,
+  type IndexRoot,
+  type IndexShape,
+  levelsOf,
+  openIndexRoot,
+  type PageNeed,
+  type Places,
+  ROOT_PATH,
+  type SegmentInfo,
+  segmentLength,
+  segmentPath,
+  signIndexRoot,
 } from "@lacre/core/search";
 import { type Follower, type Log, type Logger, mergeSegments } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
@@ -197,11 +208,18 @@ export class SearchIndex {
       root = openIndexRoot(text(bytes), { origin: log.origin, name, key: key.publicKey });
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
-      return this.#warn({ found: `${cause.code}: ${cause.message}` }, `${ROOT_PATH} is damaged; the index is made again from the entries`);
+      return this.#warn(
+        { found: `${cause.code}: ${cause.message}` },
+        `${ROOT_PATH} is damaged; the index is made again from the entries`,
+      );
     }
-    if (root.shape.generation !== this.shape.generation || root.shape.fan !== this.shape.fan) return this.#warn({}, "the index is of another shape and is made again from the entries");
+    if (root.shape.generation !== this.shape.generation || root.shape.fan !== this.shape.fan)
+      return this.#warn({}, "the index is of another shape and is made again from the entries");
     if (root.size > size || !equalBytes(root.root, await this.#roots.at(root.size))) {
-      return this.#warn({ indexed: root.size, size }, "the index is of another history than the log and is made again from the entries");
+      return this.#warn(
+        { indexed: root.size, size },
+        "the index is of another history than the log and is made again from the entries",
+      );
     }
     this.#root = text(bytes);
     this.#isRootNew = true;
@@ -307,7 +325,12 @@ export class SearchIndex {
     this.#tail.set(number, generation);
     this.#covered = generation.first + generation.entries;
     // Generations behind it may have come whole meanwhile.
-    for (let next = this.#tail.get(this.#covered / span); next !== undefined && next.entries > 0; next = this.#tail.get(this.#covered / span)) this.#covered = next.first + next.entries;
+    for (
+      let next = this.#tail.get(this.#covered / span);
+      next !== undefined && next.entries > 0;
+      next = this.#tail.get(this.#covered / span)
+    )
+      this.#covered = next.first + next.entries;
   }
 
   /** The keys of entries, from the entries; undefined when the index is closed meanwhile. */
@@ -318,7 +341,8 @@ export class SearchIndex {
       if (at % SLICE === 0) await turn();
       if (this.#closed) return undefined;
       const entry = await log.entry(at);
-      if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
+      if (entry === undefined)
+        throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
       const prefixes = keys(entry.record, entry.leafHash);
       generation.add(prefixes instanceof Promise ? await prefixes : prefixes);
     }
@@ -334,7 +358,13 @@ export class SearchIndex {
     for (;;) {
       const { level, place } = parts.at(-1)!;
       const last = parts.slice(-fan);
-      if (level + 1 >= levelsOf(this.shape) || (place + 1) % fan !== 0 || last.length < fan || last.some((part) => part.level !== level)) break;
+      if (
+        level + 1 >= levelsOf(this.shape) ||
+        (place + 1) % fan !== 0 ||
+        last.length < fan ||
+        last.some((part) => part.level !== level)
+      )
+        break;
       parts = [...parts.slice(0, -fan), await this.#merge(last)];
       replaced.push(...last);
     }
@@ -397,7 +427,11 @@ export class SearchIndex {
       segments.push(part.info!);
     }
     const size = this.#indexed;
-    this.#root = signIndexRoot({ origin: log.origin, size, root: await this.#roots.at(size), shape: this.shape, segments }, name, key);
+    this.#root = signIndexRoot(
+      { origin: log.origin, size, root: await this.#roots.at(size), shape: this.shape, segments },
+      name,
+      key,
+    );
     await blobs.putMutable(ROOT_PATH, utf8(this.#root));
     this.#isRootNew = true;
     this.#rootMs = performance.now();
@@ -504,7 +538,10 @@ export class SearchIndex {
     const outcome = await Promise.race([repair, promise]);
     clearTimeout(timer);
     if (outcome === "late") {
-      throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, detail: name });
+      throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", {
+        headers: { "retry-after": "5" },
+        detail: name,
+      });
     }
   }
 
@@ -524,7 +561,8 @@ export class SearchIndex {
     for (let number = Math.max(Math.floor(from / span), this.#indexed / span); number * span < end; number++) {
       const generation = this.#tail.get(number);
       if (generation === undefined) break;
-      for (const place of generation.find(prefix, Math.max(0, from - generation.first), limit - found.length)) found.push(generation.first + place);
+      for (const place of generation.find(prefix, Math.max(0, from - generation.first), limit - found.length))
+        found.push(generation.first + place);
       if (found.length >= limit) return undefined;
     }
     return undefined;
@@ -539,12 +577,16 @@ export class SearchIndex {
 
   async #findSlowly(prefix: number, from: number, limit: number, found: number[], first: Need): Promise<readonly number[]> {
     let damage = 0;
-    for (let need: Need | undefined = first; need !== undefined; ) {
+    for (let need: Need | undefined = first; need !== undefined;) {
       try {
         await need.part.load(need.missing);
       } catch (cause) {
         if (!(cause instanceof LacreError)) throw cause;
-        if (++damage > ATTEMPTS) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${need.part.name}: ${cause.message}, again and again`, cause });
+        if (++damage > ATTEMPTS)
+          throw new ServiceError("LOG_DAMAGED", undefined, {
+            detail: `${need.part.name}: ${cause.message}, again and again`,
+            cause,
+          });
         await this.#repaired(need.part);
       }
       // Segments may have been merged meanwhile: go on behind what was found.
@@ -576,7 +618,7 @@ export class SearchIndex {
 
   /** Resolves when nothing is being made. */
   async settled(): Promise<void> {
-    for (let before: Promise<void> | undefined; before !== this.#work; ) {
+    for (let before: Promise<void> | undefined; before !== this.#work;) {
       before = this.#work;
       await before;
     }
@@ -599,11 +641,14 @@ export class SearchIndex {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     // An index that is made from nothing is not waited for.
-    if (this.#covered >= this.#published) await Promise.race([this.settled(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]);
+    if (this.#covered >= this.#published)
+      await Promise.race([this.settled(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref())]);
     this.#closed = true;
     await this.settled();
     if (this.#isRootNew) return;
-    await this.#publish().catch((cause: unknown) => this.#warn({ cause: String(cause) }, "the index root cannot be written; it is made again at the next start"));
+    await this.#publish().catch((cause: unknown) =>
+      this.#warn({ cause: String(cause) }, "the index root cannot be written; it is made again at the next start"),
+    );
   }
 }
 

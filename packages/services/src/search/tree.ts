@@ -28,14 +28,14 @@ export class RootSource {
     const steps = size / this.#step;
     if (steps < this.#range.size) this.#range = new CompactRange(sha256);
     if (steps - this.#range.size > 4) await this.#leap(steps);
-    for (; this.#range.size < steps; ) this.#range.append(await this.#node(this.#level, this.#range.size));
+    for (; this.#range.size < steps;) this.#range.append(await this.#node(this.#level, this.#range.size));
     return this.#range.root();
   }
 
   /** Far ahead the subtrees are read whole, the largest first. */
   async #leap(steps: number): Promise<void> {
     const hashes: Uint8Array[] = [];
-    for (let start = 0; start < steps; ) {
+    for (let start = 0; start < steps;) {
       let level = 0;
       while (start + 2 ** (level + 1) <= steps) level++;
       hashes.push(await this.#node(this.#level + level, start / 2 ** level));
@@ -46,8 +46,15 @@ export class RootSource {
 
   async #node(level: number, index: number): Promise<Uint8Array> {
     const slice = tileOfNode(level, index);
-    const tile = await this.#log.readTile({ level: slice.level, index: slice.index, width: tileWidth(slice.level, slice.index, this.#log.size) });
-    if (tile === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `tile ${slice.level}/${slice.index} of ${this.#log.origin} cannot be read` });
+    const tile = await this.#log.readTile({
+      level: slice.level,
+      index: slice.index,
+      width: tileWidth(slice.level, slice.index, this.#log.size),
+    });
+    if (tile === undefined)
+      throw new ServiceError("LOG_DAMAGED", undefined, {
+        detail: `tile ${slice.level}/${slice.index} of ${this.#log.origin} cannot be read`,
+      });
     return hashSlice(sha256, tile, slice);
   }
 }

@@ -50,7 +50,8 @@ export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map(
     putImmutable: async (name, bytes) => {
       checkName(name);
       const before = places.get(name);
-      if (before !== undefined && !equalBytes(before, bytes)) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${name} would change` });
+      if (before !== undefined && !equalBytes(before, bytes))
+        throw new ServiceError("LOG_DAMAGED", undefined, { detail: `${name} would change` });
       places.set(name, bytes.slice());
     },
     putMutable: async (name, bytes) => {

@@ -62,7 +62,13 @@ export interface CommitStore {
 
 /** Whether two states are the same commit. */
 export function sameState(a: Committed, b: Committed): boolean {
-  return a.size === b.size && a.timeMs === b.timeMs && a.epoch === b.epoch && equalBytes(a.root, b.root) && equalBytes(a.nonce, b.nonce);
+  return (
+    a.size === b.size &&
+    a.timeMs === b.timeMs &&
+    a.epoch === b.epoch &&
+    equalBytes(a.root, b.root) &&
+    equalBytes(a.nonce, b.nonce)
+  );
 }
 
 /** The state a list of commits ends in. */
@@ -123,7 +129,11 @@ export function createMemoryCommitStore(place: MemoryPlace = { held: undefined }
       const held = place.held!;
       let from = 0;
       while (from < held.commits.length && held.commits[from]!.next.size <= size) from++;
-      place.held = { base: from === 0 ? held.base : held.commits[from - 1]!.next, commits: held.commits.slice(from), released: size };
+      place.held = {
+        base: from === 0 ? held.base : held.commits[from - 1]!.next,
+        commits: held.commits.slice(from),
+        released: size,
+      };
     },
     close: async () => {},
   };

@@ -55,8 +55,18 @@ export function commitStoreContract(name: string, { fenced }: { readonly fenced:
       const loaded = (await at().load())!;
       assert.deepEqual(loaded.state, states[3]);
       assert.deepEqual(loaded.base, states[0]);
-      assert.deepEqual(loaded.commits.map(({ previous, next }) => [previous, next]), [[states[0], states[1]], [states[1], states[2]], [states[2], states[3]]]);
-      assert.deepEqual(loaded.commits.map(({ body }) => Buffer.from(body).toString()), ["up to 3", "up to 3", "up to 10"]);
+      assert.deepEqual(
+        loaded.commits.map(({ previous, next }) => [previous, next]),
+        [
+          [states[0], states[1]],
+          [states[1], states[2]],
+          [states[2], states[3]],
+        ],
+      );
+      assert.deepEqual(
+        loaded.commits.map(({ body }) => Buffer.from(body).toString()),
+        ["up to 3", "up to 3", "up to 10"],
+      );
     });
 
     void test("creates once", async () => {
@@ -94,7 +104,10 @@ export function commitStoreContract(name: string, { fenced }: { readonly fenced:
       const after = (await at().load())!;
       assert.equal(after.state.epoch, 2);
       assert.equal(after.base.size, 4);
-      assert.deepEqual(after.commits.map(({ body }) => Buffer.from(body).toString()), ["kept", "on"]);
+      assert.deepEqual(
+        after.commits.map(({ body }) => Buffer.from(body).toString()),
+        ["kept", "on"],
+      );
     });
 
     if (fenced) {
@@ -113,14 +126,20 @@ export function commitStoreContract(name: string, { fenced }: { readonly fenced:
     void test("forgets released commits and nothing else", async () => {
       const at = open();
       const store = at();
-      const { states } = await filled(store, Array.from({ length: 40 }, (_, i) => i + 1));
+      const { states } = await filled(
+        store,
+        Array.from({ length: 40 }, (_, i) => i + 1),
+      );
       await store.release(25);
       await store.close();
       const loaded = (await at().load())!;
       assert.ok(loaded.base.size <= 25);
       assert.equal(loaded.released, 25);
       assert.deepEqual(loaded.state, states.at(-1));
-      assert.deepEqual(loaded.commits.map(({ next }) => next.size), Array.from({ length: 40 - loaded.base.size }, (_, i) => loaded.base.size + i + 1));
+      assert.deepEqual(
+        loaded.commits.map(({ next }) => next.size),
+        Array.from({ length: 40 - loaded.base.size }, (_, i) => loaded.base.size + i + 1),
+      );
     });
 
     void test("keeps a body of a megabyte and an empty one", async () => {
@@ -175,7 +194,13 @@ export function blobStoreContract(name: string, open: () => () => BlobStore): vo
     void test("reads parts of a blob, and none of one that is not there", async () => {
       const store = open()();
       await store.putMutable("index/0/000", utf8("0123456789"));
-      for (const [offset, length, expected] of [[0, 10, "0123456789"], [3, 4, "3456"], [8, 5, "89"], [10, 1, ""], [40, 2, ""]] as const) {
+      for (const [offset, length, expected] of [
+        [0, 10, "0123456789"],
+        [3, 4, "3456"],
+        [8, 5, "89"],
+        [10, 1, ""],
+        [40, 2, ""],
+      ] as const) {
         assert.equal(Buffer.from((await store.read("index/0/000", offset, length))!).toString(), expected);
       }
       assert.equal(await store.read("index/0/001", 0, 1), undefined);
@@ -185,7 +210,8 @@ export function blobStoreContract(name: string, open: () => () => BlobStore): vo
     void test("names the blobs below a directory", async () => {
       const store = open()();
       assert.deepEqual(await store.list("index"), []);
-      for (const name of ["index/search/root", "index/search/0/x001/002", "index/search/0/003", "indexes", "tile/0/000"]) await store.putMutable(name, utf8("x"));
+      for (const name of ["index/search/root", "index/search/0/x001/002", "index/search/0/003", "indexes", "tile/0/000"])
+        await store.putMutable(name, utf8("x"));
       await store.remove("index/search/0/003");
       assert.deepEqual(await store.list("index"), ["index/search/0/x001/002", "index/search/root"]);
       assert.deepEqual(await store.list("index/search/0"), ["index/search/0/x001/002"]);

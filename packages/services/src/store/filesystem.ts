@@ -60,7 +60,8 @@ export function storageFailure(what: string, cause: unknown): ServiceError {
   const code = systemCode(cause);
   const detail = `${what}: ${cause instanceof Error ? cause.message : String(cause)}`;
   if (isDiskFull(cause)) return new ServiceError("DISK_FULL", undefined, { detail, cause });
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") return new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail, cause });
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail, cause });
   return new ServiceError("STORE_FAILED", undefined, { detail, cause });
 }
 
@@ -129,7 +130,9 @@ class NodeFile implements OpenFile {
   }
 
   size(): Promise<number> {
-    return new Promise((resolve, reject) => fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error))));
+    return new Promise((resolve, reject) =>
+      fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error))),
+    );
   }
 
   close(): Promise<void> {
@@ -181,8 +184,10 @@ export function createFileSystem(): FileSystem {
         await file.close();
       }
     },
-    rename: (from, to) => new Promise((resolve, reject) => rename(from, to, (error) => (error === null ? resolve() : reject(error)))),
-    remove: (path) => new Promise((resolve, reject) => rm(path, { force: true }, (error) => (error === null ? resolve() : reject(error)))),
+    rename: (from, to) =>
+      new Promise((resolve, reject) => rename(from, to, (error) => (error === null ? resolve() : reject(error)))),
+    remove: (path) =>
+      new Promise((resolve, reject) => rm(path, { force: true }, (error) => (error === null ? resolve() : reject(error)))),
     makeDirectory: (path) =>
       new Promise((resolve, reject) => mkdir(path, { recursive: true }, (error) => (error === null ? resolve() : reject(error)))),
     list: (path) =>

@@ -116,7 +116,9 @@ export function encodeFrame(mark: SegmentMark, frame: Frame): Uint8Array {
  * padding. `salt`, where known, is what the frame must carry.
  */
 export function decodeFrame(
-  bytes: Uint8Array, at: number, mark: { readonly context: string; readonly number: number; readonly salt?: Uint8Array | undefined },
+  bytes: Uint8Array,
+  at: number,
+  mark: { readonly context: string; readonly number: number; readonly salt?: Uint8Array | undefined },
 ): { readonly frame: Frame; readonly salt: Uint8Array } | undefined {
   if (at + HEADER > bytes.length) return undefined;
   const header = bytes.subarray(at, at + HEADER);

@@ -23,7 +23,17 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { equalBytes, utf8 } from "@lacre/core/bytes";
 import { ServiceError } from "../errors.ts";
-import { checkChain, conflict, lastState, sameState, type Commit, type Committed, type CommitStore, type Loaded, type Token } from "./commit.ts";
+import {
+  checkChain,
+  conflict,
+  lastState,
+  sameState,
+  type Commit,
+  type Committed,
+  type CommitStore,
+  type Loaded,
+  type Token,
+} from "./commit.ts";
 import { ensureDirectory, isDiskFull, storageFailure, type FileSystem, type OpenFile } from "./filesystem.ts";
 import { BLOCK, decodeFrame, encodeFrame, encodeHeader, frameLength, type SegmentMark } from "./frame.ts";
 
@@ -124,10 +134,11 @@ class Journal {
     const fresh = first?.frame.kind === "start";
     const base = fresh ? first.frame.next : first?.frame.previous;
     let at = fresh ? frameLength(0) : 0;
-    for (let state = base; state !== undefined; ) {
+    for (let state = base; state !== undefined;) {
       const frame = decodeFrame(bytes, at, { context: this.#context, number, salt })?.frame;
       if (frame === undefined) break;
-      if (frame.kind !== "commit" || !sameState(frame.previous, state)) throw this.#damaged(`segment ${number} breaks off at ${at}`);
+      if (frame.kind !== "commit" || !sameState(frame.previous, state))
+        throw this.#damaged(`segment ${number} breaks off at ${at}`);
       commits.push(frame);
       state = frame.next;
       at += frameLength(frame.body.length);
@@ -207,7 +218,10 @@ class Journal {
 
   #fail(what: string, cause: unknown): ServiceError {
     const failure = cause instanceof ServiceError ? cause : storageFailure(what, cause);
-    this.#failure ??= failure.code === "STORE_FAILED" ? failure : new ServiceError("STORE_FAILED", undefined, { detail: failure.detail ?? failure.message, cause });
+    this.#failure ??=
+      failure.code === "STORE_FAILED"
+        ? failure
+        : new ServiceError("STORE_FAILED", undefined, { detail: failure.detail ?? failure.message, cause });
     return this.#failure;
   }
 

@@ -41,7 +41,8 @@ export function createFileLock(path: string): Lock {
         database = new DatabaseSync(path);
       } catch (cause) {
         const code = (cause as { errcode?: number }).errcode;
-        if (code === 14 || code === 8) throw new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail: `${path} cannot be opened for writing`, cause });
+        if (code === 14 || code === 8)
+          throw new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail: `${path} cannot be opened for writing`, cause });
         throw storageFailure(`making ${path}`, cause);
       }
       try {
@@ -49,9 +50,15 @@ export function createFileLock(path: string): Lock {
       } catch (cause) {
         database.close();
         if ((cause as { errcode?: number }).errcode === BUSY) {
-          throw new ServiceError("DIRECTORY_LOCKED", undefined, { detail: `${dirname(path)} is in use by ${holder(holderPath)}`, cause });
+          throw new ServiceError("DIRECTORY_LOCKED", undefined, {
+            detail: `${dirname(path)} is in use by ${holder(holderPath)}`,
+            cause,
+          });
         }
-        throw new ServiceError("DIRECTORY_UNWRITABLE", undefined, { detail: `${path} cannot be locked: ${(cause as Error).message}`, cause });
+        throw new ServiceError("DIRECTORY_UNWRITABLE", undefined, {
+          detail: `${path} cannot be locked: ${(cause as Error).message}`,
+          cause,
+        });
       }
       try {
         writeFileSync(holderPath, `process ${process.pid}\n`);

@@ -17,7 +17,19 @@ export class Crashed extends Error {
   override readonly name = "Crashed";
 }
 
-export type Operation = "open" | "readFile" | "rename" | "remove" | "makeDirectory" | "list" | "syncDirectory" | "read" | "write" | "datasync" | "size" | "close";
+export type Operation =
+  | "open"
+  | "readFile"
+  | "rename"
+  | "remove"
+  | "makeDirectory"
+  | "list"
+  | "syncDirectory"
+  | "read"
+  | "write"
+  | "datasync"
+  | "size"
+  | "close";
 
 /** One call, as the fault plan sees it. `number` counts from 1. */
 export interface Call {
@@ -269,7 +281,10 @@ export class SimulatedDisk implements FileSystem {
   list(path: string): Promise<string[]> {
     return this.#step("list", path, () => {
       if (this.#names.get(path) instanceof Inode) throw systemError("ENOTDIR", path);
-      return [...this.#names.keys()].filter((name) => name !== "/" && dirname(name) === path).map((name) => name.slice(path.length + 1)).toSorted();
+      return [...this.#names.keys()]
+        .filter((name) => name !== "/" && dirname(name) === path)
+        .map((name) => name.slice(path.length + 1))
+        .toSorted();
     });
   }
 
@@ -298,7 +313,7 @@ function survive(inode: Inode, whole: boolean, random: () => number): Inode {
   if (whole) bytes = inode.seen;
   else {
     for (const { at, bytes: part } of inode.pending) {
-      for (let from = 0; from < part.length; ) {
+      for (let from = 0; from < part.length;) {
         const to = Math.min(part.length, from + SECTOR - ((at + from) % SECTOR));
         if (random() > 0.5) bytes = patched(bytes === inode.durable ? bytes.slice() : bytes, at + from, part.subarray(from, to));
         from = to;

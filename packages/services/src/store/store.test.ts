@@ -10,8 +10,15 @@ import { ServiceError, type ServiceCode } from "../errors.ts";
 import { blobStoreContract, commitStoreContract, lockContract, stateOf } from "./contract.ts";
 import { BLOCK, decodeFrame, encodeFrame, frameLength } from "./frame.ts";
 import {
-  createFileBlobStore, createFileLock, createFileSystem, createJournal, createMemoryBlobStore, createMemoryCommitStore, createMemoryLock,
-  type MemoryPlace, type Token,
+  createFileBlobStore,
+  createFileLock,
+  createFileSystem,
+  createJournal,
+  createMemoryBlobStore,
+  createMemoryCommitStore,
+  createMemoryLock,
+  type MemoryPlace,
+  type Token,
 } from "./index.ts";
 import { Crashed, faultOf, SimulatedDisk } from "./simulated.ts";
 
@@ -66,7 +73,9 @@ lockContract("file", () => {
 function holder(path: string): { readonly ready: Promise<void>; readonly pid: number; kill(): Promise<void> } {
   const script = `import { createFileLock } from ${JSON.stringify(new URL("lock.ts", import.meta.url).href)};
     createFileLock(${JSON.stringify(path)}).acquire(); globalThis.gc(); console.log("held"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--conditions=source", "--expose-gc", "--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(process.execPath, ["--conditions=source", "--expose-gc", "--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const exit = new Promise<void>((resolve) => child.on("exit", () => resolve()));
   return {
     ready: new Promise((resolve, reject) => {
@@ -98,7 +107,14 @@ test("of several starters at the same moment one gets the directory", async (t) 
   const path = join(place(), "lock");
   const starters = Array.from({ length: 4 }, () => holder(path));
   t.after(() => Promise.all(starters.map((starter) => starter.kill())));
-  const outcomes = await Promise.all(starters.map(({ ready }) => ready.then(() => "held", () => "refused")));
+  const outcomes = await Promise.all(
+    starters.map(({ ready }) =>
+      ready.then(
+        () => "held",
+        () => "refused",
+      ),
+    ),
+  );
   assert.deepEqual(outcomes.toSorted(), ["held", "refused", "refused", "refused"]);
 });
 
@@ -145,7 +161,8 @@ test("reads no frame with any octet changed or missing", () => {
 // The journal under faults.
 
 const JOURNAL = "/log/journal";
-const journalOn = (fs: SimulatedDisk, segmentBytes = 1 << 16) => createJournal({ fs, directory: JOURNAL, context: "log.test", segmentBytes });
+const journalOn = (fs: SimulatedDisk, segmentBytes = 1 << 16) =>
+  createJournal({ fs, directory: JOURNAL, context: "log.test", segmentBytes });
 
 async function commitSome(fs: SimulatedDisk, count: number, segmentBytes?: number): Promise<Token> {
   const store = journalOn(fs, segmentBytes);
@@ -205,7 +222,11 @@ test("refuses a chain with a segment missing at its end of frames", async () => 
   const { path, bytes } = segment(fs, 2);
   // The last frame of a middle segment is gone: the next segment no longer continues it.
   const cut = bytes.slice();
-  for (let at = BLOCK; at < cut.length; at += BLOCK) if (decodeFrame(cut, at + BLOCK, { context: "log.test", number: 2 }) === undefined) { cut.fill(0, at, at + BLOCK); break; }
+  for (let at = BLOCK; at < cut.length; at += BLOCK)
+    if (decodeFrame(cut, at + BLOCK, { context: "log.test", number: 2 }) === undefined) {
+      cut.fill(0, at, at + BLOCK);
+      break;
+    }
   fs.put(path, cut);
   await assert.rejects(journalOn(fs).load(), refusal("LOG_DAMAGED"));
 });
@@ -215,7 +236,10 @@ test("a frame hidden inside an entry is not taken for one of ours", async () => 
   const store = journalOn(fs);
   const token = await store.create(stateOf(0));
   // A client who knows everything but the salt puts a frame where a block begins in the body of its entry.
-  const forged = encodeFrame({ context: "log.test", number: 1, salt: new Uint8Array(16) }, { ...frame, previous: stateOf(0), next: stateOf(999) });
+  const forged = encodeFrame(
+    { context: "log.test", number: 1, salt: new Uint8Array(16) },
+    { ...frame, previous: stateOf(0), next: stateOf(999) },
+  );
   const filler = new Uint8Array(BLOCK - 216);
   await store.commit(token, stateOf(1), concat(filler, forged, utf8("end")));
   const { path, bytes } = segment(fs, 1);
@@ -254,7 +278,10 @@ test("a full disk refuses a commit, keeps the rest, and goes on when there is ro
   token = await store.commit(token, stateOf(2), utf8("two"));
   token = await store.commit(token, stateOf(3), new Uint8Array(6 * BLOCK).fill(3));
   const loaded = (await journalOn(fs.crash("none")).load())!;
-  assert.deepEqual(loaded.commits.map(({ next }) => next.size), [1, 2, 3]);
+  assert.deepEqual(
+    loaded.commits.map(({ next }) => next.size),
+    [1, 2, 3],
+  );
 });
 
 test("a failed sync ends the writer; what was acknowledged is there and what failed is not trusted", async () => {
@@ -288,7 +315,7 @@ test("a crash at any call of create, commit, switch, takeOver and release loses 
         token = await store.takeOver(loaded.token, loaded.base, loaded.commits);
       }
       acknowledged = size;
-      for (const until = size + 9; size < until; ) {
+      for (const until = size + 9; size < until;) {
         size++;
         token = await store.commit(token, stateOf(size), utf8(`entry ${size}`));
         acknowledged = size;
@@ -317,7 +344,11 @@ test("a crash at any call of create, commit, switch, takeOver and release loses 
         const loaded = await journalOn(second.crash(kind)).load();
         const where = `call ${call} ${when} ${JSON.stringify(kind)}`;
         assert.ok((loaded?.state.size ?? -1) >= more, `${where}: ${loaded?.state.size} < ${more}`);
-        assert.deepEqual(loaded?.commits.map(({ body }) => Buffer.from(body).toString()) ?? [], loaded?.commits.map(({ next }) => `entry ${next.size}`) ?? [], where);
+        assert.deepEqual(
+          loaded?.commits.map(({ body }) => Buffer.from(body).toString()) ?? [],
+          loaded?.commits.map(({ next }) => `entry ${next.size}`) ?? [],
+          where,
+        );
       }
     }
   }

@@ -17,7 +17,9 @@ export function registerTsa(app: FastifyInstance, service: ClockService): void {
   };
   app.post("/api/v1/timestamp", { bodyLimit: DER_LIMIT, config: { errors: "tsa" }, errorHandler }, (request, reply) => {
     const reading = decode(request.headers["content-type"], bodyOf(request));
-    return reply.headers({ "content-type": "application/timestamp-reply", "cache-control": "no-store" }).send(service.grant(reading));
+    return reply
+      .headers({ "content-type": "application/timestamp-reply", "cache-control": "no-store" })
+      .send(service.grant(reading));
   });
   app.get("/api/v1/timestamp/certchain", { config: { errors: "tsa" } }, (_request, reply) =>
     reply

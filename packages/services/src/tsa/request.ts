@@ -45,7 +45,9 @@ export const HASH_OIDS: Readonly<Record<HashName, string>> = {
   sha384: "2.16.840.1.101.3.4.2.2",
   sha512: "2.16.840.1.101.3.4.2.3",
 };
-const HASHES: Readonly<Record<string, HashName>> = Object.fromEntries(Object.entries(HASH_OIDS).map(([name, oid]) => [oid, name as HashName]));
+const HASHES: Readonly<Record<string, HashName>> = Object.fromEntries(
+  Object.entries(HASH_OIDS).map(([name, oid]) => [oid, name as HashName]),
+);
 const WEAK_OIDS: readonly string[] = ["1.3.14.3.2.26", "1.2.840.113549.2.5", "1.2.840.113549.2.2", "1.2.840.113549.2.4"];
 
 const UNREADABLE = "Error generating timestamp response";
@@ -56,7 +58,10 @@ const ARCS = "OID should be comprised of at most 128 components";
 const EXTENSIONS = "unaccepted extension: requested extensions are not supported by the TSA";
 
 function refuse(message: string, detail?: string, cause?: unknown): ServiceError {
-  return new ServiceError("BAD_REQUEST", message, { ...(detail === undefined ? {} : { detail }), ...(cause === undefined ? {} : { cause }) });
+  return new ServiceError("BAD_REQUEST", message, {
+    ...(detail === undefined ? {} : { detail }),
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** Whatever the library refuses is a request that cannot be read; the log keeps why. */

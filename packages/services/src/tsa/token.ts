@@ -20,7 +20,12 @@ import { HASH_OIDS, type TimestampRequest } from "./request.ts";
 
 /** Who signs: the clock's certificate as its parts, and the key that belongs to it. P-256 or P-384. */
 export interface TokenSigner {
-  readonly certificate: { readonly der: Uint8Array; readonly issuer: Uint8Array; readonly subject: Uint8Array; readonly serial: Uint8Array };
+  readonly certificate: {
+    readonly der: Uint8Array;
+    readonly issuer: Uint8Array;
+    readonly subject: Uint8Array;
+    readonly serial: Uint8Array;
+  };
   /** Certificates between the clock's and the root, in that order; sent along when certificates are asked for. */
   readonly intermediates: readonly Uint8Array[];
   readonly key: PrivateKey;

@@ -21,13 +21,49 @@ const file = (name: string, content?: string | Uint8Array): string => {
   if (content !== undefined) writeFileSync(path, content);
   return path;
 };
-const openssl = (...args: string[]): string => execFileSync("openssl", args, { cwd: dir, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const openssl = (...args: string[]): string =>
+  execFileSync("openssl", args, { cwd: dir, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
 // Certificates made by OpenSSL, so that nothing of ours vouches for itself.
-file("tsa.cnf", "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n[tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n[req]\ndistinguished_name=dn\n[dn]\n");
+file(
+  "tsa.cnf",
+  "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n[tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n[req]\ndistinguished_name=dn\n[dn]\n",
+);
 const EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-config", "tsa.cnf"];
-openssl("req", "-x509", ...EC, "-extensions", "ca", "-keyout", "root.key", "-out", "root.pem", "-days", "30", "-subj", "/O=lacre/CN=clock root");
-openssl("req", "-x509", ...EC, "-extensions", "tsa", "-CA", "root.pem", "-CAkey", "root.key", "-keyout", "tsa.key", "-out", "tsa.pem", "-days", "30", "-subj", "/O=lacre/CN=clock");
+openssl(
+  "req",
+  "-x509",
+  ...EC,
+  "-extensions",
+  "ca",
+  "-keyout",
+  "root.key",
+  "-out",
+  "root.pem",
+  "-days",
+  "30",
+  "-subj",
+  "/O=lacre/CN=clock root",
+);
+openssl(
+  "req",
+  "-x509",
+  ...EC,
+  "-extensions",
+  "tsa",
+  "-CA",
+  "root.pem",
+  "-CAkey",
+  "root.key",
+  "-keyout",
+  "tsa.key",
+  "-out",
+  "tsa.pem",
+  "-days",
+  "30",
+  "-subj",
+  "/O=lacre/CN=clock",
+);
 openssl("pkcs8", "-topk8", "-nocrypt", "-in", "tsa.key", "-outform", "DER", "-out", "tsa.der");
 const certificate = decodeCertificate(new X509Certificate(readFileSync(file("tsa.pem"))).raw);
 const root = new X509Certificate(readFileSync(file("root.pem"))).raw;
@@ -67,7 +103,17 @@ test("OpenSSL verifies the token for each hash, with and without certificate and
       assert.equal(answer.statusCode, 200);
       file("reply.tsr", answer.rawPayload);
       const untrusted = args.includes("-cert") ? [] : ["-untrusted", "tsa.pem"];
-      const verdict = openssl("ts", "-verify", "-queryfile", "query.tsq", "-in", "reply.tsr", "-CAfile", "root.pem", ...untrusted);
+      const verdict = openssl(
+        "ts",
+        "-verify",
+        "-queryfile",
+        "query.tsq",
+        "-in",
+        "reply.tsr",
+        "-CAfile",
+        "root.pem",
+        ...untrusted,
+      );
       assert.match(verdict, /Verification: OK/, `${hash} ${args.join(" ")}`);
     }
   }
@@ -92,7 +138,8 @@ test("the token is CMS version 3 with one signer, named by issuer and serial, an
   const out = openssl("cms", "-cmsout", "-print", "-inform", "DER", "-in", "token.der");
   assert.match(out, /version: 3\s+digestAlgorithms:\s+algorithm: sha256/);
   assert.equal(out.match(/d\.issuerAndSerialNumber/g)?.length, 1);
-  for (const name of ["contentType", "signingTime", "messageDigest", "signingCertificateV2"]) assert.match(out, new RegExp(`object: (id-smime-aa-)?${name}`, "i"));
+  for (const name of ["contentType", "signingTime", "messageDigest", "signingCertificateV2"])
+    assert.match(out, new RegExp(`object: (id-smime-aa-)?${name}`, "i"));
   assert.match(out, /unsignedAttrs:\s+<ABSENT>/);
   assert.match(out, /crls:\s+<ABSENT>/);
 });
@@ -107,7 +154,10 @@ test("a certificate is sent only when it is asked for", async () => {
 
 test("the reply states its type exactly and its length", async () => {
   const { headers, rawPayload } = await post(query());
-  assert.deepEqual([headers["content-type"], headers["content-length"]], ["application/timestamp-reply", String(rawPayload.length)]);
+  assert.deepEqual(
+    [headers["content-type"], headers["content-length"]],
+    ["application/timestamp-reply", String(rawPayload.length)],
+  );
 });
 
 test("the JSON form gives what the DER form gives, and a nonce keeps every digit", async () => {
@@ -128,7 +178,9 @@ test("both forms read any integer nonce alike", () => {
   const imprint = der.sequence(der.sequence(der.oid("2.16.840.1.101.3.4.2.1"), der.nil()), der.octets(digest));
   fc.assert(
     fc.property(fc.bigInt({ min: -(1n << 300n), max: 1n << 300n }), (nonce) => {
-      const parsed = parseTimestampQuery(Buffer.from(`{"artifactHash":"${digest.toString("base64")}","hashAlgorithm":"sha256","nonce":${nonce}}`));
+      const parsed = parseTimestampQuery(
+        Buffer.from(`{"artifactHash":"${digest.toString("base64")}","hashAlgorithm":"sha256","nonce":${nonce}}`),
+      );
       const whole = der.der(der.TAG.integer, parsed.nonce!);
       assert.equal(BigInt.asIntN(parsed.nonce!.length * 8, BigInt(`0x${Buffer.from(parsed.nonce!).toString("hex")}`)), nonce);
       assert.deepEqual(decodeTimestampQuery(der.sequence(der.integer(1), imprint, whole)), parsed);
@@ -140,12 +192,16 @@ test("the certificate chain goes from the clock to its root", async () => {
   const answer = await app.inject({ url: "/api/v1/timestamp/certchain" });
   assert.deepEqual([answer.statusCode, answer.headers["content-type"]], [200, "application/pem-certificate-chain"]);
   const blocks = answer.body.split(/(?<=-----END CERTIFICATE-----\n)/);
-  assert.deepEqual(blocks.map((block) => new X509Certificate(block).subject), ["O=lacre\nCN=clock", "O=lacre\nCN=clock root"]);
+  assert.deepEqual(
+    blocks.map((block) => new X509Certificate(block).subject),
+    ["O=lacre\nCN=clock", "O=lacre\nCN=clock root"],
+  );
   assert.equal((await app.inject({ url: "/ping" })).body, ".");
 });
 
 const digest = Buffer.alloc(32, 7);
-const imprint = (oid: string, bytes: Uint8Array): Uint8Array => der.sequence(der.sequence(der.oid(oid), der.nil()), der.octets(bytes));
+const imprint = (oid: string, bytes: Uint8Array): Uint8Array =>
+  der.sequence(der.sequence(der.oid(oid), der.nil()), der.octets(bytes));
 const SHA256 = "2.16.840.1.101.3.4.2.1";
 const good = imprint(SHA256, digest);
 const json = (o: object): string => JSON.stringify({ artifactHash: digest.toString("base64"), hashAlgorithm: "sha256", ...o });
@@ -161,11 +217,35 @@ test("hostile and wrong requests are refused in the words that clients know", as
     ["indefinite length", Buffer.from("30800201010000", "hex"), DER_TYPE, 400, unreadable],
     ["version 2", der.sequence(der.integer(2), good), DER_TYPE, 400, unreadable],
     ["unknown hash", der.sequence(der.integer(1), imprint("1.2.3.4", digest)), DER_TYPE, 400, unreadable],
-    ["SHA-1", der.sequence(der.integer(1), imprint("1.3.14.3.2.26", Buffer.alloc(20))), DER_TYPE, 400, "Weak hash algorithm in timestamp request"],
-    ["31 bytes", der.sequence(der.integer(1), imprint(SHA256, digest.subarray(1))), DER_TYPE, 400, "Message digest has incorrect length for specified algorithm"],
+    [
+      "SHA-1",
+      der.sequence(der.integer(1), imprint("1.3.14.3.2.26", Buffer.alloc(20))),
+      DER_TYPE,
+      400,
+      "Weak hash algorithm in timestamp request",
+    ],
+    [
+      "31 bytes",
+      der.sequence(der.integer(1), imprint(SHA256, digest.subarray(1))),
+      DER_TYPE,
+      400,
+      "Message digest has incorrect length for specified algorithm",
+    ],
     ["another policy", der.sequence(der.integer(1), good, der.oid("1.2.3.4.5")), DER_TYPE, 400, policy],
-    ["extensions", der.sequence(der.integer(1), good, der.context(0, der.sequence(der.oid("1.2.3"), der.octets()))), DER_TYPE, 400, "unaccepted extension: requested extensions are not supported by the TSA"],
-    ["huge nonce", der.sequence(der.integer(1), good, der.integer(Buffer.alloc(1000, 1))), DER_TYPE, 400, "timestamp request is too large"],
+    [
+      "extensions",
+      der.sequence(der.integer(1), good, der.context(0, der.sequence(der.oid("1.2.3"), der.octets()))),
+      DER_TYPE,
+      400,
+      "unaccepted extension: requested extensions are not supported by the TSA",
+    ],
+    [
+      "huge nonce",
+      der.sequence(der.integer(1), good, der.integer(Buffer.alloc(1000, 1))),
+      DER_TYPE,
+      400,
+      "timestamp request is too large",
+    ],
     ["over 1 MiB", Buffer.alloc(1024 * 1024 + 1), DER_TYPE, 400, "timestamp request is too large"],
     ["far over 1 MiB", Buffer.alloc(3 * 1024 * 1024), DER_TYPE, 400, "timestamp request is too large"],
     ["JSON over 1 KiB", json({ pad: "x".repeat(1000) }), JSON_TYPE, 400, "timestamp request is too large"],
@@ -179,12 +259,30 @@ test("hostile and wrong requests are refused in the words that clients know", as
     ["URL-safe base64", json({ artifactHash: "__________________________________________8=" }), JSON_TYPE, 400, unreadable],
     ["sha1", json({ hashAlgorithm: "sha1" }), JSON_TYPE, 400, "Weak hash algorithm in timestamp request"],
     ["prototype", json({ hashAlgorithm: "constructor" }), JSON_TYPE, 400, unreadable],
-    ["sha512 of 32 bytes", json({ hashAlgorithm: "sha512" }), JSON_TYPE, 400, "Message digest has incorrect length for specified algorithm"],
+    [
+      "sha512 of 32 bytes",
+      json({ hashAlgorithm: "sha512" }),
+      JSON_TYPE,
+      400,
+      "Message digest has incorrect length for specified algorithm",
+    ],
     ["JSON policy", json({ tsaPolicyOID: "1.2.3" }), JSON_TYPE, 400, policy],
-    ["policy of 129 arcs", json({ tsaPolicyOID: Array(129).fill("1").join(".") }), JSON_TYPE, 400, "OID should be comprised of at most 128 components"],
+    [
+      "policy of 129 arcs",
+      json({ tsaPolicyOID: Array(129).fill("1").join(".") }),
+      JSON_TYPE,
+      400,
+      "OID should be comprised of at most 128 components",
+    ],
     ["policy no OID", json({ tsaPolicyOID: "1.2.x" }), JSON_TYPE, 400, unreadable],
     ["text/plain", query(), "text/plain", 415, "send application/timestamp-query or application/json"],
-    ["another application type", query(), "application/octet-stream", 415, "send application/timestamp-query or application/json"],
+    [
+      "another application type",
+      query(),
+      "application/octet-stream",
+      415,
+      "send application/timestamp-query or application/json",
+    ],
   ];
   for (const [name, body, type, status, message] of cases) {
     const answer = await post(body, type);
@@ -193,7 +291,8 @@ test("hostile and wrong requests are refused in the words that clients know", as
 });
 
 test("the decoders have limits of their own", () => {
-  const tooLarge = (error: unknown): boolean => error instanceof ServiceError && error.message === "timestamp request is too large";
+  const tooLarge = (error: unknown): boolean =>
+    error instanceof ServiceError && error.message === "timestamp request is too large";
   assert.throws(() => decodeTimestampQuery(Buffer.alloc(1024 * 1024 + 1)), tooLarge);
   assert.throws(() => parseTimestampQuery(Buffer.alloc(1025, " ")), tooLarge);
 });

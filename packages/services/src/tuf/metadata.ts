@@ -52,9 +52,15 @@ export function expiry(nowMs: number, lifeMs: number): string {
 function seal(signed: Root | Targets | Snapshot | Timestamp, ...keys: readonly TufKey[]): Document {
   const metadata = new Metadata(signed);
   for (const { key, privateKey } of keys) {
-    metadata.sign((data) => new Signature({ keyID: key.keyID, sig: Buffer.from(signMessage(ECDSA_P256, privateKey, data)).toString("hex") }));
+    metadata.sign(
+      (data) => new Signature({ keyID: key.keyID, sig: Buffer.from(signMessage(ECDSA_P256, privateKey, data)).toString("hex") }),
+    );
   }
-  return { bytes: Buffer.from(JSON.stringify(metadata.toJSON())), version: signed.version, expiresMs: Date.parse(signed.expires) };
+  return {
+    bytes: Buffer.from(JSON.stringify(metadata.toJSON())),
+    version: signed.version,
+    expiresMs: Date.parse(signed.expires),
+  };
 }
 
 /** Root metadata: `rootKey` for root itself, `onlineKey` for the three roles below. Consistent snapshots, thresholds 1. */
@@ -66,7 +72,12 @@ export function sealRoot(o: { version: number; expires: string; rootKey: TufKey;
 }
 
 /** Targets metadata: length and sha256 of each file. */
-export function sealTargets(o: { version: number; expires: string; targets: ReadonlyMap<string, Target>; key: TufKey }): Document {
+export function sealTargets(o: {
+  version: number;
+  expires: string;
+  targets: ReadonlyMap<string, Target>;
+  key: TufKey;
+}): Document {
   const targets = new Targets({ version: o.version, specVersion: SPEC_VERSION, expires: o.expires });
   for (const [path, { bytes, custom }] of o.targets) {
     const fields = custom === undefined ? {} : { unrecognizedFields: { custom: custom as never } };

@@ -17,7 +17,16 @@ import type { PrivateKey } from "@lacre/core/crypto";
 import { ServiceError } from "../errors.ts";
 import { storageFailure } from "../store/index.ts";
 import {
-  createTufKey, type Document, expiry, sealRoot, sealSnapshot, sealTargets, sealTimestamp, sha256Hex, type Target, type TufKey,
+  createTufKey,
+  type Document,
+  expiry,
+  sealRoot,
+  sealSnapshot,
+  sealTargets,
+  sealTimestamp,
+  sha256Hex,
+  type Target,
+  type TufKey,
 } from "./metadata.ts";
 
 /** How long each document is believed, in milliseconds. */
@@ -39,7 +48,8 @@ export interface RepositoryOptions {
 type Role = "root" | "targets" | "snapshot" | "timestamp";
 type Head = Omit<Document, "bytes">;
 
-const PUBLIC_NAME = /^(?:timestamp\.json|(?:[1-9][0-9]{0,9}\.)?root\.json|[1-9][0-9]{0,9}\.(?:snapshot|targets)\.json|targets\/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._-]{0,100})$/;
+const PUBLIC_NAME =
+  /^(?:timestamp\.json|(?:[1-9][0-9]{0,9}\.)?root\.json|[1-9][0-9]{0,9}\.(?:snapshot|targets)\.json|targets\/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._-]{0,100})$/;
 const TARGET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/;
 
 /** The files of one repository and the versions that are current. One process writes it: the directory's lock is held. */
@@ -78,7 +88,9 @@ export class Repository {
   /** Until when each current document is believed, in milliseconds since 1970. */
   get expiries(): Readonly<Partial<Record<Role, number>>> {
     const documents = { root: this.#root, targets: this.#targets, snapshot: this.#snapshot, timestamp: this.#timestamp };
-    return Object.fromEntries(Object.entries(documents).flatMap(([role, head]) => (head === undefined ? [] : [[role, head.expiresMs]])));
+    return Object.fromEntries(
+      Object.entries(documents).flatMap(([role, head]) => (head === undefined ? [] : [[role, head.expiresMs]])),
+    );
   }
 
   /** Root version 1: what a client is initialised with. */
@@ -99,18 +111,24 @@ export class Repository {
     const changed = leap || !isDeepStrictEqual(wanted, this.#listed);
     if (changed || this.#due(this.#targets, lives.targetsMs)) {
       for (const [name, { bytes }] of targets) this.#write(`targets/${sha256Hex(bytes)}.${name}`, bytes);
-      this.#targets = this.#put("targets", leap, (version, expires) => sealTargets({ version, expires, targets, key: this.#onlineKey }));
+      this.#targets = this.#put("targets", leap, (version, expires) =>
+        sealTargets({ version, expires, targets, key: this.#onlineKey }),
+      );
       this.#listed = wanted;
       this.#snapshot = undefined;
     }
     const targetsVersion = this.#targets!.version;
     if (this.#due(this.#snapshot, lives.snapshotMs)) {
-      this.#snapshot = this.#put("snapshot", leap, (version, expires) => sealSnapshot({ version, expires, targetsVersion, key: this.#onlineKey }));
+      this.#snapshot = this.#put("snapshot", leap, (version, expires) =>
+        sealSnapshot({ version, expires, targetsVersion, key: this.#onlineKey }),
+      );
       this.#timestamp = undefined;
     }
     const snapshotVersion = this.#snapshot!.version;
     if (this.#due(this.#timestamp, lives.timestampMs)) {
-      this.#timestamp = this.#put("timestamp", leap, (version, expires) => sealTimestamp({ version, expires, snapshotVersion, key: this.#onlineKey }));
+      this.#timestamp = this.#put("timestamp", leap, (version, expires) =>
+        sealTimestamp({ version, expires, snapshotVersion, key: this.#onlineKey }),
+      );
     }
   }
 
@@ -155,7 +173,8 @@ export class Repository {
   #openCurrent(): void {
     const timestamp = this.#load("timestamp.json", "timestamp");
     // Without it the versions that clients have seen are unknown; seconds since 1970 are above any that was counted up.
-    if (timestamp === undefined) return void (this.#used.size > 1 && this.#used.set("timestamp", Math.floor(this.#o.now() / 1000)));
+    if (timestamp === undefined)
+      return void (this.#used.size > 1 && this.#used.set("timestamp", Math.floor(this.#o.now() / 1000)));
     this.#used.set("timestamp", timestamp.version);
     const snapshot = this.#load(`${timestamp.refers}.snapshot.json`, "snapshot");
     const targets = snapshot === undefined ? undefined : this.#load(`${snapshot.refers}.targets.json`, "targets");
@@ -209,7 +228,7 @@ export class Repository {
     storing(`writing ${path}`, () => {
       const file = openSync(temporary, "w", 0o644);
       try {
-        for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+        for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
         fsyncSync(file);
       } finally {
         closeSync(file);

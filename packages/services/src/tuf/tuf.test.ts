@@ -25,12 +25,25 @@ const folder = () => {
 const targets = (text: string): Map<string, Target> =>
   new Map([
     ["trusted_root.json", { bytes: Buffer.from(text) }],
-    ["rekor.pub", { bytes: Buffer.from("key"), custom: { sigstore: { usage: "Rekor", status: "Active", uri: "http://localhost" } } }],
+    [
+      "rekor.pub",
+      { bytes: Buffer.from("key"), custom: { sigstore: { usage: "Rekor", status: "Active", uri: "http://localhost" } } },
+    ],
   ]);
 const LIVES = { timestampMs: 7 * DAY_MS, snapshotMs: 30 * DAY_MS, targetsMs: 90 * DAY_MS, rootMs: 365 * DAY_MS };
 
-function open(dir: string, o: { now?: () => number; lives?: Partial<typeof LIVES>; onFailure?: (error: unknown) => void } = {}): TrustService {
-  return createTrustService({ dir, rootKey, onlineKey, now: o.now ?? Date.now, lives: { ...LIVES, ...o.lives }, ...(o.onFailure ? { onFailure: o.onFailure } : {}) });
+function open(
+  dir: string,
+  o: { now?: () => number; lives?: Partial<typeof LIVES>; onFailure?: (error: unknown) => void } = {},
+): TrustService {
+  return createTrustService({
+    dir,
+    rootKey,
+    onlineKey,
+    now: o.now ?? Date.now,
+    lives: { ...LIVES, ...o.lives },
+    ...(o.onFailure ? { onFailure: o.onFailure } : {}),
+  });
 }
 
 async function serve(t: TestContext, service: TrustService): Promise<string> {
@@ -48,7 +61,13 @@ async function serve(t: TestContext, service: TrustService): Promise<string> {
 function client(url: string, service: TrustService): Updater {
   const metadataDir = folder();
   writeFileSync(join(metadataDir, "root.json"), service.firstRoot());
-  return new Updater({ metadataDir, metadataBaseUrl: url, targetDir: folder(), targetBaseUrl: `${url}/targets`, config: { fetchRetry: 0 } });
+  return new Updater({
+    metadataDir,
+    metadataBaseUrl: url,
+    targetDir: folder(),
+    targetBaseUrl: `${url}/targets`,
+    config: { fetchRetry: 0 },
+  });
 }
 
 async function download(updater: Updater, name: string): Promise<string> {
@@ -66,7 +85,10 @@ test("a stock client starts from root 1 and downloads a target by its hash-prefi
   await updater.refresh();
   assert.equal(await download(updater, "trusted_root.json"), "one");
   const info = await updater.getTargetInfo("rekor.pub");
-  assert.deepEqual([Object.keys(info!.hashes), info!.custom], [["sha256"], { sigstore: { usage: "Rekor", status: "Active", uri: "http://localhost" } }]);
+  assert.deepEqual(
+    [Object.keys(info!.hashes), info!.custom],
+    [["sha256"], { sigstore: { usage: "Rekor", status: "Active", uri: "http://localhost" } }],
+  );
 });
 
 test("a mirror address with a trailing slash works", async (t) => {
@@ -100,7 +122,10 @@ test("after the clock jumps eight days the next reader gets fresh metadata", asy
   const before = (await json(service, "timestamp.json")).signed;
   now += 8 * DAY_MS;
   const fresh = (await json(service, "timestamp.json")).signed;
-  assert.deepEqual([before.expires, fresh.expires, fresh.version], ["2026-01-08T00:00:00Z", "2026-01-16T00:00:00Z", before.version + 1]);
+  assert.deepEqual(
+    [before.expires, fresh.expires, fresh.version],
+    ["2026-01-08T00:00:00Z", "2026-01-16T00:00:00Z", before.version + 1],
+  );
   assert.equal((await json(service, "1.snapshot.json")).signed.version, 1);
   service.close();
 });
@@ -200,7 +225,13 @@ test("a lost timestamp is replaced by one with a higher version than clients hav
 });
 
 test("a timestamp that is no timestamp is replaced, not believed", async () => {
-  for (const content of ["", "{}", '{"signed":{"_type":"snapshot","version":1,"expires":"2099-01-01T00:00:00Z"}}', '{"signed":{"_type":"timestamp","version":"x","expires":"2099-01-01T00:00:00Z"}}', '{"signed":{"_type":"timestamp","version":1,"expires":"never"}}']) {
+  for (const content of [
+    "",
+    "{}",
+    '{"signed":{"_type":"snapshot","version":1,"expires":"2099-01-01T00:00:00Z"}}',
+    '{"signed":{"_type":"timestamp","version":"x","expires":"2099-01-01T00:00:00Z"}}',
+    '{"signed":{"_type":"timestamp","version":1,"expires":"never"}}',
+  ]) {
     const dir = folder();
     open(dir).publish(targets("one"));
     writeFileSync(join(dir, "timestamp.json"), content);
@@ -214,7 +245,8 @@ test("a timestamp that is no timestamp is replaced, not believed", async () => {
 
 test("a target whose name is a path is misuse", () => {
   const service = open(folder());
-  for (const name of ["../x", "a/b", "", ".hidden", "a\nb"]) assert.throws(() => service.publish(new Map([[name, { bytes: Buffer.from("x") }]])), TypeError, name);
+  for (const name of ["../x", "a/b", "", ".hidden", "a\nb"])
+    assert.throws(() => service.publish(new Map([[name, { bytes: Buffer.from("x") }]])), TypeError, name);
   service.close();
 });
 
@@ -239,7 +271,10 @@ test("a gap in the chain of roots refuses to open", () => {
   service.publish(targets("one"));
   service.close();
   rmSync(join(dir, "1.root.json"));
-  assert.throws(() => open(dir), (error) => error instanceof ServiceError && error.code === "DIRECTORY_DAMAGED");
+  assert.throws(
+    () => open(dir),
+    (error) => error instanceof ServiceError && error.code === "DIRECTORY_DAMAGED",
+  );
 });
 
 test("a renewal that fails is told, and the old metadata is served on", async () => {
@@ -266,13 +301,34 @@ test("only files of the repository are served, and the walk along the roots ends
   writeFileSync(join(dir, "7.root.json"), "{}");
   const url = await serve(t, service);
   const status = async (path: string, method = "GET") => (await fetch(`${url}/${path}`, { method })).status;
-  for (const path of ["2.root.json", "7.root.json", "9.snapshot.json", `targets/${"0".repeat(64)}.trusted_root.json`, "0.root.json", "01.root.json", "99999999999999999999.root.json", "secret", "targets/secret", "targets/", "",
-    "..%2fsecret", "%2e%2e/secret", "targets%2f..%2fsecret", "1.root.json%00", "timestamp.json.new", "1.timestamp.json", "snapshot.json"]) {
+  for (const path of [
+    "2.root.json",
+    "7.root.json",
+    "9.snapshot.json",
+    `targets/${"0".repeat(64)}.trusted_root.json`,
+    "0.root.json",
+    "01.root.json",
+    "99999999999999999999.root.json",
+    "secret",
+    "targets/secret",
+    "targets/",
+    "",
+    "..%2fsecret",
+    "%2e%2e/secret",
+    "targets%2f..%2fsecret",
+    "1.root.json%00",
+    "timestamp.json.new",
+    "1.timestamp.json",
+    "snapshot.json",
+  ]) {
     assert.equal(await status(path), 404, path);
   }
   assert.equal(await status("timestamp.json", "POST"), 405);
   const root = await fetch(`${url}//root.json`);
-  assert.deepEqual([root.status, root.headers.get("content-type"), root.headers.get("cache-control")], [200, "application/json", "no-cache"]);
+  assert.deepEqual(
+    [root.status, root.headers.get("content-type"), root.headers.get("cache-control")],
+    [200, "application/json", "no-cache"],
+  );
   const first = await fetch(`${url}/1.root.json`);
   assert.match(first.headers.get("cache-control")!, /immutable/);
   assert.deepEqual(await first.json(), await root.json());
@@ -284,9 +340,20 @@ test("keys are in the one spelling that every client accepts", async () => {
   const { signed } = await json(service, "root.json");
   for (const key of Object.values<{ keytype: string; scheme: string; keyval: { public: string } }>(signed.keys)) {
     assert.deepEqual([key.keytype, key.scheme], ["ecdsa", "ecdsa-sha2-nistp256"]);
-    assert.match(key.keyval.public, /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{64}\n[A-Za-z0-9+/=]+\n-----END PUBLIC KEY-----\n$/);
+    assert.match(
+      key.keyval.public,
+      /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{64}\n[A-Za-z0-9+/=]+\n-----END PUBLIC KEY-----\n$/,
+    );
   }
   assert.equal(signed.consistent_snapshot, true);
-  assert.deepEqual(Object.values<{ threshold: number; keyids: string[] }>(signed.roles).map((role) => [role.threshold, role.keyids.length]), [[1, 1], [1, 1], [1, 1], [1, 1]]);
+  assert.deepEqual(
+    Object.values<{ threshold: number; keyids: string[] }>(signed.roles).map((role) => [role.threshold, role.keyids.length]),
+    [
+      [1, 1],
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ],
+  );
   service.close();
 });

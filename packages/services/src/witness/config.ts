@@ -15,14 +15,32 @@ export const WITNESS_DEFAULTS: WitnessConfig = { name: "", logs: [], keys: ["Ed2
 
 export const WITNESS_SCHEMA: TSchema = Type.Object(
   {
-    name: Type.Optional(Type.String({ pattern: "^[^\\s+]{0,255}$", description: "Name in its cosignatures (default: made from the installation's id)." })),
+    name: Type.Optional(
+      Type.String({
+        pattern: "^[^\\s+]{0,255}$",
+        description: "Name in its cosignatures (default: made from the installation's id).",
+      }),
+    ),
     logs: Type.Optional(
       Type.Array(
-        Type.Object({ vkey: Type.String({ description: "The log's key, as a verifier key." }), origin: Type.Optional(Type.String({ minLength: 1, description: "Where it is another than the key's name." })) }, { additionalProperties: false }),
+        Type.Object(
+          {
+            vkey: Type.String({ description: "The log's key, as a verifier key." }),
+            origin: Type.Optional(Type.String({ minLength: 1, description: "Where it is another than the key's name." })),
+          },
+          { additionalProperties: false },
+        ),
         { maxItems: 10_000, description: "The logs it watches over (default: none, and no witness runs)." },
       ),
     ),
-    keys: Type.Optional(Type.Array(Type.Union([Type.Literal("Ed25519"), Type.Literal("ML-DSA-44")]), { minItems: 1, maxItems: 2, uniqueItems: true, description: "Kinds of keys it cosigns with (default: both)." })),
+    keys: Type.Optional(
+      Type.Array(Type.Union([Type.Literal("Ed25519"), Type.Literal("ML-DSA-44")]), {
+        minItems: 1,
+        maxItems: 2,
+        uniqueItems: true,
+        description: "Kinds of keys it cosigns with (default: both).",
+      }),
+    ),
   },
   { additionalProperties: false, description: "The witness at /add-checkpoint: cosigns checkpoints of other logs." },
 );

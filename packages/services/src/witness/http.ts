@@ -23,7 +23,8 @@ export function registerWitness(app: FastifyInstance, service: WitnessService): 
   });
   app.get("/:origin(^[0-9a-f]{64}$)/checkpoint", { config }, (request, reply) => {
     const note = service.latest((request.params as { origin: string }).origin);
-    if (note === undefined) throw new ServiceError("NOT_FOUND", "no checkpoint of this log was cosigned", { headers: { "cache-control": "no-cache" } });
+    if (note === undefined)
+      throw new ServiceError("NOT_FOUND", "no checkpoint of this log was cosigned", { headers: { "cache-control": "no-cache" } });
     return reply.headers({ "content-type": PLAIN, "cache-control": "no-cache" }).send(note);
   });
   app.addHook("onClose", async () => service.close());

@@ -14,7 +14,19 @@
  * 5 to 7 are one transaction. The same size again is cosigned again: that is how a log shows that it is fresh. (The
  * protocol's first edition answers equal sizes with different roots by 409; the later text by 422, as here.)
  */
-import { cosign, checkSigned, createVerifierKey, formatVerifierKey, formatWitnessRequest, linesOf, parseVerifierKey, parseWitnessRequest, type CosignatureKind, type VerifierKey, type WitnessRequest } from "@lacre/core/bundle";
+import {
+  cosign,
+  checkSigned,
+  createVerifierKey,
+  formatVerifierKey,
+  formatWitnessRequest,
+  linesOf,
+  parseVerifierKey,
+  parseWitnessRequest,
+  type CosignatureKind,
+  type VerifierKey,
+  type WitnessRequest,
+} from "@lacre/core/bundle";
 import { equalBytes, text, toHex, utf8 } from "@lacre/core/bytes";
 import { formatNote, type NoteSignature } from "@lacre/core/codec";
 import { sha256, type PrivateKey } from "@lacre/core/crypto";
@@ -36,7 +48,10 @@ export interface WitnessService {
   /** The checkpoint of a log that was cosigned last, with the log's signature and ours; by the hash of its origin. */
   latest(originHash: string): string | undefined;
   /** For `/healthz`: each log with its size, and how many contradictions were seen. */
-  health(): { readonly logs: readonly { readonly origin: string; readonly size: number; readonly timeMs: number }[]; readonly contradictions: number };
+  health(): {
+    readonly logs: readonly { readonly origin: string; readonly size: number; readonly timeMs: number }[];
+    readonly contradictions: number;
+  };
   close(): void;
 }
 
@@ -74,7 +89,8 @@ export function readLogs(logs: WitnessConfig["logs"]): ReadonlyMap<string, reado
       throw new ServiceError("CONFIG_INVALID", `witness.logs: ${cause.message}`, { detail: vkey.slice(0, 120), cause });
     }
     const name = origin ?? key.name;
-    if (/[\n\u0000-\u001f]/.test(name)) throw new ServiceError("CONFIG_INVALID", "witness.logs: an origin has a control character");
+    if (/[\n\u0000-\u001f]/.test(name))
+      throw new ServiceError("CONFIG_INVALID", "witness.logs: an origin has a control character");
     known.set(name, [...(known.get(name) ?? []), key]);
   }
   return known;
@@ -89,13 +105,24 @@ export function createWitnessService({ name, logs, keys, store, now, log }: Witn
     return { kind, key, verifier: createVerifierKey(name, kind, key.publicKey) };
   });
 
-  function decide({ oldSize, proof, checkpoint, note }: WitnessRequest, lines: readonly NoteSignature[], before: Witnessed | undefined): Omit<Witnessed, "origin"> {
+  function decide(
+    { oldSize, proof, checkpoint, note }: WitnessRequest,
+    lines: readonly NoteSignature[],
+    before: Witnessed | undefined,
+  ): Omit<Witnessed, "origin"> {
     const known = before?.size ?? 0n;
     if (oldSize !== known) throw new Conflict(known);
     checkGrowth({ oldSize, proof, checkpoint, note }, before);
     const timeMs = Math.max(now(), before?.timeMs ?? 0);
-    const ours = cosigners.map(({ kind, key, verifier }) => cosign(kind, { checkpoint, name, keyId: verifier.keyId, key, timeMs }));
-    return { size: checkpoint.size, root: checkpoint.root, timeMs, note: formatNote({ text: checkpoint.note.text, signatures: [...lines, ...ours] }) };
+    const ours = cosigners.map(({ kind, key, verifier }) =>
+      cosign(kind, { checkpoint, name, keyId: verifier.keyId, key, timeMs }),
+    );
+    return {
+      size: checkpoint.size,
+      root: checkpoint.root,
+      timeMs,
+      note: formatNote({ text: checkpoint.note.text, signatures: [...lines, ...ours] }),
+    };
   }
 
   return {
@@ -130,15 +157,24 @@ export function createWitnessService({ name, logs, keys, store, now, log }: Witn
   };
 
   function linesOfOurs(note: string): string {
-    const signatures = note.slice(note.lastIndexOf("\n\n") + 2).split("\n").filter((line) => line !== "");
-    return signatures.slice(-cosigners.length).map((line) => `${line}\n`).join("");
+    const signatures = note
+      .slice(note.lastIndexOf("\n\n") + 2)
+      .split("\n")
+      .filter((line) => line !== "");
+    return signatures
+      .slice(-cosigners.length)
+      .map((line) => `${line}\n`)
+      .join("");
   }
 
   /** Keeps what the log signed: two checkpoints that cannot both be true, or a growth that it could not prove. */
   function accuse(request: WitnessRequest, reason: string): void {
     const { origin, size } = request.checkpoint;
     const before = store.latest(origin);
-    log?.error({ origin, size: Number(size), cosigned: Number(before?.size ?? 0n), reason }, "a log signed a checkpoint that contradicts what was cosigned before");
+    log?.error(
+      { origin, size: Number(size), cosigned: Number(before?.size ?? 0n), reason },
+      "a log signed a checkpoint that contradicts what was cosigned before",
+    );
     store.keepEvidence({ origin, timeMs: now(), reason, request: formatWitnessRequest(request), before: before?.note ?? "" });
   }
 }
@@ -180,7 +216,8 @@ function checkAuthor({ checkpoint }: WitnessRequest, trusted: readonly VerifierK
 /** Step 6. */
 function checkGrowth({ oldSize, proof, checkpoint }: WitnessRequest, before: Witnessed | undefined): void {
   const oldRoot = before?.root ?? emptyRoot(sha256);
-  if (oldSize === checkpoint.size && !equalBytes(oldRoot, checkpoint.root)) throw new ServiceError("CHECKPOINT_INCONSISTENT", "another root was cosigned at this size");
+  if (oldSize === checkpoint.size && !equalBytes(oldRoot, checkpoint.root))
+    throw new ServiceError("CHECKPOINT_INCONSISTENT", "another root was cosigned at this size");
   try {
     checkConsistency(sha256, { oldSize, oldRoot, newSize: checkpoint.size, newRoot: checkpoint.root, proof });
   } catch (cause) {

@@ -57,7 +57,13 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS evidence (id INTEGER PRIMARY KEY, origin TEXT NOT NULL, time_ms INTEGER NOT NULL, reason TEXT NOT NULL, request TEXT NOT NULL, before TEXT NOT NULL) STRICT;
 `;
 
-interface Row { readonly origin: string; readonly size: string; readonly root: Uint8Array; readonly time_ms: number; readonly note: string }
+interface Row {
+  readonly origin: string;
+  readonly size: string;
+  readonly root: Uint8Array;
+  readonly time_ms: number;
+  readonly note: string;
+}
 
 function witnessedOf(row: unknown): Witnessed | undefined {
   if (row === undefined) return undefined;
@@ -66,7 +72,10 @@ function witnessedOf(row: unknown): Witnessed | undefined {
 }
 
 /** Opens the store at `path`. `hasKeys`: the witness has signed before, so the store must be there. Throws DIRECTORY_DAMAGED. */
-export function openWitnessStore(path: string, { hasKeys, hashOf }: { readonly hasKeys: boolean; readonly hashOf: (origin: string) => string }): WitnessStore {
+export function openWitnessStore(
+  path: string,
+  { hasKeys, hashOf }: { readonly hasKeys: boolean; readonly hashOf: (origin: string) => string },
+): WitnessStore {
   const isNew = path !== ":memory:" && !existsSync(path);
   if (isNew && hasKeys) {
     throw new ServiceError("DIRECTORY_DAMAGED", "The witness has keys but no record of what it cosigned", {
@@ -100,7 +109,11 @@ export function openWitnessStore(path: string, { hasKeys, hashOf }: { readonly h
     keepEvidence({ origin, timeMs, reason, request, before }) {
       if ((count.get(origin) as { count: number }).count < MAX_EVIDENCE) insert.run(origin, timeMs, reason, request, before);
     },
-    evidence: () => (list.all() as unknown as (Omit<Evidence, "timeMs"> & { time_ms: number })[]).map(({ time_ms: timeMs, ...rest }) => ({ ...rest, timeMs })),
+    evidence: () =>
+      (list.all() as unknown as (Omit<Evidence, "timeMs"> & { time_ms: number })[]).map(({ time_ms: timeMs, ...rest }) => ({
+        ...rest,
+        timeMs,
+      })),
     close: () => database.close(),
   };
 }

@@ -20,14 +20,26 @@ export interface WitnessesConfig {
 
 export const WITNESSES_DEFAULTS: WitnessesConfig = { ledger: "", ct: "", intervalSeconds: 1, timeoutSeconds: 5, failOpen: false };
 
-const policy = (what: string): TSchema => Type.String({ maxLength: 1 << 20, description: `${what} Path of a C2SP tlog-policy file in the data directory, or its text (default: none, and nobody is asked).` });
+const policy = (what: string): TSchema =>
+  Type.String({
+    maxLength: 1 << 20,
+    description: `${what} Path of a C2SP tlog-policy file in the data directory, or its text (default: none, and nobody is asked).`,
+  });
 
 export const WITNESSES_SCHEMA: TSchema = Type.Object(
   {
     ledger: Type.Optional(policy("Who has to cosign the ledger's checkpoints.")),
     ct: Type.Optional(policy("Who has to cosign the certificate log's checkpoints.")),
-    intervalSeconds: Type.Optional(Type.Number({ minimum: 0.02, maximum: 3600, description: "Shortest time between publications of a witnessed log (default: 1)." })),
-    timeoutSeconds: Type.Optional(Type.Number({ minimum: 0.1, maximum: 60, description: "How long witnesses may take (default: 5)." })),
+    intervalSeconds: Type.Optional(
+      Type.Number({
+        minimum: 0.02,
+        maximum: 3600,
+        description: "Shortest time between publications of a witnessed log (default: 1).",
+      }),
+    ),
+    timeoutSeconds: Type.Optional(
+      Type.Number({ minimum: 0.1, maximum: 60, description: "How long witnesses may take (default: 5)." }),
+    ),
     failOpen: Type.Optional(Type.Boolean({ description: "Publish without a quorum (default: false)." })),
   },
   { additionalProperties: false, description: "Witnesses that our logs ask for cosignatures." },

@@ -43,7 +43,9 @@ export function openMemory(path: string, origin: string): WitnessMemory {
     ...memory,
     set(changes) {
       memory.set(changes);
-      const witnesses = Object.fromEntries([...known].map(([witness, { size, root }]) => [witness, { size, root: toBase64(root) }]));
+      const witnesses = Object.fromEntries(
+        [...known].map(([witness, { size, root }]) => [witness, { size, root: toBase64(root) }]),
+      );
       write(path, `${JSON.stringify({ origin, witnesses }, null, 2)}\n`);
     },
   };

@@ -14,7 +14,14 @@ export function readPolicy(setting: string, dir: string, where: string): Witness
   try {
     return parseWitnessPolicy(isText ? utf8(setting) : readFileSync(resolve(dir, setting)));
   } catch (cause) {
-    if (cause instanceof LacreError) throw new ServiceError("CONFIG_INVALID", `${where}: ${cause.message}`, { ...(cause.found === undefined ? {} : { detail: cause.found }), cause });
-    throw new ServiceError("CONFIG_INVALID", `${where}: the policy file cannot be read`, { detail: `${resolve(dir, setting)}: ${(cause as Error).message}`, cause });
+    if (cause instanceof LacreError)
+      throw new ServiceError("CONFIG_INVALID", `${where}: ${cause.message}`, {
+        ...(cause.found === undefined ? {} : { detail: cause.found }),
+        cause,
+      });
+    throw new ServiceError("CONFIG_INVALID", `${where}: the policy file cannot be read`, {
+      detail: `${resolve(dir, setting)}: ${(cause as Error).message}`,
+      cause,
+    });
   }
 }

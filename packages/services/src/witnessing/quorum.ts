@@ -14,7 +14,15 @@
  * A witness is believed in nothing else. What it says without the log's own signature, a larger size say, is reported and
  * not acted upon: one liar must not be able to stop a log.
  */
-import { checkLine, formatVerifierKey, linesOf, parseCheckpoint, type Checkpoint, type VerifierKey, checkSigned } from "@lacre/core/bundle";
+import {
+  checkLine,
+  formatVerifierKey,
+  linesOf,
+  parseCheckpoint,
+  type Checkpoint,
+  type VerifierKey,
+  checkSigned,
+} from "@lacre/core/bundle";
 import { toHex } from "@lacre/core/bytes";
 import { createWitnessClient, type Fetch, type WitnessClient } from "@lacre/core/client";
 import { formatNote, type NoteSignature } from "@lacre/core/codec";
@@ -86,7 +94,15 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
   const asked: Asked[] = policy.witnesses.flatMap((witness) =>
     witness.url === undefined
       ? []
-      : [{ witness, id: `${witness.key.name} ${toHex(witness.key.keyId)}`, client: createWitnessClient({ url: witness.url, fetch: o.fetch, timeoutMs: o.timeoutMs, retries: 0 }), timeMs: undefined, reason: undefined }],
+      : [
+          {
+            witness,
+            id: `${witness.key.name} ${toHex(witness.key.keyId)}`,
+            client: createWitnessClient({ url: witness.url, fetch: o.fetch, timeoutMs: o.timeoutMs, retries: 0 }),
+            timeMs: undefined,
+            reason: undefined,
+          },
+        ],
   );
   let reached = false;
 
@@ -96,13 +112,28 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
     // A memory beyond the log is of another life of it; the witness will say what it has.
     if (from > state.size) from = 0;
     for (let attempt = 0; ; attempt++) {
-      const answer = await one.client.addCheckpoint({ oldSize: BigInt(from), proof: await state.prove(from), note: state.checkpoint });
+      const answer = await one.client.addCheckpoint({
+        oldSize: BigInt(from),
+        proof: await state.prove(from),
+        note: state.checkpoint,
+      });
       if (answer.kind === "cosigned") return readVote(one, checkpoint, answer.lines);
       if (answer.size > BigInt(state.size)) {
-        throw new LacreError("SERVICE_ANSWER_INVALID", `it says that it has cosigned ${answer.size} entries of this log, which has ${state.size}: it lies, or this log was rolled back`);
+        throw new LacreError(
+          "SERVICE_ANSWER_INVALID",
+          `it says that it has cosigned ${answer.size} entries of this log, which has ${state.size}: it lies, or this log was rolled back`,
+        );
       }
-      if (attempt > 0 || Number(answer.size) === from) throw new LacreError("SERVICE_ANSWER_INVALID", `it says it has cosigned ${answer.size} entries, and does not take a proof from there`);
-      if (Number(answer.size) < from) log?.warn({ origin, witness: one.witness.name, size: Number(answer.size), cosigned: from }, "a witness has forgotten what it cosigned");
+      if (attempt > 0 || Number(answer.size) === from)
+        throw new LacreError(
+          "SERVICE_ANSWER_INVALID",
+          `it says it has cosigned ${answer.size} entries, and does not take a proof from there`,
+        );
+      if (Number(answer.size) < from)
+        log?.warn(
+          { origin, witness: one.witness.name, size: Number(answer.size), cosigned: from },
+          "a witness has forgotten what it cosigned",
+        );
       from = Number(answer.size);
     }
   }
@@ -110,13 +141,22 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
   function readVote(one: Asked, checkpoint: Checkpoint, lines: readonly NoteSignature[]): Vote {
     const [line] = linesOf(lines, one.witness.key);
     if (line === undefined) {
-      throw new LacreError("SERVICE_ANSWER_INVALID", "it signs with another key than the policy's", { expected: formatVerifierKey(one.witness.key).slice(0, 120), found: lines.map(({ name, keyHint }) => `${name.slice(0, 60)}+${toHex(keyHint)}`).join(", ").slice(0, 200) });
+      throw new LacreError("SERVICE_ANSWER_INVALID", "it signs with another key than the policy's", {
+        expected: formatVerifierKey(one.witness.key).slice(0, 120),
+        found: lines
+          .map(({ name, keyHint }) => `${name.slice(0, 60)}+${toHex(keyHint)}`)
+          .join(", ")
+          .slice(0, 200),
+      });
     }
     return { asked: one, line, timeMs: checkLine(checkpoint, one.witness.key, line).timeMs! };
   }
 
   function fail(one: Asked, error: unknown): void {
-    const said = error instanceof LacreError ? `${error.message}${error.found === undefined || error.code !== "SERVICE_ANSWER_INVALID" ? "" : ` (${error.found})`}` : String(error);
+    const said =
+      error instanceof LacreError
+        ? `${error.message}${error.found === undefined || error.code !== "SERVICE_ANSWER_INVALID" ? "" : ` (${error.found})`}`
+        : String(error);
     if (one.reason !== said) log?.warn({ origin, witness: one.witness.name, reason: said }, "a witness does not cosign");
     one.reason = said;
   }
@@ -139,7 +179,8 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
         resolve([...votes]);
       };
       const limit = setTimeout(() => {
-        for (const one of asked) if (!answered.has(one)) fail(one, new LacreError("SERVICE_UNREACHABLE", `no answer within ${o.timeoutMs} ms`));
+        for (const one of asked)
+          if (!answered.has(one)) fail(one, new LacreError("SERVICE_UNREACHABLE", `no answer within ${o.timeoutMs} ms`));
         end();
       }, o.timeoutMs);
       let grace: NodeJS.Timeout | undefined;
@@ -147,20 +188,23 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
       const check = (): void => {
         if (!isOpen) return;
         if (answered.size === asked.length) end();
-        else if (isReached(policy.quorum, new Set(votes.map((vote) => vote.asked.witness)))) grace ??= setTimeout(end, o.graceMs ?? GRACE_MS);
+        else if (isReached(policy.quorum, new Set(votes.map((vote) => vote.asked.witness))))
+          grace ??= setTimeout(end, o.graceMs ?? GRACE_MS);
       };
       for (const one of asked) {
-        void ask(one, state, checkpoint).then(
-          (vote) => {
-            succeed(vote, state);
-            votes.push(vote);
-            if (!isOpen) late(vote, state);
-          },
-          (error: unknown) => fail(one, error),
-        ).then(() => {
-          answered.add(one);
-          check();
-        });
+        void ask(one, state, checkpoint)
+          .then(
+            (vote) => {
+              succeed(vote, state);
+              votes.push(vote);
+              if (!isOpen) late(vote, state);
+            },
+            (error: unknown) => fail(one, error),
+          )
+          .then(() => {
+            answered.add(one);
+            check();
+          });
       }
       check();
     });
@@ -186,13 +230,23 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
       // Before anything is shown: what witnesses have seen must be known after a crash.
       remember(votes, state);
       const isEnough = isReached(policy.quorum, new Set(votes.map((vote) => vote.asked.witness)));
-      if (reached !== isEnough && !isEnough) log?.error({ origin, quorum: quorumText(policy), cosigned: votes.map((vote) => vote.asked.witness.name) }, o.failOpen ? "publishing without a quorum of witnesses" : "nothing is published: the quorum of witnesses is missing");
+      if (reached !== isEnough && !isEnough)
+        log?.error(
+          { origin, quorum: quorumText(policy), cosigned: votes.map((vote) => vote.asked.witness.name) },
+          o.failOpen ? "publishing without a quorum of witnesses" : "nothing is published: the quorum of witnesses is missing",
+        );
       reached = isEnough;
       if (!isEnough && !o.failOpen) {
         const why = asked.filter(({ reason }) => reason !== undefined).map(({ witness, reason }) => `${witness.name}: ${reason}`);
-        throw new ServiceError("LOG_UNWITNESSED", undefined, { headers: { "retry-after": "2" }, detail: `${origin} needs ${quorumText(policy)}; cosigned by ${votes.map((vote) => vote.asked.witness.name).join(", ") || "nobody"}. ${why.join("; ")}` });
+        throw new ServiceError("LOG_UNWITNESSED", undefined, {
+          headers: { "retry-after": "2" },
+          detail: `${origin} needs ${quorumText(policy)}; cosigned by ${votes.map((vote) => vote.asked.witness.name).join(", ") || "nobody"}. ${why.join("; ")}`,
+        });
       }
-      return formatNote({ text: checkpoint.note.text, signatures: [...checkpoint.note.signatures, ...votes.map(({ line }) => line)] });
+      return formatNote({
+        text: checkpoint.note.text,
+        signatures: [...checkpoint.note.signatures, ...votes.map(({ line }) => line)],
+      });
     },
     cosignedMs(text) {
       try {
@@ -217,8 +271,15 @@ export function createQuorum(o: QuorumOptions): WitnessQuorum {
       reached,
       witnesses: policy.witnesses.map((witness) => {
         const one = asked.find((candidate) => candidate.witness === witness);
-        const status = one === undefined ? "not asked" : one.reason === undefined && one.timeMs !== undefined ? "cosigned" : "failing";
-        return { name: witness.name, status, size: one === undefined ? 0 : (memory.get(one.id)?.size ?? 0), timeMs: one?.timeMs, reason: one?.reason ?? (status === "failing" ? "it has not answered since the start" : undefined) };
+        const status =
+          one === undefined ? "not asked" : one.reason === undefined && one.timeMs !== undefined ? "cosigned" : "failing";
+        return {
+          name: witness.name,
+          status,
+          size: one === undefined ? 0 : (memory.get(one.id)?.size ?? 0),
+          timeMs: one?.timeMs,
+          reason: one?.reason ?? (status === "failing" ? "it has not answered since the start" : undefined),
+        };
       }),
     }),
   };
@@ -232,17 +293,25 @@ function quorumText({ quorum }: WitnessPolicy): string {
  * The checkpoint that a witness shows of our log, if our own key signed it: then it is proof of what was published, whoever
  * shows it. A witness that shows none, or nothing, proves nothing.
  */
-async function latestOf(one: Asked, { origin, logKey }: QuorumOptions, log: Logger | undefined): Promise<{ readonly by: string; readonly size: number; readonly root: Uint8Array } | undefined> {
+async function latestOf(
+  one: Asked,
+  { origin, logKey }: QuorumOptions,
+  log: Logger | undefined,
+): Promise<{ readonly by: string; readonly size: number; readonly root: Uint8Array } | undefined> {
   try {
     const note = await one.client.latest(origin);
     if (note === undefined) return undefined;
     const checkpoint = parseCheckpoint(note);
-    if (checkpoint.origin !== origin) throw new LacreError("CHECKPOINT_INVALID", "it shows another log's checkpoint", { found: checkpoint.origin.slice(0, 120) });
+    if (checkpoint.origin !== origin)
+      throw new LacreError("CHECKPOINT_INVALID", "it shows another log's checkpoint", { found: checkpoint.origin.slice(0, 120) });
     checkSigned(checkpoint, logKey);
     return { by: `witness ${one.witness.name}`, size: Number(checkpoint.size), root: checkpoint.root };
   } catch (error) {
     if (!(error instanceof LacreError)) throw error;
-    log?.warn({ origin, witness: one.witness.name, reason: error.message }, "a witness could not be asked what it has seen of this log");
+    log?.warn(
+      { origin, witness: one.witness.name, reason: error.message },
+      "a witness could not be asked what it has seen of this log",
+    );
     return undefined;
   }
 }
@@ -255,7 +324,8 @@ function checkPolicy(policy: WitnessPolicy, logKey: VerifierKey, origin: string)
   if (policy.logs.length > 0 && !policy.logs.some(({ key }) => formatVerifierKey(key) === formatVerifierKey(logKey))) {
     refuse("the policy lists logs, and this one is not among them", `add the line: log ${formatVerifierKey(logKey)}`);
   }
-  if (policy.witnesses.length > MAX_WITNESSES) refuse(`a checkpoint has room for ${MAX_WITNESSES} witnesses`, `${policy.witnesses.length}`);
+  if (policy.witnesses.length > MAX_WITNESSES)
+    refuse(`a checkpoint has room for ${MAX_WITNESSES} witnesses`, `${policy.witnesses.length}`);
   if (!isReached(policy.quorum, new Set(policy.witnesses.filter(({ url }) => url !== undefined)))) {
     refuse(`the witnesses of ${origin} that have an address are too few for the quorum`, describeQuorum(policy.quorum!));
   }

@@ -17,11 +17,18 @@ export const verb: Verb = defineVerb({
     const checkpoint = await reader.log.checkpoint();
     const proven = await reader.log.entry(at, checkpoint);
     if (flags.output === "json") {
-      context.terminal.result(JSON.stringify({ log: log.origin, size: Number(checkpoint.size), ...formatJson(proven, log.kind) }));
+      context.terminal.result(
+        JSON.stringify({ log: log.origin, size: Number(checkpoint.size), ...formatJson(proven, log.kind) }),
+      );
       return;
     }
     const { kind, who, issuer, digests, serial } = tell(proven, log.kind);
-    const lines: [string, string][] = [["entry", `${at} of ${checkpoint.size} in ${log.origin}`], ["leaf", toHex(proven.leafHash)], ["kind", kind], ...who.map((name): [string, string] => ["signer", name])];
+    const lines: [string, string][] = [
+      ["entry", `${at} of ${checkpoint.size} in ${log.origin}`],
+      ["leaf", toHex(proven.leafHash)],
+      ["kind", kind],
+      ...who.map((name): [string, string] => ["signer", name]),
+    ];
     if (issuer !== undefined) lines.push(["issuer", issuer]);
     for (const digest of digests) lines.push(["digest", digest]);
     if (serial !== undefined) lines.push(["serial", serial]);

@@ -27,7 +27,8 @@ A log that does not answer is asked again.`,
     const context = applyGlobals(given, flags);
     const criteria = await readQuery(context, flags);
     const intervalMs = 1000 * Number(flags.interval ?? "2");
-    if (!(intervalMs >= 50 && intervalMs <= 86_400_000)) throw new CliError("USAGE", "--interval is a number of seconds, from 0.05 to 86400");
+    if (!(intervalMs >= 50 && intervalMs <= 86_400_000))
+      throw new CliError("USAGE", "--interval is a number of seconds, from 0.05 to 86400");
     const from = flags.from === undefined ? undefined : readIndex(flags.from, "--from");
     const opened = await openLog(context, flags);
     const { log, reader } = opened;
@@ -35,14 +36,16 @@ A log that does not answer is asked again.`,
     let last: Checkpoint = await reader.log.checkpoint();
     let next = from ?? Number(last.size);
     context.terminal.say(`Following ${plain(log.origin)} from entry ${next}; end with Ctrl-C.`);
-    for (let seen = last; ; ) {
+    for (let seen = last; ;) {
       try {
         if (seen.size !== last.size) await reader.log.proveConsistency(last, seen);
         last = seen;
         for await (const proven of reader.log.entries(next, Number(last.size), last)) {
           if (ended.isNow) return 0;
           if (await isWanted(opened, proven, criteria, flags.any === true)) {
-            context.terminal.result(flags.output === "json" ? JSON.stringify(formatJson(proven, log.kind)) : formatLine(proven, log.kind));
+            context.terminal.result(
+              flags.output === "json" ? JSON.stringify(formatJson(proven, log.kind)) : formatLine(proven, log.kind),
+            );
           }
           next = proven.index + 1;
         }
@@ -65,10 +68,17 @@ function isPassing(cause: unknown): boolean {
   return cause instanceof LacreError && (cause.code === "SERVICE_UNREACHABLE" || cause.code === "LOG_INCOMPLETE");
 }
 
-async function isWanted({ log, source }: OpenLog, { entry, leafHash }: ProvenEntry, criteria: readonly (readonly string[])[], any: boolean): Promise<boolean> {
+async function isWanted(
+  { log, source }: OpenLog,
+  { entry, leafHash }: ProvenEntry,
+  criteria: readonly (readonly string[])[],
+  any: boolean,
+): Promise<boolean> {
   if (criteria.length === 0) return true;
   const payload = log.kind === "artifacts" && mayHavePayload(entry) ? await source.file(payloadPath(leafHash)) : undefined;
-  const own = new Set(log.kind === "certificates" ? keysOfCertificateEntry(entry, leafHash) : keysOfEntry(entry, leafHash, payload));
+  const own = new Set(
+    log.kind === "certificates" ? keysOfCertificateEntry(entry, leafHash) : keysOfEntry(entry, leafHash, payload),
+  );
   const isMet = (keys: readonly string[]): boolean => keys.some((key) => own.has(key));
   return any ? criteria.some(isMet) : criteria.every(isMet);
 }

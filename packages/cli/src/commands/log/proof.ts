@@ -25,12 +25,31 @@ one that the log has signed now.`,
     const tree: TreeState = { size: BigInt(size), root };
     const { leafHash, proof } = await reader.log.entry(at, tree);
     if (flags.output === "json") {
-      context.terminal.result(JSON.stringify({
-        log: log.origin, index: at, leafHash: toHex(leafHash), size, root: toHex(root), inclusion: proof.map(toBase64), consistency: growth.map(toBase64), checkpoint: formatNote(checkpoint.note),
-      }));
+      context.terminal.result(
+        JSON.stringify({
+          log: log.origin,
+          index: at,
+          leafHash: toHex(leafHash),
+          size,
+          root: toHex(root),
+          inclusion: proof.map(toBase64),
+          consistency: growth.map(toBase64),
+          checkpoint: formatNote(checkpoint.note),
+        }),
+      );
       return;
     }
-    context.terminal.result([`index ${at}`, `size  ${size}`, `root  ${toHex(root)}`, `leaf  ${toHex(leafHash)}`, ...proof.map((hash) => `      ${toHex(hash)}`)].join("\n"));
-    context.terminal.say(`Entry ${at} is in the tree of ${size} entries, which ${size === Number(checkpoint.size) ? "the log has signed" : `is the beginning of the tree of ${checkpoint.size} that the log has signed`}.`);
+    context.terminal.result(
+      [
+        `index ${at}`,
+        `size  ${size}`,
+        `root  ${toHex(root)}`,
+        `leaf  ${toHex(leafHash)}`,
+        ...proof.map((hash) => `      ${toHex(hash)}`),
+      ].join("\n"),
+    );
+    context.terminal.say(
+      `Entry ${at} is in the tree of ${size} entries, which ${size === Number(checkpoint.size) ? "the log has signed" : `is the beginning of the tree of ${checkpoint.size} that the log has signed`}.`,
+    );
   },
 });

@@ -33,7 +33,8 @@ type QueryFlags = FlagValues<typeof QUERY_FLAGS>;
 /** Criteria as the flags name them: each is met by any of its keys. */
 export async function readQuery(context: Context, flags: QueryFlags): Promise<readonly (readonly string[])[]> {
   const criteria: string[][] = [];
-  const add = (kind: string, value: string | undefined): void => void (value !== undefined && criteria.push([spelled(kind, value)]));
+  const add = (kind: string, value: string | undefined): void =>
+    void (value !== undefined && criteria.push([spelled(kind, value)]));
   add("digest", flags.digest);
   if (flags.file !== undefined) criteria.push(await digestsOf(context, flags.file));
   add("identity", flags.email);
@@ -53,21 +54,30 @@ function spelled(kind: string, value: string): string {
   try {
     return parseSearchKey(`${kind}:${value}`);
   } catch (cause) {
-    if (cause instanceof LacreError) throw new CliError("USAGE", `${JSON.stringify(value.slice(0, 80))} is no ${kind === "under" ? "repository" : kind}`, { cause });
+    if (cause instanceof LacreError)
+      throw new CliError("USAGE", `${JSON.stringify(value.slice(0, 80))} is no ${kind === "under" ? "repository" : kind}`, {
+        cause,
+      });
     throw cause;
   }
 }
 
 /** A file's digests: which one an entry has depends on the signer's key. */
 async function digestsOf(context: Context, name: string): Promise<string[]> {
-  const artifact = name === "-" ? ({ kind: "stdin", name } as const) : ({ kind: "file", name, path: name.startsWith("/") ? name : `${context.cwd}/${name}` } as const);
+  const artifact =
+    name === "-"
+      ? ({ kind: "stdin", name } as const)
+      : ({ kind: "file", name, path: name.startsWith("/") ? name : `${context.cwd}/${name}` } as const);
   const digests = await hashArtifact(context, artifact, ["sha256", "sha384", "sha512"]);
   return [...digests].map(([algorithm, value]) => `digest:${algorithm}:${toHex(value)}`);
 }
 
 async function readCertificate(context: Context, path: string): Promise<Uint8Array> {
   const bytes = await readNamed(context, path);
-  const der = bytes[0] === 0x30 ? bytes : parsePemAll(Buffer.from(bytes).toString("latin1")).find(({ label }) => label === "CERTIFICATE")?.der;
+  const der =
+    bytes[0] === 0x30
+      ? bytes
+      : parsePemAll(Buffer.from(bytes).toString("latin1")).find(({ label }) => label === "CERTIFICATE")?.der;
   if (der === undefined) throw new CliError("FILE_UNREADABLE", `${path} holds no certificate`);
   return decodeCertificate(der).der;
 }

@@ -10,7 +10,14 @@ import { text as decodeText, toBase64, toHex } from "@lacre/core/bytes";
 import { describeEntry, type EntryFacts } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
 import { decodeTileLeaf, type ProvenEntry } from "@lacre/core/log";
-import { answerSource, createSearchReader, fetchSearch, type SearchLog, type SearchReader, type SearchSource } from "@lacre/core/search";
+import {
+  answerSource,
+  createSearchReader,
+  fetchSearch,
+  type SearchLog,
+  type SearchReader,
+  type SearchSource,
+} from "@lacre/core/search";
 import type { TrustedRoot } from "@lacre/core/trust";
 import { type Certificate, decodeCertificate, readIdentity } from "@lacre/core/x509";
 import type { Context } from "../../context.ts";
@@ -22,7 +29,10 @@ import { choice, type FlagTable, type FlagValues, text } from "../../verb.ts";
 
 export const LOG_FLAGS = {
   log: choice(["ledger", "ledger-v1", "ct"], "Which of the installation's logs (default ledger)"),
-  url: text("Where the log's files are: an address such as http://localhost:7800/api/v2, or a folder; default: the installation's", { placeholder: "url|folder" }),
+  url: text(
+    "Where the log's files are: an address such as http://localhost:7800/api/v2, or a folder; default: the installation's",
+    { placeholder: "url|folder" },
+  ),
   trustedRoot: text("The trusted root that has the log's key", { placeholder: "file" }),
   signingConfig: text("The signing config that has the log's address", { placeholder: "file" }),
   dir: text("Data directory of the installation", { placeholder: "dir" }),
@@ -51,15 +61,25 @@ export async function openLog(context: Context, flags: LogFlags): Promise<OpenLo
   const source = isAddress ? fetchSearch({ url: where, fetch: context.fetch }) : folderSource(resolve(context.cwd, where));
   const { value: root } = await findTrustedRoot(context, flags);
   const log = await recognise(root, source, flags);
-  return { log, source, reader: createSearchReader({ source, log }), where, ask: (query) => (isAddress ? askService(context, where, query, source) : Promise.resolve(undefined)) };
+  return {
+    log,
+    source,
+    reader: createSearchReader({ source, log }),
+    where,
+    ask: (query) => (isAddress ? askService(context, where, query, source) : Promise.resolve(undefined)),
+  };
 }
 
 async function findAddress(context: Context, flags: LogFlags): Promise<string> {
   const { value: config } = await findSigningConfig(context, flags);
   const which = flags.log ?? "ledger";
   const version = which === "ledger-v1" ? 1 : 2;
-  const service = which === "ct" ? config.caUrls[0] : config.rekorTlogUrls.find(({ majorApiVersion }) => majorApiVersion === version);
-  if (service === undefined) throw new CliError("SERVICES_MISSING", `the signing config names no ${which}`, { hint: "Give the log's address with --url." });
+  const service =
+    which === "ct" ? config.caUrls[0] : config.rekorTlogUrls.find(({ majorApiVersion }) => majorApiVersion === version);
+  if (service === undefined)
+    throw new CliError("SERVICES_MISSING", `the signing config names no ${which}`, {
+      hint: "Give the log's address with --url.",
+    });
   return `${service.url.replace(/\/+$/, "")}${which === "ct" ? "/ct" : `/api/v${version}`}`;
 }
 
@@ -97,7 +117,8 @@ async function recognise(root: TrustedRoot, source: SearchSource, flags: LogFlag
   // Rekor's v1 logs add the number of their tree.
   const name = origin.replace(/ - \d+$/, "");
   const log = root.tlogs.find((one) => one.name === name);
-  if (log === undefined) throw new LacreError("LOG_UNKNOWN", `the trusted root does not know the log ${plain(origin.slice(0, 120))}`);
+  if (log === undefined)
+    throw new LacreError("LOG_UNKNOWN", `the trusted root does not know the log ${plain(origin.slice(0, 120))}`);
   return { origin, name, key: log.key, kind: "artifacts" };
 }
 
@@ -124,17 +145,30 @@ export function tell({ entry }: Pick<ProvenEntry, "entry">, kind: SearchLog["kin
   if (kind === "certificates") return tellCertificate(entry);
   const facts = tolerant(() => describeEntry(entry));
   if (facts === undefined) return { kind: "unknown", who: [], issuer: undefined, digests: [], serial: undefined };
-  const certificates = facts.signatures.flatMap(({ verifier }) => (verifier.kind === "certificate" ? (tolerant(() => decodeCertificate(verifier.der)) ?? []) : []));
-  const keys = facts.signatures.flatMap(({ verifier }) => (verifier.kind === "publicKey" ? [`key ${toHex(verifier.der.subarray(-8))}`] : []));
-  return { kind: `${facts.kind} ${facts.version}`, who: [...certificates.flatMap(namesOf), ...keys], issuer: issuerOf(certificates[0]), digests: digestsOf(facts), serial: undefined };
+  const certificates = facts.signatures.flatMap(({ verifier }) =>
+    verifier.kind === "certificate" ? (tolerant(() => decodeCertificate(verifier.der)) ?? []) : [],
+  );
+  const keys = facts.signatures.flatMap(({ verifier }) =>
+    verifier.kind === "publicKey" ? [`key ${toHex(verifier.der.subarray(-8))}`] : [],
+  );
+  return {
+    kind: `${facts.kind} ${facts.version}`,
+    who: [...certificates.flatMap(namesOf), ...keys],
+    issuer: issuerOf(certificates[0]),
+    digests: digestsOf(facts),
+    serial: undefined,
+  };
 }
 
 function tellCertificate(entry: Uint8Array): Told {
   const leaf = tolerant(() => decodeTileLeaf(entry));
   const certificate = leaf && tolerant(() => decodeCertificate(leaf.certificate));
   return {
-    kind: leaf === undefined ? "unknown" : leaf.isPrecertificate ? "precertificate" : "certificate", who: certificate === undefined ? [] : namesOf(certificate),
-    issuer: issuerOf(certificate), digests: [], serial: certificate && toHex(certificate.serial),
+    kind: leaf === undefined ? "unknown" : leaf.isPrecertificate ? "precertificate" : "certificate",
+    who: certificate === undefined ? [] : namesOf(certificate),
+    issuer: issuerOf(certificate),
+    digests: [],
+    serial: certificate && toHex(certificate.serial),
   };
 }
 
@@ -162,7 +196,14 @@ function digestsOf({ digest, payloadHash }: EntryFacts): readonly string[] {
 /** An entry in one line. */
 export function formatLine({ index, ...entry }: Pick<ProvenEntry, "index" | "entry">, kind: SearchLog["kind"]): string {
   const { kind: what, who, issuer, digests, serial } = tell(entry, kind);
-  const parts = [`${index}`, what, ...who, ...(issuer === undefined ? [] : [`(${issuer})`]), ...digests, ...(serial === undefined ? [] : [`serial ${serial}`])];
+  const parts = [
+    `${index}`,
+    what,
+    ...who,
+    ...(issuer === undefined ? [] : [`(${issuer})`]),
+    ...digests,
+    ...(serial === undefined ? [] : [`serial ${serial}`]),
+  ];
   return plain(parts.join("  "));
 }
 
@@ -170,7 +211,14 @@ export function formatLine({ index, ...entry }: Pick<ProvenEntry, "index" | "ent
 export function formatJson({ index, entry, leafHash, proof }: ProvenEntry, kind: SearchLog["kind"]): object {
   const { kind: what, who, issuer, digests, serial } = tell({ entry }, kind);
   return {
-    index, leafHash: toHex(leafHash), kind: what, names: who, ...(issuer === undefined ? {} : { issuer }), digests, ...(serial === undefined ? {} : { serial }),
-    body: toBase64(entry), proof: proof.map(toBase64),
+    index,
+    leafHash: toHex(leafHash),
+    kind: what,
+    names: who,
+    ...(issuer === undefined ? {} : { issuer }),
+    digests,
+    ...(serial === undefined ? {} : { serial }),
+    body: toBase64(entry),
+    proof: proof.map(toBase64),
   };
 }

@@ -30,7 +30,10 @@ does not hold; 3 could not look.`,
   async run(given, flags) {
     const context = applyGlobals(given, flags);
     const criteria = await readQuery(context, flags);
-    if (criteria.length === 0) throw new CliError("USAGE", "there is nothing to look for", { hint: "Give --digest, --file, --email, --identity, --issuer, --domain, --repository, --key or --certificate." });
+    if (criteria.length === 0)
+      throw new CliError("USAGE", "there is nothing to look for", {
+        hint: "Give --digest, --file, --email, --identity, --issuer, --domain, --repository, --key or --certificate.",
+      });
     const limit = readIndex(flags.limit ?? "100", "--limit");
     if (limit < 1 || limit > MAX_LIMIT) throw new CliError("USAGE", `--limit is from 1 to ${MAX_LIMIT}`);
     const opened = await openLog(context, flags);
@@ -42,15 +45,25 @@ does not hold; 3 could not look.`,
 });
 
 /** A reader whose pages the log's search service sends in one answer, where it has one and the question fits. */
-async function prefetched(opened: OpenLog, criteria: readonly (readonly string[])[], { match, limit, after }: { readonly match: string; readonly limit: number; readonly after: number | undefined }): Promise<OpenLog["reader"]> {
+async function prefetched(
+  opened: OpenLog,
+  criteria: readonly (readonly string[])[],
+  { match, limit, after }: { readonly match: string; readonly limit: number; readonly after: number | undefined },
+): Promise<OpenLog["reader"]> {
   if (limit > PROVED_AT_ONCE || criteria.length > 8 || criteria.some((keys) => keys.length > 1)) return opened.reader;
   const query = new URLSearchParams(criteria.map(([key]): [string, string] => ["key", key!]));
-  for (const [name, value] of Object.entries({ match, limit, after, proof: true })) if (value !== undefined) query.set(name, `${value}`);
+  for (const [name, value] of Object.entries({ match, limit, after, proof: true }))
+    if (value !== undefined) query.set(name, `${value}`);
   const source = await opened.ask(query.toString());
   return source === undefined ? opened.reader : createSearchReader({ source, log: opened.log });
 }
 
-function report(context: Context, { log, where }: OpenLog, { hits, size, indexSize, signedBy, next }: SearchResult, asJson: boolean): void {
+function report(
+  context: Context,
+  { log, where }: OpenLog,
+  { hits, size, indexSize, signedBy, next }: SearchResult,
+  asJson: boolean,
+): void {
   if (asJson) {
     const entries = hits.map((hit) => ({ ...formatJson(hit, log.kind), keys: hit.keys }));
     context.terminal.result(JSON.stringify({ log: log.origin, size, indexSize, signedBy, next: next ?? null, entries }));
@@ -59,5 +72,7 @@ function report(context: Context, { log, where }: OpenLog, { hits, size, indexSi
   for (const hit of hits) context.terminal.result(formatLine(hit, log.kind));
   const reach = signedBy === "index" ? `; the files at ${plain(where)} reach no further` : "";
   const rest = next === undefined ? "" : `; more with --after ${next}`;
-  context.terminal.say(`${hits.length === 0 ? "No entry" : hits.length === 1 ? "1 entry" : `${hits.length} entries`} among the first ${size} of ${plain(log.origin)}, proved${reach}${rest}.`);
+  context.terminal.say(
+    `${hits.length === 0 ? "No entry" : hits.length === 1 ? "1 entry" : `${hits.length} entries`} among the first ${size} of ${plain(log.origin)}, proved${reach}${rest}.`,
+  );
 }
