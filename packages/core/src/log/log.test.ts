@@ -62,6 +62,25 @@ test("entries are read in order across bundles", async () => {
   assert.deepEqual(texts, Array.from({ length: 12 }, (_, i) => `entry ${250 + i}`));
 });
 
+test("entries are proved as a whole, tile by tile, and any change of entry or tile is refused", async () => {
+  for (const [from, to, size] of [[0, 300, 300], [250, 262, 300], [299, 300, 300], [65_530, 66_000, 66_000], [7, 7, 300]] as const) {
+    const { files, checkpoint, leaves } = size === 300 ? build(300) : big;
+    const found: string[] = [];
+    for await (const { entry } of read(files).leaves(from, to, checkpoint)) found.push(Buffer.from(entry).toString());
+    assert.deepEqual(found, leaves.slice(from, to).map((leaf) => Buffer.from(leaf).toString()));
+  }
+  const { files, checkpoint } = build(300);
+  const all = async (changed: ReadonlyMap<string, Uint8Array>, to = 300): Promise<void> => {
+    for await (const _ of read(new Map(changed)).leaves(0, to, checkpoint));
+  };
+  for (const path of ["tile/0/000", "tile/0/001.p/44", "tile/entries/000", "tile/entries/001.p/44"]) {
+    const good = files.get(path)!;
+    // Not the two octets of a length.
+    for (const at of [3, good.length - 2, good.length - 1]) await refusedWith("PROOF_MISMATCH", all(new Map(files).set(path, good.map((octet, place) => (place === at ? octet ^ 1 : octet)))));
+  }
+  await refusedWith("PROOF_MISMATCH", all(files, 301));
+});
+
 test("growth is proved from the tiles of the larger tree", async () => {
   for (const size of [0, 1, 255, 256, 257, 65_536, 66_000]) await read(big.files).proveConsistency(build(size).checkpoint, big.checkpoint);
 });

@@ -10,7 +10,7 @@
  * the tree has grown past it; then the full one is read and its beginning used, as the format promises.
  */
 import { type Checkpoint, checkNoteSignature, checkSigned, createVerifierKey, noteKeyId, parseCheckpoint } from "../bundle/index.ts";
-import { ByteReader, text } from "../bytes/index.ts";
+import { ByteReader, equalBytes, text } from "../bytes/index.ts";
 import { type PublicKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
@@ -56,6 +56,11 @@ export interface LogReader {
   entry(index: number, checkpoint: TreeState): Promise<ProvenEntry>;
   /** The entries from `from` to `to` (exclusive), each proved. */
   entries(from: number, to: number, checkpoint: TreeState): AsyncGenerator<ProvenEntry>;
+  /**
+   * The entries from `from` to `to` (exclusive), proved as a whole: each tile of their leaf hashes once. Several times as
+   * fast as `entries`, which makes every entry's own proof.
+   */
+  leaves(from: number, to: number, checkpoint: TreeState): AsyncGenerator<Omit<ProvenEntry, "proof">>;
   /** The proof that leaf `index` with this hash is in the checkpoint's tree, checked. */
   proveInclusion(index: number, leafHash: Uint8Array, checkpoint: TreeState): Promise<Uint8Array[]>;
   /** The root that the tree had at an earlier size, proved to be its beginning, with the proof. */
@@ -106,9 +111,9 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     return joined;
   }
 
-  /** Loads every tile that a plan needs, then hands out its nodes. */
-  async function nodes(plan: readonly ProofStep[], size: number): Promise<(level: number, index: number) => Uint8Array> {
-    const tiles = new Map<string, Uint8Array>();
+  /** Loads every tile that a plan needs and that is not at hand, then hands out its nodes. */
+  async function nodes(plan: readonly ProofStep[], size: number, atHand?: readonly [name: string, tile: Uint8Array]): Promise<(level: number, index: number) => Uint8Array> {
+    const tiles = new Map<string, Uint8Array>(atHand === undefined ? [] : [atHand]);
     for (const { level, index } of plan.flat()) {
       const slice = tileOfNode(level, index);
       const name = `${slice.level}/${slice.index}`;
@@ -120,12 +125,12 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     };
   }
 
-  async function proveLeaf(index: number, leafHash: Uint8Array, checkpoint: TreeState): Promise<Uint8Array[]> {
+  async function proveLeaf(index: number, leafHash: Uint8Array, checkpoint: TreeState, atHand?: readonly [name: string, tile: Uint8Array]): Promise<Uint8Array[]> {
     const size = sizeOf(checkpoint);
     if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
       throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { expected: `0 to ${size - 1}`, found: `${index}` });
     }
-    const proof = proveInclusion(sha256, index, size, await nodes(inclusionNodes(index, size), size));
+    const proof = proveInclusion(sha256, index, size, await nodes(inclusionNodes(index, size), size, atHand));
     checkInclusion(sha256, { index: BigInt(index), size: checkpoint.size, leafHash, proof, root: checkpoint.root });
     return proof;
   }
@@ -153,7 +158,26 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     }
   }
 
+  async function* readLeaves(from: number, to: number, checkpoint: TreeState): AsyncGenerator<Omit<ProvenEntry, "proof">> {
+    const size = sizeOf(checkpoint);
+    if (to > size) throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { expected: `0 to ${size - 1}`, found: `${to - 1}` });
+    for (let at = Math.floor(from / TILE_WIDTH); at * TILE_WIDTH < to; at++) {
+      const [entries, hashes] = [await bundle(at, size), await tile(0, at, size)];
+      // The proof of any leaf is made of all the other hashes of its tile: what leads to the root is the tile.
+      const first = at * TILE_WIDTH;
+      await proveLeaf(first, hashes.subarray(0, HASH_LENGTH), checkpoint, [`0/${at}`, hashes]);
+      for (let index = Math.max(from, first); index < Math.min(to, first + TILE_WIDTH); index++) {
+        const place = index - first;
+        const entry = entries[place]!;
+        const leafHash = hashLeaf(sha256, leafInput(entry));
+        if (!equalBytes(leafHash, hashes.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH))) throw new LacreError("PROOF_MISMATCH", `entry ${index} is not the one that the tree has`);
+        yield { index, entry, leafHash };
+      }
+    }
+  }
+
   return {
+    leaves: readLeaves,
     async checkpoint() {
       const bytes = await source("checkpoint");
       if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log has no checkpoint");
@@ -168,7 +192,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
       throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { found: `${index}` });
     },
     entries: readEntries,
-    proveInclusion: proveLeaf,
+    proveInclusion: (index, leafHash, checkpoint) => proveLeaf(index, leafHash, checkpoint),
     async rootAt(size, checkpoint) {
       const whole = sizeOf(checkpoint);
       if (!Number.isSafeInteger(size) || size < 0 || size > whole) throw new LacreError("PROOF_MISMATCH", "the log had no such size", { expected: `0 to ${whole}`, found: `${size}` });

@@ -131,7 +131,7 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
   });
   const pages = new Map<string, Page>();
 
-  async function keysOf({ entry, leafHash }: ProvenEntry): Promise<readonly string[]> {
+  async function keysOf({ entry, leafHash }: Pick<ProvenEntry, "entry" | "leafHash">): Promise<readonly string[]> {
     return isCt ? keysOfCertificateEntry(entry, leafHash) : keysOfEntry(entry, leafHash, await payloadOf(source, leafHash, entry));
   }
 
@@ -197,9 +197,12 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
     const hits: SearchHit[] = [];
     const result = (next?: number): SearchResult => ({ size, tree, signedBy, indexSize: index.size, hits, next });
 
-    async function take(proven: ProvenEntry): Promise<boolean> {
-      const own = new Set(await keysOf(proven));
-      if (criteria.every((keys) => keys.some((key) => own.has(key)))) hits.push({ ...proven, keys: criteria.flat().filter((key) => own.has(key)) });
+    /** Whether the answer is full with this entry. */
+    async function take(found: Omit<ProvenEntry, "proof"> & { readonly proof?: readonly Uint8Array[] }): Promise<boolean> {
+      const own = new Set(await keysOf(found));
+      if (!criteria.every((keys) => keys.some((key) => own.has(key)))) return false;
+      const proof = found.proof ?? (await reader.proveInclusion(found.index, found.leafHash, tree));
+      hits.push({ ...found, proof, keys: criteria.flat().filter((key) => own.has(key)) });
       return hits.length === limit;
     }
 
@@ -215,7 +218,7 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
         least = places.at(-1)! + 1;
       }
     }
-    for await (const proven of reader.entries(Math.max(index.size, query.from), size, tree)) if (await take(proven)) return result(proven.index);
+    for await (const leaf of reader.leaves(Math.max(index.size, query.from), size, tree)) if (await take(leaf)) return result(leaf.index);
     return result();
   }
 

@@ -129,16 +129,16 @@ export interface Bed {
 }
 
 /** A log in a directory, with its index. */
-export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly entriesInMemory?: number; readonly blobs?: BlobStore; readonly log?: Partial<LogOptions> } = {}): Promise<Bed> {
-  const blobs = options.blobs ?? createFileBlobStore(createFileSystem(), dir);
+export async function openBed(dir: string, options: { readonly shape?: IndexShape; readonly entriesAtStart?: number; readonly entriesInMemory?: number; readonly blobs?: BlobStore; readonly log?: Partial<LogOptions>; readonly key?: PrivateKey } = {}): Promise<Bed> {
+  const { blobs = createFileBlobStore(createFileSystem(), dir), key = LOG_KEY } = options;
   const log = await openLog({
     dir, origin: ORIGIN, personality: FRAMED, now: Date.now, anchor: createMemoryAnchor(), production: false, ticks: { minMs: 0, maxMs: 0 },
-    signCheckpoint: ({ size, root: hash }) => signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: BigInt(size), root: hash, key: LOG_KEY }), ...options.log,
+    signCheckpoint: ({ size, root: hash }) => signCheckpoint({ origin: ORIGIN, name: ORIGIN, size: BigInt(size), root: hash, key }), ...options.log,
   });
   const told: string[] = [];
   const tell = (fields: object, message: string): void => void told.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { info: tell, warn: tell, error: tell };
-  const search = await openSearch({ log, blobs, kind: "artifacts", name: ORIGIN, key: LOG_KEY, now: Date.now, logger, shape: options.shape ?? SMALL, entriesAtStart: options.entriesAtStart, entriesInMemory: options.entriesInMemory ?? 16, publishMs: 0 });
+  const search = await openSearch({ log, blobs, kind: "artifacts", name: ORIGIN, key, now: Date.now, logger, shape: options.shape ?? SMALL, entriesAtStart: options.entriesAtStart, entriesInMemory: options.entriesInMemory ?? 16, publishMs: 0 });
   return {
     log, blobs, search, told,
     async add(...records) {

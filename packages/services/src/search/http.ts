@@ -36,7 +36,7 @@ export function registerSearch(app: FastifyInstance, prefix: string, service: Se
   app.get(`${prefix}/search`, async (request, reply) => {
     const { query, proof } = readQuery(request);
     const answer = await refusingKeys<Answer | ProvedAnswer>(() => (proof ? service.prove(query) : service.search(query)));
-    return reply.headers({ "content-type": "application/json", "cache-control": ANEW }).send(JSON.stringify(format(query, answer, service.checkpoint())));
+    return reply.headers({ "content-type": "application/json", "cache-control": ANEW }).send(JSON.stringify(format(answer, service.checkpoint())));
   });
   app.get(`${prefix}/index/search/*`, { config: { errors: "text" } }, (request, reply) => sendIndexFile(service, (request.params as { "*": string })["*"], request, reply));
   if (options.files === true) registerFiles(app, prefix, service);
@@ -101,14 +101,14 @@ async function refusingKeys<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function format(query: Query, answer: Answer | ProvedAnswer, checkpoint: string): object {
+function format(answer: Answer | ProvedAnswer, checkpoint: string): object {
   const common = { size: answer.size, next: answer.next ?? null };
-  if (!("hits" in answer)) return { ...common, checkpoint, entries: answer.entries.map(formatEntry) };
+  if (!("pages" in answer)) return { ...common, checkpoint, entries: answer.entries.map(formatEntry) };
   return {
     ...common,
     checkpoint: answer.checkpoint,
-    entries: answer.hits.map(({ entry, proof, ...rest }) => ({ ...formatEntry({ ...rest, record: entry }), proof: proof.map(toBase64) })),
-    proof: { signedBy: answer.signedBy, indexRoot: answer.indexRoot, pages: answer.pages.map(formatRange) },
+    entries: answer.entries.map(({ proof, ...found }) => ({ ...formatEntry(found), proof: proof.map(toBase64) })),
+    proof: { indexRoot: answer.indexRoot, pages: answer.pages.map(formatRange) },
   };
 }
 

@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
+import { parseCheckpoint } from "@lacre/core/bundle";
+import { sha256 } from "@lacre/core/crypto";
+import { checkInclusion } from "@lacre/core/merkle";
 import { createSearchReader, keysOfEntry, type Match, type SearchSource } from "@lacre/core/search";
 import { createEdge } from "../edge/index.ts";
 import { entryOf, fullScan, LOG_KEY, openBed, ORIGIN, type Bed } from "./fixture.ts";
@@ -45,7 +48,9 @@ async function compare(bed: Bed, dir: string, query: Query): Promise<void> {
   assert.deepEqual([answer.entries.map(({ index }) => index), answer.size], [wanted, log.size], "embedded");
 
   const proved = await search.prove(query);
-  assert.deepEqual([proved.hits.map(({ index }) => index), proved.size], [wanted, log.size], "with proof");
+  assert.deepEqual([proved.entries.map(({ index }) => index), proved.size], [wanted, log.size], "with proof");
+  const { size, root } = parseCheckpoint(proved.checkpoint);
+  for (const { index, leafHash, proof } of proved.entries) checkInclusion(sha256, { index: BigInt(index), size, leafHash, proof, root });
 
   const app = createEdge();
   registerSearch(app, "/api", search, { files: true });

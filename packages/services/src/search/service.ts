@@ -12,8 +12,8 @@ import type { EntryFacts } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, type TileCoordinate } from "@lacre/core/merkle";
 import {
-  anyOf, collectPlaces, createSearchReader, type IndexShape, type KeyMemory, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, parseSearchKey, payloadPath, ROOT_PATH,
-  type Match, type SearchResult, type SearchSource,
+  anyOf, collectPlaces, entriesAt, type IndexShape, type KeyMemory, keyPrefix, keysOfCertificateEntry, keysOfEntry, lookUp, mayHavePayload, openIndexRoot, openPage, type Page,
+  parseSearchKey, payloadPath, ROOT_PATH, segmentPath, type Match, type SearchSource,
 } from "@lacre/core/search";
 import type { Log, Logger } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
@@ -69,8 +69,10 @@ export interface ProvedRange {
   readonly bytes: Uint8Array;
 }
 
-/** An answer as a stranger gets it, with what it took. */
-export interface ProvedAnswer extends SearchResult {
+/** An answer with what a reader needs to prove it. */
+export interface ProvedAnswer extends Answer {
+  /** Each with its inclusion proof in the checkpoint's tree. */
+  readonly entries: readonly (Found & { readonly proof: readonly Uint8Array[] })[];
   readonly checkpoint: string;
   readonly indexRoot: string;
   readonly pages: readonly ProvedRange[];
@@ -80,7 +82,7 @@ export interface SearchService {
   readonly index: SearchIndex;
   /** Throws SEARCH_KEY_INVALID; OVERLOADED while a damaged part of the index is made again. */
   search(query: Query): Promise<Answer>;
-  /** As `search`, checked and with the pages that prove it. */
+  /** As `search`, with proofs and the pages of the index that prove it. */
   prove(query: Query): Promise<ProvedAnswer>;
   /**
    * Indices of all published entries that meet every criterion, each by any of its keys, in order: what the v1 dialect asks.
@@ -177,47 +179,61 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     range: (path, offset, length) => blobs.read(path, offset, length),
   };
 
+  async function search({ keys, match, after, limit }: Query): Promise<Answer> {
+    const size = index.size;
+    const wanted = [...new Set(keys.map(parseSearchKey))];
+    const entries: Found[] = [];
+    for await (const found of matching(match === "all" ? wanted.map((key) => [key]) : [wanted], after === undefined ? 0 : after + 1, size, Math.min(limit, CHUNK))) {
+      entries.push(found);
+      if (entries.length === limit) break;
+    }
+    const last = entries.at(-1)?.index ?? size;
+    return { size, entries, next: entries.length === limit && last + 1 < size ? last : undefined };
+  }
+
+  /** The pages that a reader asks for first, of every segment that the root lists. Throws OVERLOADED where one is damaged. */
+  async function pagesFor(prefixes: readonly number[], from: number): Promise<{ readonly indexRoot: string; readonly pages: readonly ProvedRange[] }> {
+    const indexRoot = index.root;
+    const { segments, shape } = openIndexRoot(indexRoot, { origin: log.origin, name, key: o.key.publicKey });
+    const pages: ProvedRange[] = [];
+    for (const info of segments) {
+      const first = info.place * entriesAt(shape, info.level);
+      if (first + entriesAt(shape, info.level) <= from) continue;
+      const path = segmentPath(info);
+      const known = new Map<string, Page>();
+      for (const prefix of prefixes) {
+        for (;;) {
+          const { missing } = lookUp(info, prefix, Math.max(0, from - first), CHUNK, (level, at) => known.get(`${level}/${at}`));
+          if (missing === undefined) break;
+          const bytes = await blobs.read(path, missing.offset, missing.length);
+          // Damaged, or so old a root that its segments are gone.
+          const page = bytes && tolerant(() => openPage(missing, bytes));
+          if (bytes === undefined || page === undefined) {
+            index.scrub();
+            throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, detail: path });
+          }
+          known.set(`${missing.level}/${missing.index}`, page);
+          pages.push({ path, offset: missing.offset, bytes });
+        }
+      }
+    }
+    return { indexRoot, pages };
+  }
+
   return {
     index,
     files,
     checkpoint: () => log.checkpoint(),
     readTile: (tile) => log.readTile(tile),
-    async search({ keys, match, after, limit }) {
-      const size = index.size;
-      const wanted = [...new Set(keys.map(parseSearchKey))];
-      const entries: Found[] = [];
-      for await (const found of matching(match === "all" ? wanted.map((key) => [key]) : [wanted], after === undefined ? 0 : after + 1, size, Math.min(limit, CHUNK))) {
-        entries.push(found);
-        if (entries.length === limit) break;
-      }
-      const last = entries.at(-1)?.index ?? size;
-      return { size, entries, next: entries.length === limit && last + 1 < size ? last : undefined };
-    },
+    search,
     async prove(query) {
-      const pages: ProvedRange[] = [];
-      let [checkpoint, indexRoot] = ["", ""];
-      const source: SearchSource = {
-        async file(path) {
-          const bytes = await files.file(path);
-          if (path === "checkpoint") checkpoint = Buffer.from(bytes!).toString();
-          if (path === ROOT_PATH) indexRoot = Buffer.from(bytes!).toString();
-          return bytes;
-        },
-        async range(path, offset, length) {
-          const bytes = await files.range(path, offset, length);
-          if (bytes !== undefined) pages.push({ path, offset, bytes });
-          return bytes;
-        },
-      };
-      const reader = createSearchReader({ source, log: { origin: log.origin, name, key: o.key.publicKey, kind } });
-      try {
-        return { ...(await reader.search(query)), checkpoint, indexRoot, pages };
-      } catch (cause) {
-        if (!(cause instanceof LacreError) || cause.code !== "SEARCH_INDEX_DAMAGED") throw cause;
-        // Found out on the way.
-        index.scrub();
-        throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, cause });
-      }
+      const { entries, ...answer } = await search(query);
+      const pages = await pagesFor(query.keys.map((key) => memory.prefixOf(parseSearchKey(key))), query.after === undefined ? 0 : query.after + 1);
+      // Asked for in one turn, all receipts are for one checkpoint.
+      const checkpoint = log.checkpoint();
+      const receipts = await Promise.all(entries.map((found) => log.receipt({ index: found.index, leafHash: found.leafHash, record: found.record, timeMs: 0, duplicate: false })));
+      const proved = entries.map((found, at) => ({ ...found, proof: receipts[at]!.proof }));
+      return { ...answer, entries: proved, checkpoint, ...pages };
     },
     async find(criteria, most = MOST) {
       const found: number[] = [];
@@ -229,6 +245,15 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     },
     close: () => index.close(),
   };
+}
+
+function tolerant<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof LacreError) return undefined;
+    throw cause;
+  }
 }
 
 /** A range as JSON carries it. */
