@@ -123,5 +123,5 @@ const [BEGIN, END] = ["<!-- drawn by scripts/draw-scale.ts -->", "<!-- end -->"]
 const before = readFileSync(document, "utf8");
 const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
 if (from < 0 || to < from) throw new Error(`${document} has no place for the table`);
-const measured = `Measured ${first!.date.slice(0, 10)} on ${first!.cores} × ${first!.cpu} with Node ${first!.node}; the least of ${Math.max(...rows.map(({ repetitions }) => repetitions))} runs where there are several.`;
+const measured = `Measured ${first!.date.slice(0, 10)} on ${first!.cores} × ${first!.cpu} with Node ${first!.node}; the best of at least ${Math.min(...rows.flatMap(({ repetitions }) => (repetitions > 1 ? [repetitions] : [])))} runs where there are several (after a kill: the worst).`;
 writeFileSync(document, `${before.slice(0, from)}${BEGIN}\n\n${measured}\n\n${table(lines)}\n\n${before.slice(to)}`);
