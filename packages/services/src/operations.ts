@@ -6,7 +6,7 @@ import { createEdge, type EdgeObserver } from "./edge/index.ts";
 import type { Expiry, HealthReport } from "./health/index.ts";
 import type { CertificateName, Installation } from "./installation/index.ts";
 import { findPlace, openDoors, parseListen } from "./listen.ts";
-import type { LogName, Logs } from "./logs.ts";
+import type { LogName, Logs, Searches } from "./logs.ts";
 import {
   createMetrics,
   type LogMetrics,
@@ -41,6 +41,7 @@ export function measureAll(
   o: {
     readonly installation: Installation;
     readonly logs: Logs;
+    readonly searches: Searches;
     readonly expiries: () => readonly Expiry[];
     readonly health: () => HealthReport;
     readonly app: FastifyInstance;
@@ -50,6 +51,9 @@ export function measureAll(
   measured.show(o.logs);
   measureExpiries(metrics, o.expiries, o.now);
   measureMachine(metrics, { dir: o.installation.layout.dir, version: readVersion(), connections: () => o.app.openConnections() });
+  metrics.gauge({ name: "lacre_search_size", help: "Entries that searches are complete for.", labels: { log: new Set(LOG_NAMES) } }, () =>
+    Object.entries(o.searches).map(([log, { index }]) => [{ log }, index.size]),
+  );
   metrics.gauge({ name: "lacre_ready", help: "1 while /healthz says that all is as promised." }, () => [
     [{}, o.health().ready ? 1 : 0],
   ]);

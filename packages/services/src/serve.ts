@@ -189,7 +189,10 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
     config: settings.health,
     expiries,
     now,
-    more: (name) => (name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
+    more: (name) => ({
+      ...(name in quorums ? { witnesses: quorums[name as keyof Quorums]!.health() } : {}),
+      ...(name in searches ? { search: searches[name as keyof Searches]!.index.state } : {}),
+    }),
     parts: {
       ...(witness === undefined ? {} : { witness: () => ({ name: witness.name, vkeys: witness.vkeys, ...witness.health() }) }),
       ...(monitor === undefined ? {} : { monitor: () => ({ ...monitor.status(), problems: monitor.problems() }) }),
@@ -226,7 +229,7 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
     quorums: Object.fromEntries(Object.entries(quorums).map(([name, quorum]) => [name, () => quorum.health()])),
     contradictions: witness && (() => witness.health().contradictions),
   });
-  measureAll(measures, { installation, logs, expiries, health, app, now });
+  measureAll(measures, { installation, logs, searches, expiries, health, app, now });
   const metrics = await serveMetrics(app, measures.metrics, installation, health, log);
   closers.push(() => metrics.close());
   closers.push(await openDoors(app, place));
