@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Agent, request } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { Writable } from "node:stream";
 import { test, type TestContext } from "node:test";
@@ -158,6 +159,23 @@ test("bodies that arrive slowly hold no more than the budget: the oldest are cut
   for (const socket of sockets) socket.destroy();
 });
 
+test("what was held for an exchange is given back when it ends, on the same connection too", async (t) => {
+  const { heard, observer } = watch();
+  const { port } = await serve(t, { heldOctets: 3 << 20, observer });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (path: string, body: Buffer): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ port, host: "127.0.0.1", path, agent, method: body.length > 0 ? "POST" : "GET" }, (answer) => answer.resume().on("end", () => resolve(answer.statusCode ?? 0)));
+      sent.on("error", reject).end(body);
+    });
+  for (let times = 0; times < 8; times++) {
+    assert.equal(await ask("/echo", Buffer.alloc(1 << 20)), 200);
+    assert.equal(await ask("/big", Buffer.alloc(0)), 200);
+  }
+  assert.deepEqual(heard.broken, []);
+  agent.destroy();
+});
+
 test("answers that nobody reads hold no more than the budget; whoever reads gets all of it", async (t) => {
   const { heard, observer } = watch();
   const { url, open } = await serve(t, { heldOctets: 40 << 20, observer });
@@ -209,18 +227,19 @@ test("while very much is under way, a connection has one request at a time", asy
     connect((server.address() as AddressInfo).port, "127.0.0.1", function (this: Socket) {
       this.write(GET("/").repeat(requests));
     }).on("error", () => {});
-  open(3);
+  const first = open(3);
   await until(() => taken === 3);
   const greedy = open(2);
   await once(greedy, "close");
   const modest = open(1);
   await until(() => taken === 5);
   assert.deepEqual([cut, modest.destroyed], [["pipelining"], false]);
-  // What the connection that was cut had under way counts no longer.
+  // What was under way for those that are gone counts no longer, however they went.
   modest.destroy();
+  first.destroy();
   await sleep(50);
-  open(1);
-  await until(() => taken === 6);
+  open(3);
+  await until(() => taken === 8);
 });
 
 test("at the limit of connections the longest idle one makes room; where all are at work, the newcomer goes", async (t) => {
