@@ -60,7 +60,7 @@ export interface SearchHit extends ProvenEntry {
 export interface SearchResult {
   /** The answer holds for the first `size` entries: those in `hits` are all, as far as `next` says. */
   readonly size: number;
-  /** The tree in which the hits are proved, of `size` leaves. */
+  /** The tree in which the hits are proved; it has `size` leaves or more. */
   readonly tree: TreeState;
   /** The log's checkpoint, or where the files do not reach it the index's root, whose tree `tree` is. */
   readonly signedBy: "checkpoint" | "index";

@@ -11,7 +11,9 @@ import { toHex, utf8 } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import { hashLeaf } from "@lacre/core/merkle";
-import { answerSource, createSearchReader, fetchSearch, payloadPath } from "@lacre/core/search";
+import {
+  answerSource, createSearchReader, fetchSearch, type IndexRoot, openIndexRoot, payloadPath, ROOT_PATH, type SearchReader, type SearchSource, signIndexRoot,
+} from "@lacre/core/search";
 import { createEdge } from "../edge/index.ts";
 import type { ServiceError } from "../errors.ts";
 import type { FastifyInstance } from "fastify";
@@ -64,6 +66,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+const reader0 = (): SearchReader => createSearchReader({ source: bed.search.files, log: LOG });
 const scan = (keys: readonly string[], limit = 10_000): Promise<number[]> =>
   fullScan(bed.log, bed.blobs, keys, "all", undefined, limit);
 const get = (path: string, headers = {}) => app.inject({ url: `/api/v1/${path}`, headers });
@@ -155,6 +158,52 @@ test("a cursor goes through all of an answer, each entry once", async () => {
   } while (after !== null);
   assert.deepEqual(found, await scan([key]));
   assert.ok(pages > 3);
+});
+
+test("a reader goes page by page too, over segments and tail alike", async () => {
+  const reader = createSearchReader({ source: fetchSearch({ url, fetch }), log: LOG });
+  const keys = ["issuer:https://accounts.example"];
+  const found: number[] = [];
+  let after: number | undefined;
+  for (;;) {
+    const { hits, next } = await reader.search({ keys, limit: 150, after });
+    found.push(...hits.map(({ index }) => index));
+    if (next === undefined) break;
+    after = next;
+  }
+  assert.deepEqual(found, await scan(keys));
+  const any = await reader.search({ keys: [["identity:ann@example.com", "identity:robot!"], "issuer:https://accounts.example"], limit: 10_000 });
+  const either = new Set([...(await scan(["identity:ann@example.com", keys[0]!])), ...(await scan(["identity:robot!", keys[0]!]))]);
+  assert.deepEqual(any.hits.map(({ index }) => index), [...either].toSorted((a, b) => a - b));
+});
+
+test("a root for another tree is refused, though the log's key signed it; so is one that claims more segments than files", async () => {
+  const root = openIndexRoot(bed.search.index.root, LOG);
+  const withRoot = (change: Partial<IndexRoot>): SearchSource => {
+    const text = utf8(signIndexRoot({ ...root, ...change }, ORIGIN, LOG_KEY));
+    return { file: async (path) => (path === ROOT_PATH ? text : bed.search.files.file(path)), range: bed.search.files.range };
+  };
+  const code = async (source: SearchSource): Promise<string> => createSearchReader({ source, log: LOG }).search({ keys: ["issuer:x"] }).then(() => "answered", (error: LacreError) => error.code);
+  assert.equal(await code(withRoot({})), "answered");
+  assert.equal(await code(withRoot({ root: sha256(utf8("another tree")) })), "PROOF_MISMATCH");
+  const [first, ...more] = root.segments;
+  assert.equal(await code(withRoot({ segments: [{ ...first!, root: sha256(utf8("other")) }, ...more] })), "SEARCH_INDEX_DAMAGED");
+  assert.equal(await code(withRoot({ segments: [{ ...first!, records: first!.records + 1 }, ...more] })), "SEARCH_INDEX_DAMAGED");
+});
+
+test("a root whose segments were merged meanwhile is read again", async () => {
+  const old = openIndexRoot(bed.search.index.root, LOG);
+  const gone = utf8(signIndexRoot({ ...old, size: 256, root: (await reader0().log.rootAt(256, await reader0().log.checkpoint())).root, segments: [{ level: 0, place: 0, records: 900, root: sha256(utf8("gone")) }] }, ORIGIN, LOG_KEY));
+  let asked = 0;
+  const source: SearchSource = { ...bed.search.files, file: async (path) => (path === ROOT_PATH && asked++ === 0 ? gone : bed.search.files.file(path)) };
+  const { hits } = await createSearchReader({ source, log: LOG }).search({ keys: ["identity:ann@example.com"], limit: 10_000 });
+  assert.deepEqual([hits.map(({ index }) => index), asked], [await scan(["identity:ann@example.com"]), 2]);
+});
+
+test("a tail that is too long is read as far as allowed, and the answer says so", async () => {
+  const source: SearchSource = { ...bed.search.files, file: async (path) => (path === ROOT_PATH ? undefined : bed.search.files.file(path)) };
+  const { size, hits } = await createSearchReader({ source, log: LOG, maxTail: 700 }).search({ keys: ["identity:ann@example.com"], limit: 10_000 });
+  assert.deepEqual([size, hits.map(({ index }) => index)], [700, (await scan(["identity:ann@example.com"])).filter((at) => at < 700)]);
 });
 
 test("a query that is none is refused with a word about it", async () => {

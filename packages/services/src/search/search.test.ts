@@ -84,6 +84,11 @@ test("for random histories every answer equals a full scan: embedded, with proof
           bed = await openBed(dir);
         }
         await bed.search.index.settled();
+        // What the v1 dialect asks: every criterion, each by any of its keys.
+        const some = (at: number): string[] => keysOfEntry((entryOf(at)), new Uint8Array(32)).slice(1, 4);
+        const criteria = [some(history[0]![1]), ["issuer:https://accounts.example", ...some(history[0]![1] + 1)]];
+        const meets = await Promise.all(criteria.map((keys) => fullScan(bed.log, bed.blobs, keys, "any", undefined, 10_000)));
+        assert.deepEqual(await bed.search.find(criteria), meets[0]!.filter((at) => meets[1]!.includes(at)));
         for (const [choices, match, behind, limit] of queries) {
           const keys: string[] = [];
           for (const [at, which] of choices) {
