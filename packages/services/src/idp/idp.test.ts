@@ -347,7 +347,7 @@ test("a page escapes what it shows, runs nothing, and says what it is", async ()
   assert.equal(wrong.status, 400);
   assert.match(wrong.body, /role="alert">That is not an e-mail address/);
   assert.doesNotMatch(wrong.body, /<img/);
-  assert.equal(html`<p title="${`"'<&>`}"></p>`.markup, '<p title="&quot;&#39;&lt;&amp;&gt;">');
+  assert.equal(html`<p title="${`"'<&>`}">`.markup, '<p title="&quot;&#39;&lt;&amp;&gt;">');
   assert.match(loginPage({ action: "/x", email: "a" }), /autofocus/);
 });
 

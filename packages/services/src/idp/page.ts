@@ -51,29 +51,20 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' http:`,
 };
 
-const WARNING = html`<p class="loud" role="note">
-  <strong>Development identity provider.</strong> It asks for no password and believes whatever address you type. Tokens from here
-  prove nothing to anybody else.
-</p>`;
+const WARNING = html`<p class="loud" role="note"><strong>Development identity provider.</strong> It asks for no password and believes whatever address you type. Tokens from here prove nothing to anybody else.</p>`;
 
 function page(title: string, body: Markup): string {
   return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width,initial-scale=1" />
-        <title>${title} · lacre</title>
-        <style>
-          ${{ markup: STYLE }}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          ${body}
-        </main>
-      </body>
-    </html> `.markup;
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title} · lacre</title><style>${{ markup: STYLE }}</style></head>
+<body>
+<main>
+<h1>${title}</h1>
+${body}
+</main>
+</body>
+</html>
+`.markup;
 }
 
 /** Sign in: one field. `wrong` says what was wrong with the last try. */
@@ -83,23 +74,13 @@ export function loginPage(given: { readonly action: string; readonly email: stri
   return page(
     "Who are you today?",
     html`${WARNING}
-      <form method="post" action="${given.action}">
-        ${trouble}
-        <label for="email">E-mail address</label>
-        <input
-          id="email"
-          name="email"
-          type="email"
-          autocomplete="email"
-          maxlength="254"
-          required
-          autofocus
-          value="${given.email}"
-          ${described}
-        />
-        <button type="submit">Sign in</button>
-        <button type="submit" class="quiet" name="cancel" value="yes" formnovalidate>Cancel</button>
-      </form>`,
+<form method="post" action="${given.action}">
+${trouble}
+<label for="email">E-mail address</label>
+<input id="email" name="email" type="email" autocomplete="email" maxlength="254" required autofocus value="${given.email}"${described}>
+<button type="submit">Sign in</button>
+<button type="submit" class="quiet" name="cancel" value="yes" formnovalidate>Cancel</button>
+</form>`,
   );
 }
 
@@ -114,23 +95,13 @@ export function userCodePage(given: {
   return page(
     "Connect a terminal",
     html`${WARNING}
-      <form method="post" action="${given.action}">
-        ${trouble}
-        <input type="hidden" name="xsrf" value="${given.xsrf}" />
-        <label for="code">The code that your terminal shows</label>
-        <input
-          id="code"
-          name="user_code"
-          autocomplete="off"
-          autocapitalize="characters"
-          spellcheck="false"
-          maxlength="20"
-          required
-          autofocus
-          value="${given.userCode}"
-        />
-        <button type="submit">Continue</button>
-      </form>`,
+<form method="post" action="${given.action}">
+${trouble}
+<input type="hidden" name="xsrf" value="${given.xsrf}">
+<label for="code">The code that your terminal shows</label>
+<input id="code" name="user_code" autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="20" required autofocus value="${given.userCode}">
+<button type="submit">Continue</button>
+</form>`,
   );
 }
 
@@ -139,14 +110,14 @@ export function confirmPage(given: { readonly action: string; readonly xsrf: str
   return page(
     "Is this your terminal?",
     html`${WARNING}
-      <p>Go on only if a terminal of yours shows exactly this code:</p>
-      <p class="code">${given.userCode}</p>
-      <form method="post" action="${given.action}">
-        <input type="hidden" name="xsrf" value="${given.xsrf}" />
-        <input type="hidden" name="user_code" value="${given.userCode}" />
-        <button type="submit" name="confirm" value="yes">Yes, it is mine</button>
-        <button type="submit" class="quiet" name="abort" value="yes">No</button>
-      </form>`,
+<p>Go on only if a terminal of yours shows exactly this code:</p>
+<p class="code">${given.userCode}</p>
+<form method="post" action="${given.action}">
+<input type="hidden" name="xsrf" value="${given.xsrf}">
+<input type="hidden" name="user_code" value="${given.userCode}">
+<button type="submit" name="confirm" value="yes">Yes, it is mine</button>
+<button type="submit" class="quiet" name="abort" value="yes">No</button>
+</form>`,
   );
 }
 
@@ -155,7 +126,7 @@ export function codePage(code: string): string {
   return page(
     "Copy this code",
     html`<p>Paste it into the terminal that asked for it. It works once, for two minutes.</p>
-      <p class="code" tabindex="0" aria-label="Verification code">${code}</p>`,
+<p class="code" tabindex="0" aria-label="Verification code">${code}</p>`,
   );
 }
 
