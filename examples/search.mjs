@@ -21,6 +21,10 @@ export async function search(url, key, origin, spki) {
 const [url, key, origin, spki] = globalThis.process?.argv.slice(2) ?? [];
 if (spki !== undefined) {
   const { found, size, indexSize } = await search(url, key, origin, spki);
-  console.log(found.length === 0 ? `no entry among the first ${size}: proved` : `entries ${found.join(", ")} among the first ${size}, and no others: proved`);
+  console.log(
+    found.length === 0
+      ? `no entry among the first ${size}: proved`
+      : `entries ${found.join(", ")} among the first ${size}, and no others: proved`,
+  );
   console.log(`${indexSize} entries by the index, ${size - indexSize} read one by one`);
 }

@@ -51,8 +51,9 @@ export function measureAll(
   measured.show(o.logs);
   measureExpiries(metrics, o.expiries, o.now);
   measureMachine(metrics, { dir: o.installation.layout.dir, version: readVersion(), connections: () => o.app.openConnections() });
-  metrics.gauge({ name: "lacre_search_size", help: "Entries that searches are complete for.", labels: { log: new Set(LOG_NAMES) } }, () =>
-    Object.entries(o.searches).map(([log, { index }]) => [{ log }, index.size]),
+  metrics.gauge(
+    { name: "lacre_search_size", help: "Entries that searches are complete for.", labels: { log: new Set(LOG_NAMES) } },
+    () => Object.entries(o.searches).map(([log, { index }]) => [{ log }, index.size]),
   );
   metrics.gauge({ name: "lacre_ready", help: "1 while /healthz says that all is as promised." }, () => [
     [{}, o.health().ready ? 1 : 0],

@@ -17,11 +17,15 @@ function build(size: number): { files: Map<string, Uint8Array>; checkpoint: Chec
   const files = new Map<string, Uint8Array>();
   const range = new CompactRange(sha256);
   const levels: Uint8Array[][] = [];
-  for (const leaf of leaves) range.append(hashLeaf(sha256, leaf), (level, index, hash) => void ((levels[level] ??= [])[index] = hash));
+  for (const leaf of leaves)
+    range.append(hashLeaf(sha256, leaf), (level, index, hash) => void ((levels[level] ??= [])[index] = hash));
   for (let level = 0; level * 8 < levels.length; level++) {
     for (let index = 0; tileWidth(level, index, size) > 0; index++) {
       const width = tileWidth(level, index, size);
-      files.set(`tile/${tilePath({ level, index, width })}`, Buffer.concat(levels[level * 8]!.slice(index * TILE_WIDTH, index * TILE_WIDTH + width)));
+      files.set(
+        `tile/${tilePath({ level, index, width })}`,
+        Buffer.concat(levels[level * 8]!.slice(index * TILE_WIDTH, index * TILE_WIDTH + width)),
+      );
     }
   }
   for (let index = 0; index * TILE_WIDTH < size; index++) {
@@ -39,7 +43,10 @@ const read = (files: Map<string, Uint8Array>, more: object = {}): LogReader =>
   createLogReader({ source: async (path) => files.get(path), origin: ORIGIN, key: key.publicKey, ...more });
 
 async function refusedWith(code: LacreCode, work: Promise<unknown>): Promise<void> {
-  const error = await work.then(() => assert.fail("accepted"), (cause: unknown) => cause);
+  const error = await work.then(
+    () => assert.fail("accepted"),
+    (cause: unknown) => cause,
+  );
   assert.ok(error instanceof LacreError, String(error));
   assert.equal(error.code, code, error.message);
 }
@@ -59,15 +66,27 @@ test("entries are read in order across bundles", async () => {
   const reader = read(big.files, { maxTiles: 3 });
   const texts: string[] = [];
   for await (const { entry } of reader.entries(250, 262, big.checkpoint)) texts.push(Buffer.from(entry).toString());
-  assert.deepEqual(texts, Array.from({ length: 12 }, (_, i) => `entry ${250 + i}`));
+  assert.deepEqual(
+    texts,
+    Array.from({ length: 12 }, (_, i) => `entry ${250 + i}`),
+  );
 });
 
 test("entries are proved as a whole, tile by tile, and any change of entry or tile is refused", async () => {
-  for (const [from, to, size] of [[0, 300, 300], [250, 262, 300], [299, 300, 300], [65_530, 66_000, 66_000], [7, 7, 300]] as const) {
+  for (const [from, to, size] of [
+    [0, 300, 300],
+    [250, 262, 300],
+    [299, 300, 300],
+    [65_530, 66_000, 66_000],
+    [7, 7, 300],
+  ] as const) {
     const { files, checkpoint, leaves } = size === 300 ? build(300) : big;
     const found: string[] = [];
     for await (const { entry } of read(files).leaves(from, to, checkpoint)) found.push(Buffer.from(entry).toString());
-    assert.deepEqual(found, leaves.slice(from, to).map((leaf) => Buffer.from(leaf).toString()));
+    assert.deepEqual(
+      found,
+      leaves.slice(from, to).map((leaf) => Buffer.from(leaf).toString()),
+    );
   }
   const { files, checkpoint } = build(300);
   const all = async (changed: ReadonlyMap<string, Uint8Array>, to = 300): Promise<void> => {
@@ -76,13 +95,23 @@ test("entries are proved as a whole, tile by tile, and any change of entry or ti
   for (const path of ["tile/0/000", "tile/0/001.p/44", "tile/entries/000", "tile/entries/001.p/44"]) {
     const good = files.get(path)!;
     // Not the two octets of a length.
-    for (const at of [3, good.length - 2, good.length - 1]) await refusedWith("PROOF_MISMATCH", all(new Map(files).set(path, good.map((octet, place) => (place === at ? octet ^ 1 : octet)))));
+    for (const at of [3, good.length - 2, good.length - 1])
+      await refusedWith(
+        "PROOF_MISMATCH",
+        all(
+          new Map(files).set(
+            path,
+            good.map((octet, place) => (place === at ? octet ^ 1 : octet)),
+          ),
+        ),
+      );
   }
   await refusedWith("PROOF_MISMATCH", all(files, 301));
 });
 
 test("growth is proved from the tiles of the larger tree", async () => {
-  for (const size of [0, 1, 255, 256, 257, 65_536, 66_000]) await read(big.files).proveConsistency(build(size).checkpoint, big.checkpoint);
+  for (const size of [0, 1, 255, 256, 257, 65_536, 66_000])
+    await read(big.files).proveConsistency(build(size).checkpoint, big.checkpoint);
 });
 
 test("a log that shrank or changed its past is refused", async () => {
@@ -108,14 +137,20 @@ test("a changed entry, tile or checkpoint is refused", async () => {
   };
   await refusedWith("PROOF_MISMATCH", read(change("tile/entries/000", (b) => void (b[5]! ^= 1))).entry(0, checkpoint));
   await refusedWith("PROOF_MISMATCH", read(change("tile/0/000", (b) => void (b[32]! ^= 1))).entry(0, checkpoint));
-  await refusedWith("SIGNATURE_INVALID", read(new Map(files).set("checkpoint", utf8(Buffer.from(files.get("checkpoint")!).toString().replace("\n300\n", "\n301\n")))).checkpoint());
+  await refusedWith(
+    "SIGNATURE_INVALID",
+    read(
+      new Map(files).set("checkpoint", utf8(Buffer.from(files.get("checkpoint")!).toString().replace("\n300\n", "\n301\n"))),
+    ).checkpoint(),
+  );
   await refusedWith("CHECKPOINT_INVALID", read(files, { origin: "other.example" }).checkpoint());
   await refusedWith("CHECKPOINT_UNSIGNED", read(files, { key: generateKey("Ed25519").publicKey }).checkpoint());
 });
 
 test("an index outside the tree is refused before anything is read", async () => {
   const reader = read(new Map());
-  for (const index of [300, -1, 1.5, Number.NaN, 2 ** 53]) await refusedWith("PROOF_MISMATCH", reader.proveInclusion(index, new Uint8Array(32), build(300).checkpoint));
+  for (const index of [300, -1, 1.5, Number.NaN, 2 ** 53])
+    await refusedWith("PROOF_MISMATCH", reader.proveInclusion(index, new Uint8Array(32), build(300).checkpoint));
   await refusedWith("PROOF_MISMATCH", reader.entry(300, build(300).checkpoint));
 });
 
@@ -124,7 +159,12 @@ test("what the checkpoint promises and the log lacks is named", async () => {
   for (const path of ["tile/0/000", "tile/0/001.p/44", "tile/entries/000", "tile/entries/001.p/44"]) {
     const poorer = new Map(files);
     poorer.delete(path);
-    await refusedWith("LOG_INCOMPLETE", read(poorer).entry(299 - 299, checkpoint).then(() => read(poorer).entry(299, checkpoint)));
+    await refusedWith(
+      "LOG_INCOMPLETE",
+      read(poorer)
+        .entry(299 - 299, checkpoint)
+        .then(() => read(poorer).entry(299, checkpoint)),
+    );
   }
   await refusedWith("LOG_INCOMPLETE", read(new Map()).checkpoint());
   await refusedWith("LOG_INCOMPLETE", read(new Map(files).set("tile/entries/000", new Uint8Array(0))).entry(0, checkpoint));
@@ -137,7 +177,10 @@ test("where a web server has full tiles alone, partial ones above the leaves are
   assert.ok(full.size < files.size);
   const proven = await read(full).entry(66_047, checkpoint);
   assert.equal(Buffer.from(proven.entry).toString(), "entry 66047");
-  await refusedWith("LOG_INCOMPLETE", read(new Map([...full].filter(([path]) => path !== "tile/0/256"))).entry(66_047, checkpoint));
+  await refusedWith(
+    "LOG_INCOMPLETE",
+    read(new Map([...full].filter(([path]) => path !== "tile/0/256"))).entry(66_047, checkpoint),
+  );
 });
 
 test("the root of an earlier size is computed and proved", async () => {
@@ -162,12 +205,27 @@ test("tiles are fetched from a server, and its 404 is an absence", async () => {
   const fetch = async (url: string) => {
     asked.push(url);
     const bytes = files.get(url.replace("http://log.example/api/v2/", ""));
-    return { status: bytes === undefined ? 404 : 200, headers: { get: () => null }, arrayBuffer: async () => Uint8Array.from(bytes ?? []).buffer };
+    return {
+      status: bytes === undefined ? 404 : 200,
+      headers: { get: () => null },
+      arrayBuffer: async () => Uint8Array.from(bytes ?? []).buffer,
+    };
   };
-  const reader = createLogReader({ source: fetchTiles({ url: "http://log.example/api/v2/", fetch }), origin: ORIGIN, key: key.publicKey });
+  const reader = createLogReader({
+    source: fetchTiles({ url: "http://log.example/api/v2/", fetch }),
+    origin: ORIGIN,
+    key: key.publicKey,
+  });
   assert.equal((await reader.checkpoint()).size, 300n);
   await reader.entry(7, checkpoint);
   assert.ok(asked.includes("http://log.example/api/v2/tile/entries/000"));
   files.delete("tile/entries/000");
-  await refusedWith("LOG_INCOMPLETE", createLogReader({ source: fetchTiles({ url: "http://log.example/api/v2", fetch }), origin: ORIGIN, key: key.publicKey }).entry(7, checkpoint));
+  await refusedWith(
+    "LOG_INCOMPLETE",
+    createLogReader({
+      source: fetchTiles({ url: "http://log.example/api/v2", fetch }),
+      origin: ORIGIN,
+      key: key.publicKey,
+    }).entry(7, checkpoint),
+  );
 });

@@ -9,13 +9,36 @@
  * Tiles are kept, up to a number, because neighbouring proofs share nearly all of theirs. A partial tile may vanish when
  * the tree has grown past it; then the full one is read and its beginning used, as the format promises.
  */
-import { type Checkpoint, checkNoteSignature, checkSigned, createVerifierKey, noteKeyId, parseCheckpoint } from "../bundle/index.ts";
+import {
+  type Checkpoint,
+  checkNoteSignature,
+  checkSigned,
+  createVerifierKey,
+  noteKeyId,
+  parseCheckpoint,
+} from "../bundle/index.ts";
 import { ByteReader, equalBytes, text } from "../bytes/index.ts";
 import { type PublicKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import {
-  checkConsistency, checkInclusion, consistencyNodes, emptyRoot, foldRight, HASH_LENGTH, hashLeaf, hashSlice, inclusionNodes, type NodeCoordinate,
-  proveConsistency, proveInclusion, type ProofStep, TILE_WIDTH, tileOfNode, tilePath, tileWidth, type TileCoordinate,
+  checkConsistency,
+  checkInclusion,
+  consistencyNodes,
+  emptyRoot,
+  foldRight,
+  HASH_LENGTH,
+  hashLeaf,
+  hashSlice,
+  inclusionNodes,
+  type NodeCoordinate,
+  proveConsistency,
+  proveInclusion,
+  type ProofStep,
+  TILE_WIDTH,
+  tileOfNode,
+  tilePath,
+  tileWidth,
+  type TileCoordinate,
 } from "../merkle/index.ts";
 import type { TileSource } from "./source.ts";
 
@@ -76,7 +99,17 @@ const FETCHED_AT_ONCE = 16;
 
 /** A reader of the log with this origin and key. */
 export function createLogReader(options: LogReaderOptions): LogReader {
-  const { source, origin, name = origin, key, signature = "note", bundles = "entries", unframe = unframeEntries, leafInput = (entry) => entry, maxTiles = 512 } = options;
+  const {
+    source,
+    origin,
+    name = origin,
+    key,
+    signature = "note",
+    bundles = "entries",
+    unframe = unframeEntries,
+    leafInput = (entry) => entry,
+    maxTiles = 512,
+  } = options;
   const kept = new Map<string, Uint8Array>();
 
   async function tile(level: number | "entries" | "data", index: number, size: number): Promise<Uint8Array> {
@@ -87,10 +120,16 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     if (known !== undefined) return known;
     let bytes = await source(`tile/${path}`);
     if (bytes === undefined && width < TILE_WIDTH) bytes = await source(`tile/${tilePath({ ...coordinate, width: TILE_WIDTH })}`);
-    if (bytes === undefined && typeof level === "number" && level > 0 && width < TILE_WIDTH) bytes = await joinTiles(level, index, width);
-    if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log lacks a tile that its checkpoint promises", { expected: `tile/${path}` });
+    if (bytes === undefined && typeof level === "number" && level > 0 && width < TILE_WIDTH)
+      bytes = await joinTiles(level, index, width);
+    if (bytes === undefined)
+      throw new LacreError("LOG_INCOMPLETE", "the log lacks a tile that its checkpoint promises", { expected: `tile/${path}` });
     if (typeof level === "number") {
-      if (bytes.length < width * HASH_LENGTH) throw new LacreError("LOG_INCOMPLETE", "a tile is shorter than its name says", { expected: `${width * HASH_LENGTH} octets of tile/${path}`, found: `${bytes.length}` });
+      if (bytes.length < width * HASH_LENGTH)
+        throw new LacreError("LOG_INCOMPLETE", "a tile is shorter than its name says", {
+          expected: `${width * HASH_LENGTH} octets of tile/${path}`,
+          found: `${bytes.length}`,
+        });
       bytes = bytes.subarray(0, width * HASH_LENGTH);
     }
     if (kept.size >= maxTiles) kept.delete(kept.keys().next().value!);
@@ -102,7 +141,11 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   async function joinTiles(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
     const joined = new Uint8Array(width * HASH_LENGTH);
     for (let from = 0; from < width; from += FETCHED_AT_ONCE) {
-      const below = await Promise.all(Array.from({ length: Math.min(FETCHED_AT_ONCE, width - from) }, (_, at) => source(`tile/${tilePath({ level: level - 1, index: index * TILE_WIDTH + from + at, width: TILE_WIDTH })}`)));
+      const below = await Promise.all(
+        Array.from({ length: Math.min(FETCHED_AT_ONCE, width - from) }, (_, at) =>
+          source(`tile/${tilePath({ level: level - 1, index: index * TILE_WIDTH + from + at, width: TILE_WIDTH })}`),
+        ),
+      );
       for (const [at, tile] of below.entries()) {
         if (tile?.length !== TILE_WIDTH * HASH_LENGTH) return undefined;
         joined.set(hashSlice(sha256, tile, { from: 0, to: TILE_WIDTH }), (from + at) * HASH_LENGTH);
@@ -112,7 +155,11 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   }
 
   /** Loads every tile that a plan needs and that is not at hand, then hands out its nodes. */
-  async function nodes(plan: readonly ProofStep[], size: number, atHand?: readonly [name: string, tile: Uint8Array]): Promise<(level: number, index: number) => Uint8Array> {
+  async function nodes(
+    plan: readonly ProofStep[],
+    size: number,
+    atHand?: readonly [name: string, tile: Uint8Array],
+  ): Promise<(level: number, index: number) => Uint8Array> {
     const tiles = new Map<string, Uint8Array>(atHand === undefined ? [] : [atHand]);
     for (const { level, index } of plan.flat()) {
       const slice = tileOfNode(level, index);
@@ -125,10 +172,18 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     };
   }
 
-  async function proveLeaf(index: number, leafHash: Uint8Array, checkpoint: TreeState, atHand?: readonly [name: string, tile: Uint8Array]): Promise<Uint8Array[]> {
+  async function proveLeaf(
+    index: number,
+    leafHash: Uint8Array,
+    checkpoint: TreeState,
+    atHand?: readonly [name: string, tile: Uint8Array],
+  ): Promise<Uint8Array[]> {
     const size = sizeOf(checkpoint);
     if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
-      throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { expected: `0 to ${size - 1}`, found: `${index}` });
+      throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", {
+        expected: `0 to ${size - 1}`,
+        found: `${index}`,
+      });
     }
     const proof = proveInclusion(sha256, index, size, await nodes(inclusionNodes(index, size), size, atHand));
     checkInclusion(sha256, { index: BigInt(index), size: checkpoint.size, leafHash, proof, root: checkpoint.root });
@@ -138,7 +193,11 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   async function bundle(index: number, size: number): Promise<readonly Uint8Array[]> {
     const entries = unframe(await tile(bundles, index, size));
     const width = tileWidth(bundles, index, size);
-    if (entries.length < width) throw new LacreError("LOG_INCOMPLETE", "an entry bundle holds fewer entries than its name says", { expected: `${width}`, found: `${entries.length}` });
+    if (entries.length < width)
+      throw new LacreError("LOG_INCOMPLETE", "an entry bundle holds fewer entries than its name says", {
+        expected: `${width}`,
+        found: `${entries.length}`,
+      });
     return entries;
   }
 
@@ -160,7 +219,11 @@ export function createLogReader(options: LogReaderOptions): LogReader {
 
   async function* readLeaves(from: number, to: number, checkpoint: TreeState): AsyncGenerator<Omit<ProvenEntry, "proof">> {
     const size = sizeOf(checkpoint);
-    if (to > size) throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", { expected: `0 to ${size - 1}`, found: `${to - 1}` });
+    if (to > size)
+      throw new LacreError("PROOF_MISMATCH", "the index is outside the tree", {
+        expected: `0 to ${size - 1}`,
+        found: `${to - 1}`,
+      });
     for (let at = Math.floor(from / TILE_WIDTH); at * TILE_WIDTH < to; at++) {
       const [entries, hashes] = [await bundle(at, size), await tile(0, at, size)];
       // The proof of any leaf is made of all the other hashes of its tile: what leads to the root is the tile.
@@ -170,7 +233,8 @@ export function createLogReader(options: LogReaderOptions): LogReader {
         const place = index - first;
         const entry = entries[place]!;
         const leafHash = hashLeaf(sha256, leafInput(entry));
-        if (!equalBytes(leafHash, hashes.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH))) throw new LacreError("PROOF_MISMATCH", `entry ${index} is not the one that the tree has`);
+        if (!equalBytes(leafHash, hashes.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH)))
+          throw new LacreError("PROOF_MISMATCH", `entry ${index} is not the one that the tree has`);
         yield { index, entry, leafHash };
       }
     }
@@ -182,7 +246,11 @@ export function createLogReader(options: LogReaderOptions): LogReader {
       const bytes = await source("checkpoint");
       if (bytes === undefined) throw new LacreError("LOG_INCOMPLETE", "the log has no checkpoint");
       const checkpoint = parseCheckpoint(text(bytes));
-      if (checkpoint.origin !== origin) throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", { expected: origin, found: checkpoint.origin });
+      if (checkpoint.origin !== origin)
+        throw new LacreError("CHECKPOINT_INVALID", "the checkpoint is another log's", {
+          expected: origin,
+          found: checkpoint.origin,
+        });
       if (signature === "treeHead") checkSigned(checkpoint, createVerifierKey(name, "rfc6962", key));
       else checkNoteSignature({ note: checkpoint.note, name, keyHint: noteKeyId(name, key).subarray(0, 4), key });
       return checkpoint;
@@ -195,18 +263,33 @@ export function createLogReader(options: LogReaderOptions): LogReader {
     proveInclusion: (index, leafHash, checkpoint) => proveLeaf(index, leafHash, checkpoint),
     async rootAt(size, checkpoint) {
       const whole = sizeOf(checkpoint);
-      if (!Number.isSafeInteger(size) || size < 0 || size > whole) throw new LacreError("PROOF_MISMATCH", "the log had no such size", { expected: `0 to ${whole}`, found: `${size}` });
+      if (!Number.isSafeInteger(size) || size < 0 || size > whole)
+        throw new LacreError("PROOF_MISMATCH", "the log had no such size", { expected: `0 to ${whole}`, found: `${size}` });
       const nodesOf = completeSubtrees(size);
       const node = await nodes([nodesOf], whole);
-      const root = size === 0 ? emptyRoot(sha256) : foldRight(sha256, nodesOf.map(({ level, index }) => node(level, index)));
+      const root =
+        size === 0
+          ? emptyRoot(sha256)
+          : foldRight(
+              sha256,
+              nodesOf.map(({ level, index }) => node(level, index)),
+            );
       const proof = size === 0 ? [] : proveConsistency(sha256, size, whole, await nodes(consistencyNodes(size, whole), whole));
-      checkConsistency(sha256, { oldSize: BigInt(size), oldRoot: root, newSize: checkpoint.size, newRoot: checkpoint.root, proof });
+      checkConsistency(sha256, {
+        oldSize: BigInt(size),
+        oldRoot: root,
+        newSize: checkpoint.size,
+        newRoot: checkpoint.root,
+        proof,
+      });
       return { root, proof };
     },
     async proveConsistency(older, newer) {
       const [oldSize, newSize] = [sizeOf(older), sizeOf(newer)];
-      if (oldSize > newSize) throw new LacreError("PROOF_MISMATCH", "the log has shrunk", { expected: `at least ${oldSize}`, found: `${newSize}` });
-      const proof = oldSize === 0 ? [] : proveConsistency(sha256, oldSize, newSize, await nodes(consistencyNodes(oldSize, newSize), newSize));
+      if (oldSize > newSize)
+        throw new LacreError("PROOF_MISMATCH", "the log has shrunk", { expected: `at least ${oldSize}`, found: `${newSize}` });
+      const proof =
+        oldSize === 0 ? [] : proveConsistency(sha256, oldSize, newSize, await nodes(consistencyNodes(oldSize, newSize), newSize));
       checkConsistency(sha256, { oldSize: older.size, oldRoot: older.root, newSize: newer.size, newRoot: newer.root, proof });
       return proof;
     },
@@ -214,14 +297,15 @@ export function createLogReader(options: LogReaderOptions): LogReader {
 }
 
 function sizeOf({ size }: TreeState): number {
-  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new LacreError("TOO_LARGE", "the tree is larger than can be read", { found: `${size}` });
+  if (size > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new LacreError("TOO_LARGE", "the tree is larger than can be read", { found: `${size}` });
   return Number(size);
 }
 
 /** The complete subtrees side by side that make a tree of `size` leaves, the largest first. */
 export function completeSubtrees(size: number): NodeCoordinate[] {
   const found: NodeCoordinate[] = [];
-  for (let start = 0; start < size; ) {
+  for (let start = 0; start < size;) {
     let level = 0;
     while (start + 2 ** (level + 1) <= size) level++;
     found.push({ level, index: start / 2 ** level });

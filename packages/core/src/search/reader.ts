@@ -19,7 +19,15 @@
 import { toHex } from "../bytes/index.ts";
 import type { PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
-import { createLogReader, type LogReader, type ProvenEntry, type TreeState, tileLeafInput, unframeEntries, unframeTileLeaves } from "../log/index.ts";
+import {
+  createLogReader,
+  type LogReader,
+  type ProvenEntry,
+  type TreeState,
+  tileLeafInput,
+  unframeEntries,
+  unframeTileLeaves,
+} from "../log/index.ts";
 import { text } from "../bytes/index.ts";
 import { TILE_WIDTH, tilePath } from "../merkle/index.ts";
 import { keyPrefix, keysOfCertificateEntry, keysOfEntry, parseSearchKey } from "./keys.ts";
@@ -127,12 +135,16 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
     origin: log.origin,
     name: log.name,
     key: log.key,
-    ...(isCt ? { signature: "treeHead" as const, bundles: "data" as const, unframe: unframeTileLeaves, leafInput: tileLeafInput } : { unframe: unframeEntries }),
+    ...(isCt
+      ? { signature: "treeHead" as const, bundles: "data" as const, unframe: unframeTileLeaves, leafInput: tileLeafInput }
+      : { unframe: unframeEntries }),
   });
   const pages = new Map<string, Page>();
 
   async function keysOf({ entry, leafHash }: Pick<ProvenEntry, "entry" | "leafHash">): Promise<readonly string[]> {
-    return isCt ? keysOfCertificateEntry(entry, leafHash) : keysOfEntry(entry, leafHash, await payloadOf(source, leafHash, entry));
+    return isCt
+      ? keysOfCertificateEntry(entry, leafHash)
+      : keysOfEntry(entry, leafHash, await payloadOf(source, leafHash, entry));
   }
 
   async function readMoment(): Promise<Moment> {
@@ -157,7 +169,8 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
       const need = answer.missing;
       const path = segmentPath(info);
       const bytes = await source.range(path, need.offset, need.length);
-      if (bytes === undefined) throw new LacreError("SEARCH_INDEX_DAMAGED", "the index lacks a segment that its root promises", { expected: path });
+      if (bytes === undefined)
+        throw new LacreError("SEARCH_INDEX_DAMAGED", "the index lacks a segment that its root promises", { expected: path });
       if (pages.size >= maxPages) pages.delete(pages.keys().next().value!);
       pages.set(`${name}/${need.level}/${need.index}`, openPage(need, bytes));
     }
@@ -184,7 +197,8 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
       if (index !== undefined && moment.signedBy === "checkpoint") await reader.proveConsistency(momentOf(index).tree, tree);
       return await searchAt(moment, query);
     } catch (cause) {
-      if (!(cause instanceof LacreError) || cause.code !== "LOG_INCOMPLETE" || index === undefined || moment.signedBy === "index") throw cause;
+      if (!(cause instanceof LacreError) || cause.code !== "LOG_INCOMPLETE" || index === undefined || moment.signedBy === "index")
+        throw cause;
       return searchAt(momentOf(index), query);
     }
   }
@@ -206,28 +220,43 @@ export function createSearchReader(options: SearchReaderOptions): SearchReader {
       return hits.length === limit;
     }
 
-    const wanted = index.segments.map((info) => ({ info, first: info.place * entriesAt(index.shape, info.level), cursors: prefixes.map((some) => anyOf(some.map((prefix) => cursor(info, prefix)))) }));
+    const wanted = index.segments.map((info) => ({
+      info,
+      first: info.place * entriesAt(index.shape, info.level),
+      cursors: prefixes.map((some) => anyOf(some.map((prefix) => cursor(info, prefix)))),
+    }));
     const behind = wanted.filter(({ info, first }) => first + entriesAt(index.shape, info.level) > query.from);
     for (const [at, { first, cursors }] of behind.entries()) {
       // The first pages of the segments that come are fetched together.
-      if (at % AT_ONCE === 0) await Promise.all(behind.slice(at, at + AT_ONCE).flatMap((one) => one.cursors.map(async (each) => each.seek(Math.max(0, query.from - one.first)))));
-      for (let least = Math.max(0, query.from - first); ; ) {
+      if (at % AT_ONCE === 0)
+        await Promise.all(
+          behind
+            .slice(at, at + AT_ONCE)
+            .flatMap((one) => one.cursors.map(async (each) => each.seek(Math.max(0, query.from - one.first)))),
+        );
+      for (let least = Math.max(0, query.from - first); ;) {
         const places = await collectPlaces(cursors, "all", least, CHUNK);
         for (const place of places) if (await take(await reader.entry(first + place, tree))) return result(first + place);
         if (places.length < CHUNK) break;
         least = places.at(-1)! + 1;
       }
     }
-    for await (const leaf of reader.leaves(Math.max(index.size, query.from), size, tree)) if (await take(leaf)) return result(leaf.index);
+    for await (const leaf of reader.leaves(Math.max(index.size, query.from), size, tree))
+      if (await take(leaf)) return result(leaf.index);
     return result();
   }
 
   return {
     log: reader,
     async search({ keys, match = "all", after, limit = 100 }) {
-      if (keys.length === 0 || !Number.isInteger(limit) || limit < 1) throw new TypeError("a search has at least one key and one entry");
+      if (keys.length === 0 || !Number.isInteger(limit) || limit < 1)
+        throw new TypeError("a search has at least one key and one entry");
       const each = keys.map((key) => (typeof key === "string" ? [key] : key).map(parseSearchKey));
-      const query: Settled = { criteria: match === "all" ? each : [each.flat()], limit, from: after === undefined ? 0 : after + 1 };
+      const query: Settled = {
+        criteria: match === "all" ? each : [each.flat()],
+        limit,
+        from: after === undefined ? 0 : after + 1,
+      };
       for (let attempt = 1; ; attempt++) {
         try {
           const answer = await searchAsFar(await readMoment(), query);

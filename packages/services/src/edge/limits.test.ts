@@ -165,7 +165,9 @@ test("what was held for an exchange is given back when it ends, on the same conn
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = (path: string, body: Buffer): Promise<number> =>
     new Promise((resolve, reject) => {
-      const sent = request({ port, host: "127.0.0.1", path, agent, method: body.length > 0 ? "POST" : "GET" }, (answer) => answer.resume().on("end", () => resolve(answer.statusCode ?? 0)));
+      const sent = request({ port, host: "127.0.0.1", path, agent, method: body.length > 0 ? "POST" : "GET" }, (answer) =>
+        answer.resume().on("end", () => resolve(answer.statusCode ?? 0)),
+      );
       sent.on("error", reject).end(body);
     });
   for (let times = 0; times < 8; times++) {

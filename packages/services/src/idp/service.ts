@@ -106,14 +106,12 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     const interaction = await findInteraction(request.raw, reply.raw, request.params.uid);
     if (interaction === undefined) return reply.code(400).headers(PAGE_HEADERS).send(gone());
     const hint = interaction.params.login_hint;
-    return reply
-      .headers(PAGE_HEADERS)
-      .send(
-        loginPage({
-          action: `${mount}/interaction/${interaction.uid}`,
-          email: typeof hint === "string" ? hint.slice(0, 254) : "",
-        }),
-      );
+    return reply.headers(PAGE_HEADERS).send(
+      loginPage({
+        action: `${mount}/interaction/${interaction.uid}`,
+        email: typeof hint === "string" ? hint.slice(0, 254) : "",
+      }),
+    );
   });
   inner.post<{ Params: { uid: string } }>("/interaction/:uid", async (request, reply) => {
     const interaction = await findInteraction(request.raw, reply.raw, request.params.uid);

@@ -158,7 +158,8 @@ test("sealed bundles are packed in order, once, and go out compressed to whoever
       takes,
     );
   assert.equal((await ask("entries/001", { "accept-encoding": "gzip", range: "bytes=0-9" }))[3].length, 10);
-  for (const part of ["entries/003.p/10", "entries/001.p/10"]) assert.deepEqual((await ask(part, { "accept-encoding": "gzip" })).slice(0, 1), [undefined], part);
+  for (const part of ["entries/003.p/10", "entries/001.p/10"])
+    assert.deepEqual((await ask(part, { "accept-encoding": "gzip" })).slice(0, 1), [undefined], part);
   const record = 2 + "entry 256 ".length + 100;
   assert.equal((await ask("entries/001.p/10", { "accept-encoding": "gzip" }))[3].length, 10 * record);
   assert.equal((await ask("0/001", { "accept-encoding": "gzip" }))[0], undefined);

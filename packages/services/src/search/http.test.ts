@@ -12,7 +12,16 @@ import { sha256 } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import { hashLeaf } from "@lacre/core/merkle";
 import {
-  answerSource, createSearchReader, fetchSearch, type IndexRoot, openIndexRoot, payloadPath, ROOT_PATH, type SearchReader, type SearchSource, signIndexRoot,
+  answerSource,
+  createSearchReader,
+  fetchSearch,
+  type IndexRoot,
+  openIndexRoot,
+  payloadPath,
+  ROOT_PATH,
+  type SearchReader,
+  type SearchSource,
+  signIndexRoot,
 } from "@lacre/core/search";
 import { createEdge } from "../edge/index.ts";
 import type { ServiceError } from "../errors.ts";
@@ -172,9 +181,18 @@ test("a reader goes page by page too, over segments and tail alike", async () =>
     after = next;
   }
   assert.deepEqual(found, await scan(keys));
-  const any = await reader.search({ keys: [["identity:ann@example.com", "identity:robot!"], "issuer:https://accounts.example"], limit: 10_000 });
-  const either = new Set([...(await scan(["identity:ann@example.com", keys[0]!])), ...(await scan(["identity:robot!", keys[0]!]))]);
-  assert.deepEqual(any.hits.map(({ index }) => index), [...either].toSorted((a, b) => a - b));
+  const any = await reader.search({
+    keys: [["identity:ann@example.com", "identity:robot!"], "issuer:https://accounts.example"],
+    limit: 10_000,
+  });
+  const either = new Set([
+    ...(await scan(["identity:ann@example.com", keys[0]!])),
+    ...(await scan(["identity:robot!", keys[0]!])),
+  ]);
+  assert.deepEqual(
+    any.hits.map(({ index }) => index),
+    [...either].toSorted((a, b) => a - b),
+  );
 });
 
 test("a root for another tree is refused, though the log's key signed it; so is one that claims more segments than files", async () => {
@@ -183,7 +201,13 @@ test("a root for another tree is refused, though the log's key signed it; so is 
     const text = utf8(signIndexRoot({ ...root, ...change }, ORIGIN, LOG_KEY));
     return { file: async (path) => (path === ROOT_PATH ? text : bed.search.files.file(path)), range: bed.search.files.range };
   };
-  const code = async (source: SearchSource): Promise<string> => createSearchReader({ source, log: LOG }).search({ keys: ["issuer:x"] }).then(() => "answered", (error: LacreError) => error.code);
+  const code = async (source: SearchSource): Promise<string> =>
+    createSearchReader({ source, log: LOG })
+      .search({ keys: ["issuer:x"] })
+      .then(
+        () => "answered",
+        (error: LacreError) => error.code,
+      );
   assert.equal(await code(withRoot({})), "answered");
   assert.equal(await code(withRoot({ root: sha256(utf8("another tree")) })), "PROOF_MISMATCH");
   const [first, ...more] = root.segments;
@@ -193,17 +217,40 @@ test("a root for another tree is refused, though the log's key signed it; so is 
 
 test("a root whose segments were merged meanwhile is read again", async () => {
   const old = openIndexRoot(bed.search.index.root, LOG);
-  const gone = utf8(signIndexRoot({ ...old, size: 256, root: (await reader0().log.rootAt(256, await reader0().log.checkpoint())).root, segments: [{ level: 0, place: 0, records: 900, root: sha256(utf8("gone")) }] }, ORIGIN, LOG_KEY));
+  const gone = utf8(
+    signIndexRoot(
+      {
+        ...old,
+        size: 256,
+        root: (await reader0().log.rootAt(256, await reader0().log.checkpoint())).root,
+        segments: [{ level: 0, place: 0, records: 900, root: sha256(utf8("gone")) }],
+      },
+      ORIGIN,
+      LOG_KEY,
+    ),
+  );
   let asked = 0;
-  const source: SearchSource = { ...bed.search.files, file: async (path) => (path === ROOT_PATH && asked++ === 0 ? gone : bed.search.files.file(path)) };
+  const source: SearchSource = {
+    ...bed.search.files,
+    file: async (path) => (path === ROOT_PATH && asked++ === 0 ? gone : bed.search.files.file(path)),
+  };
   const { hits } = await createSearchReader({ source, log: LOG }).search({ keys: ["identity:ann@example.com"], limit: 10_000 });
   assert.deepEqual([hits.map(({ index }) => index), asked], [await scan(["identity:ann@example.com"]), 2]);
 });
 
 test("a tail that is too long is read as far as allowed, and the answer says so", async () => {
-  const source: SearchSource = { ...bed.search.files, file: async (path) => (path === ROOT_PATH ? undefined : bed.search.files.file(path)) };
-  const { size, hits } = await createSearchReader({ source, log: LOG, maxTail: 700 }).search({ keys: ["identity:ann@example.com"], limit: 10_000 });
-  assert.deepEqual([size, hits.map(({ index }) => index)], [700, (await scan(["identity:ann@example.com"])).filter((at) => at < 700)]);
+  const source: SearchSource = {
+    ...bed.search.files,
+    file: async (path) => (path === ROOT_PATH ? undefined : bed.search.files.file(path)),
+  };
+  const { size, hits } = await createSearchReader({ source, log: LOG, maxTail: 700 }).search({
+    keys: ["identity:ann@example.com"],
+    limit: 10_000,
+  });
+  assert.deepEqual(
+    [size, hits.map(({ index }) => index)],
+    [700, (await scan(["identity:ann@example.com"])).filter((at) => at < 700)],
+  );
 });
 
 test("a query that is none is refused with a word about it", async () => {

@@ -32,13 +32,22 @@ const DEFAULT_LIMIT = 50;
 const MAX_WHOLE = 4 << 20;
 
 /** Mounts `<prefix>/search` and `<prefix>/index/search/`; with `files` also checkpoint, tiles and what stands beside entries. */
-export function registerSearch(app: FastifyInstance, prefix: string, service: SearchService, options: { readonly files?: boolean } = {}): void {
+export function registerSearch(
+  app: FastifyInstance,
+  prefix: string,
+  service: SearchService,
+  options: { readonly files?: boolean } = {},
+): void {
   app.get(`${prefix}/search`, async (request, reply) => {
     const { query, proof } = readQuery(request);
     const answer = await refusingKeys<Answer | ProvedAnswer>(() => (proof ? service.prove(query) : service.search(query)));
-    return reply.headers({ "content-type": "application/json", "cache-control": ANEW }).send(JSON.stringify(format(answer, service.checkpoint())));
+    return reply
+      .headers({ "content-type": "application/json", "cache-control": ANEW })
+      .send(JSON.stringify(format(answer, service.checkpoint())));
   });
-  app.get(`${prefix}/index/search/*`, { config: { errors: "text" } }, (request, reply) => sendIndexFile(service, (request.params as { "*": string })["*"], request, reply));
+  app.get(`${prefix}/index/search/*`, { config: { errors: "text" } }, (request, reply) =>
+    sendIndexFile(service, (request.params as { "*": string })["*"], request, reply),
+  );
   if (options.files === true) registerFiles(app, prefix, service);
 }
 
@@ -62,16 +71,26 @@ function missing(): ServiceError {
 function readQuery({ query }: FastifyRequest): { readonly query: Query; readonly proof: boolean } {
   const given = query as Record<string, string | readonly string[] | undefined>;
   const unknown = Object.keys(given).find((name) => !["key", "match", "after", "limit", "proof"].includes(name));
-  if (unknown !== undefined) throw new ServiceError("BAD_REQUEST", `a search has key, match, after, limit and proof, not ${JSON.stringify(unknown.slice(0, 40))}`);
+  if (unknown !== undefined)
+    throw new ServiceError(
+      "BAD_REQUEST",
+      `a search has key, match, after, limit and proof, not ${JSON.stringify(unknown.slice(0, 40))}`,
+    );
   const keys = [given["key"] ?? []].flat() as string[];
-  if (keys.length === 0 || keys.length > MAX_KEYS) throw new ServiceError("BAD_REQUEST", `a search has one to ${MAX_KEYS} keys, such as key=email:you@example.com`);
+  if (keys.length === 0 || keys.length > MAX_KEYS)
+    throw new ServiceError("BAD_REQUEST", `a search has one to ${MAX_KEYS} keys, such as key=email:you@example.com`);
   const match = one(given, "match") ?? "all";
   if (match !== "all" && match !== "any") throw new ServiceError("BAD_REQUEST", "match is all or any");
   const proof = one(given, "proof") ?? "false";
   if (proof !== "true" && proof !== "false") throw new ServiceError("BAD_REQUEST", "proof is true or false");
   const most = proof === "true" ? MAX_PROVED : MAX_LIMIT;
   return {
-    query: { keys, match, after: number(given, "after", 0, Number.MAX_SAFE_INTEGER), limit: number(given, "limit", 1, most) ?? DEFAULT_LIMIT },
+    query: {
+      keys,
+      match,
+      after: number(given, "after", 0, Number.MAX_SAFE_INTEGER),
+      limit: number(given, "limit", 1, most) ?? DEFAULT_LIMIT,
+    },
     proof: proof === "true",
   };
 }
@@ -82,11 +101,17 @@ function one(given: Record<string, string | readonly string[] | undefined>, name
   return value;
 }
 
-function number(given: Record<string, string | readonly string[] | undefined>, name: string, least: number, most: number): number | undefined {
+function number(
+  given: Record<string, string | readonly string[] | undefined>,
+  name: string,
+  least: number,
+  most: number,
+): number | undefined {
   const value = one(given, name);
   if (value === undefined) return undefined;
   const parsed = Number(value);
-  if (!/^[0-9]{1,16}$/.test(value) || parsed < least || parsed > most) throw new ServiceError("BAD_REQUEST", `${name} is a number from ${least} to ${most}`);
+  if (!/^[0-9]{1,16}$/.test(value) || parsed < least || parsed > most)
+    throw new ServiceError("BAD_REQUEST", `${name} is a number from ${least} to ${most}`);
   return parsed;
 }
 
@@ -95,7 +120,11 @@ async function refusingKeys<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     if (cause instanceof LacreError && cause.code === "SEARCH_KEY_INVALID") {
-      throw new ServiceError("BAD_REQUEST", cause.expected === undefined ? cause.message : `${cause.message}; known are ${cause.expected}`, { cause });
+      throw new ServiceError(
+        "BAD_REQUEST",
+        cause.expected === undefined ? cause.message : `${cause.message}; known are ${cause.expected}`,
+        { cause },
+      );
     }
     throw cause;
   }
@@ -118,7 +147,12 @@ function formatEntry({ index, leafHash, record, keys }: Found): object {
 
 // Files.
 
-async function sendIndexFile(service: SearchService, name: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function sendIndexFile(
+  service: SearchService,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const path = `index/search/${name}`;
   if (path === ROOT_PATH) {
     if (service.index.root === "") throw missing();
@@ -128,10 +162,18 @@ async function sendIndexFile(service: SearchService, name: string, request: Fast
   if (length === undefined) throw missing();
   const range = readRange(request.headers.range, length);
   reply.headers({ "content-type": OCTETS, "cache-control": FOREVER, "accept-ranges": "bytes" });
-  if (range === "unsatisfiable") return reply.code(416).headers({ "content-range": `bytes */${length}`, "cache-control": ANEW }).send("");
-  if (range !== undefined) reply.code(206).header("content-range", `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`);
+  if (range === "unsatisfiable")
+    return reply
+      .code(416)
+      .headers({ "content-range": `bytes */${length}`, "cache-control": ANEW })
+      .send("");
+  if (range !== undefined)
+    reply.code(206).header("content-range", `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`);
   const { offset, length: wanted } = range ?? { offset: 0, length };
-  if (wanted > MAX_WHOLE) return reply.header("content-length", wanted).send(Readable.from(inParts(service, path, offset, wanted, request.server.fileGate)));
+  if (wanted > MAX_WHOLE)
+    return reply
+      .header("content-length", wanted)
+      .send(Readable.from(inParts(service, path, offset, wanted, request.server.fileGate)));
   const bytes = await request.server.fileGate(() => service.files.range(path, offset, wanted));
   if (bytes?.length !== wanted) throw missing();
   return reply.send(bytes);
@@ -148,7 +190,13 @@ function segmentLengthOf({ index }: SearchService, name: string): number | undef
   }
 }
 
-async function* inParts({ files }: SearchService, path: string, offset: number, length: number, gate: Gate): AsyncGenerator<Uint8Array> {
+async function* inParts(
+  { files }: SearchService,
+  path: string,
+  offset: number,
+  length: number,
+  gate: Gate,
+): AsyncGenerator<Uint8Array> {
   for (let at = offset; at < offset + length; at += MAX_WHOLE) {
     const part = Math.min(MAX_WHOLE, offset + length - at);
     const bytes = await gate(() => files.range(path, at, part));

@@ -50,7 +50,8 @@ async function compare(bed: Bed, dir: string, query: Query): Promise<void> {
   const proved = await search.prove(query);
   assert.deepEqual([proved.entries.map(({ index }) => index), proved.size], [wanted, log.size], "with proof");
   const { size, root } = parseCheckpoint(proved.checkpoint);
-  for (const { index, leafHash, proof } of proved.entries) checkInclusion(sha256, { index: BigInt(index), size, leafHash, proof, root });
+  for (const { index, leafHash, proof } of proved.entries)
+    checkInclusion(sha256, { index: BigInt(index), size, leafHash, proof, root });
 
   const app = createEdge();
   registerSearch(app, "/api", search, { files: true });
@@ -60,7 +61,11 @@ async function compare(bed: Bed, dir: string, query: Query): Promise<void> {
   if (query.after !== undefined) parameters.set("after", `${query.after}`);
   const over = await app.inject({ url: `/api/search?${parameters}` });
   const body = over.json() as { size: number; next: number | null; entries: { index: number; body: string }[] };
-  assert.deepEqual([over.statusCode, body.entries.map(({ index }) => index), body.size, body.next ?? undefined], [200, wanted, log.size, answer.next], "HTTP");
+  assert.deepEqual(
+    [over.statusCode, body.entries.map(({ index }) => index), body.size, body.next ?? undefined],
+    [200, wanted, log.size, answer.next],
+    "HTTP",
+  );
   await app.close();
 
   // The index from files, the rest from the process, which alone has partial tiles.
@@ -73,7 +78,15 @@ test("for random histories every answer equals a full scan: embedded, with proof
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.nat(1000), fc.boolean()), { minLength: 1, maxLength: 5 }),
-      fc.array(fc.tuple(fc.array(fc.tuple(fc.nat(200), fc.nat(12)), { minLength: 1, maxLength: 3 }), fc.constantFrom<Match>("all", "any"), fc.option(fc.nat(100), { nil: undefined }), fc.integer({ min: 1, max: 200 })), { minLength: 2, maxLength: 4 }),
+      fc.array(
+        fc.tuple(
+          fc.array(fc.tuple(fc.nat(200), fc.nat(12)), { minLength: 1, maxLength: 3 }),
+          fc.constantFrom<Match>("all", "any"),
+          fc.option(fc.nat(100), { nil: undefined }),
+          fc.integer({ min: 1, max: 200 }),
+        ),
+        { minLength: 2, maxLength: 4 },
+      ),
       async (history, queries) => {
         const dir = fresh();
         let bed = await openBed(dir);
@@ -85,10 +98,13 @@ test("for random histories every answer equals a full scan: embedded, with proof
         }
         await bed.search.index.settled();
         // What the v1 dialect asks: every criterion, each by any of its keys.
-        const some = (at: number): string[] => keysOfEntry((entryOf(at)), new Uint8Array(32)).slice(1, 4);
+        const some = (at: number): string[] => keysOfEntry(entryOf(at), new Uint8Array(32)).slice(1, 4);
         const criteria = [some(history[0]![1]), ["issuer:https://accounts.example", ...some(history[0]![1] + 1)]];
         const meets = await Promise.all(criteria.map((keys) => fullScan(bed.log, bed.blobs, keys, "any", undefined, 10_000)));
-        assert.deepEqual(await bed.search.find(criteria), meets[0]!.filter((at) => meets[1]!.includes(at)));
+        assert.deepEqual(
+          await bed.search.find(criteria),
+          meets[0]!.filter((at) => meets[1]!.includes(at)),
+        );
         for (const [choices, match, behind, limit] of queries) {
           const keys: string[] = [];
           for (const [at, which] of choices) {
@@ -113,11 +129,24 @@ test("an entry is found as soon as it is acknowledged, and after a start", async
     const record = entryOf(at);
     await bed.add(record);
     const { leafHash } = (await bed.log.entry(at))!;
-    for (const key of keysOfEntry(record, leafHash)) assert.ok((await bed.search.search({ keys: [key], match: "all", limit: 1000 })).entries.some(({ index }) => index === at), `${key} of ${at}`);
+    for (const key of keysOfEntry(record, leafHash))
+      assert.ok(
+        (await bed.search.search({ keys: [key], match: "all", limit: 1000 })).entries.some(({ index }) => index === at),
+        `${key} of ${at}`,
+      );
   }
   await bed.close();
   bed = await openBed(dir);
-  assert.equal((await bed.search.search({ keys: ["issuer:https://accounts.example", "issuer:https://token.actions.example"], match: "any", limit: 1000 })).size, 40);
+  assert.equal(
+    (
+      await bed.search.search({
+        keys: ["issuer:https://accounts.example", "issuer:https://token.actions.example"],
+        match: "any",
+        limit: 1000,
+      })
+    ).size,
+    40,
+  );
   assert.ok(readFileSync(join(dir, "index/search/root"), "utf8").startsWith(`${ORIGIN}/search\n40\n`));
   await bed.close();
 });
@@ -128,11 +157,20 @@ test("a plain web server's files answer as far as the index reaches, and prove i
   for (let at = 0; at < 1400; at += 100) await bed.add(...Array.from({ length: 100 }, (_, i) => entryOf(at + i)));
   await bed.search.index.settled();
   const reader = createSearchReader({ source: directorySource(dir), log: LOG });
-  for (const keys of [["identity:ann@example.com"], ["domain:example.com"], ["under:https://github.com/acme"], ["identity:ann@example.com", "issuer:https://accounts.example"], ["identity:nobody@example.com"]]) {
+  for (const keys of [
+    ["identity:ann@example.com"],
+    ["domain:example.com"],
+    ["under:https://github.com/acme"],
+    ["identity:ann@example.com", "issuer:https://accounts.example"],
+    ["identity:nobody@example.com"],
+  ]) {
     const result = await reader.search({ keys, limit: 2000 });
     assert.deepEqual([result.size, result.signedBy, result.next], [1280, "index", undefined]);
     const wanted = (await fullScan(bed.log, bed.blobs, keys, "all", undefined, 2000)).filter((at) => at < 1280);
-    assert.deepEqual(result.hits.map(({ index }) => index), wanted);
+    assert.deepEqual(
+      result.hits.map(({ index }) => index),
+      wanted,
+    );
     assert.equal(wanted.length === 0, keys[0] === "identity:nobody@example.com");
   }
   await bed.close();

@@ -12,8 +12,25 @@ import type { EntryFacts } from "@lacre/core/entry";
 import { LacreError } from "@lacre/core/errors";
 import { parseTilePath, type TileCoordinate } from "@lacre/core/merkle";
 import {
-  anyOf, collectPlaces, entriesAt, type IndexShape, type KeyMemory, keyPrefix, keysOfCertificateEntry, keysOfEntry, lookUp, mayHavePayload, openIndexRoot, openPage, type Page,
-  parseSearchKey, payloadPath, ROOT_PATH, segmentPath, type Match, type SearchSource,
+  anyOf,
+  collectPlaces,
+  entriesAt,
+  type IndexShape,
+  type KeyMemory,
+  keyPrefix,
+  keysOfCertificateEntry,
+  keysOfEntry,
+  lookUp,
+  mayHavePayload,
+  openIndexRoot,
+  openPage,
+  type Page,
+  parseSearchKey,
+  payloadPath,
+  ROOT_PATH,
+  segmentPath,
+  type Match,
+  type SearchSource,
 } from "@lacre/core/search";
 import type { Log, Logger } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
@@ -136,7 +153,8 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
   function keysOf(record: Uint8Array, leafHash: Uint8Array, facts?: EntryFacts): readonly string[] | Promise<readonly string[]> {
     memory.trim();
     if (kind === "certificates") return keysOfCertificateEntry(record, leafHash, memory.names);
-    if (facts === undefined && mayHavePayload(record)) return blobs.get(payloadPath(leafHash)).then((payload) => keysOfEntry(record, leafHash, payload, undefined, memory.names));
+    if (facts === undefined && mayHavePayload(record))
+      return blobs.get(payloadPath(leafHash)).then((payload) => keysOfEntry(record, leafHash, payload, undefined, memory.names));
     return keysOfEntry(record, leafHash, undefined, facts, memory.names);
   }
 
@@ -151,17 +169,28 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
   });
 
   /** Entries that meet every criterion, from `from` to `end` (exclusive), with those of their keys that were asked for. */
-  async function* matching(criteria: readonly (readonly string[])[], from: number, end: number, chunk: number): AsyncGenerator<Found> {
+  async function* matching(
+    criteria: readonly (readonly string[])[],
+    from: number,
+    end: number,
+    chunk: number,
+  ): AsyncGenerator<Found> {
     const places = criteria.map((keys) => anyOf(keys.map((key) => index.places(memory.prefixOf(key)))));
-    for (let least = from; ; ) {
+    for (let least = from; ;) {
       const candidates = await collectPlaces(places, "all", least, chunk);
       for (const at of candidates) {
         if (at >= end) return;
         const entry = await log.entry(at);
-        if (entry === undefined) throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
+        if (entry === undefined)
+          throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
         const own = new Set(await keysOf(entry.record, entry.leafHash));
         if (criteria.every((keys) => keys.some((key) => own.has(key)))) {
-          yield { index: at, leafHash: entry.leafHash, record: entry.record, keys: criteria.flat().filter((key) => own.has(key)) };
+          yield {
+            index: at,
+            leafHash: entry.leafHash,
+            record: entry.record,
+            keys: criteria.flat().filter((key) => own.has(key)),
+          };
         }
       }
       if (candidates.length < chunk) return;
@@ -183,7 +212,12 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     const size = index.size;
     const wanted = [...new Set(keys.map(parseSearchKey))];
     const entries: Found[] = [];
-    for await (const found of matching(match === "all" ? wanted.map((key) => [key]) : [wanted], after === undefined ? 0 : after + 1, size, Math.min(limit, CHUNK))) {
+    for await (const found of matching(
+      match === "all" ? wanted.map((key) => [key]) : [wanted],
+      after === undefined ? 0 : after + 1,
+      size,
+      Math.min(limit, CHUNK),
+    )) {
       entries.push(found);
       if (entries.length === limit) break;
     }
@@ -192,7 +226,10 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
   }
 
   /** The pages that a reader asks for first, of every segment that the root lists. Throws OVERLOADED where one is damaged. */
-  async function pagesFor(prefixes: readonly number[], from: number): Promise<{ readonly indexRoot: string; readonly pages: readonly ProvedRange[] }> {
+  async function pagesFor(
+    prefixes: readonly number[],
+    from: number,
+  ): Promise<{ readonly indexRoot: string; readonly pages: readonly ProvedRange[] }> {
     const indexRoot = index.root;
     const { segments, shape } = openIndexRoot(indexRoot, { origin: log.origin, name, key: o.key.publicKey });
     const pages: ProvedRange[] = [];
@@ -210,7 +247,10 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
           const page = bytes && tolerant(() => openPage(missing, bytes));
           if (bytes === undefined || page === undefined) {
             index.scrub();
-            throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", { headers: { "retry-after": "5" }, detail: path });
+            throw new ServiceError("OVERLOADED", "a part of the search index is being made again; try again", {
+              headers: { "retry-after": "5" },
+              detail: path,
+            });
           }
           known.set(`${missing.level}/${missing.index}`, page);
           pages.push({ path, offset: missing.offset, bytes });
@@ -228,17 +268,30 @@ export async function openSearch(o: SearchOptions): Promise<SearchService> {
     search,
     async prove(query) {
       const { entries, ...answer } = await search(query);
-      const pages = await pagesFor(query.keys.map((key) => memory.prefixOf(parseSearchKey(key))), query.after === undefined ? 0 : query.after + 1);
+      const pages = await pagesFor(
+        query.keys.map((key) => memory.prefixOf(parseSearchKey(key))),
+        query.after === undefined ? 0 : query.after + 1,
+      );
       // Asked for in one turn, all receipts are for one checkpoint.
       const checkpoint = log.checkpoint();
-      const receipts = await Promise.all(entries.map((found) => log.receipt({ index: found.index, leafHash: found.leafHash, record: found.record, timeMs: 0, duplicate: false })));
+      const receipts = await Promise.all(
+        entries.map((found) =>
+          log.receipt({ index: found.index, leafHash: found.leafHash, record: found.record, timeMs: 0, duplicate: false }),
+        ),
+      );
       const proved = entries.map((found, at) => ({ ...found, proof: receipts[at]!.proof }));
       return { ...answer, entries: proved, checkpoint, ...pages };
     },
     async find(criteria, most = MOST) {
       const found: number[] = [];
-      for await (const entry of matching(criteria.map((keys) => keys.map(parseSearchKey)), 0, index.size, CHUNK)) {
-        if (found.length === most) throw new ServiceError("SEARCH_TOO_BROAD", `more than ${most} entries match; ask for something rarer, or page by page`);
+      for await (const entry of matching(
+        criteria.map((keys) => keys.map(parseSearchKey)),
+        0,
+        index.size,
+        CHUNK,
+      )) {
+        if (found.length === most)
+          throw new ServiceError("SEARCH_TOO_BROAD", `more than ${most} entries match; ask for something rarer, or page by page`);
         found.push(entry.index);
       }
       return found;
