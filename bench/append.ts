@@ -34,7 +34,19 @@ function verifier(): () => void {
 }
 
 function bare(name: string, unit: string, value: number, spread: number, repetitions: number): Measurement {
-  return { name, unit, value, bound: null, peer: null, ratio: null, peerRatio: null, boundName: null, peerName: null, repetitions, spread };
+  return {
+    name,
+    unit,
+    value,
+    bound: null,
+    peer: null,
+    ratio: null,
+    peerRatio: null,
+    boundName: null,
+    peerName: null,
+    repetitions,
+    spread,
+  };
 }
 
 async function tree(): Promise<Measurement> {
@@ -51,7 +63,16 @@ async function tree(): Promise<Measurement> {
         grown.written(grown.size - (grown.size % 256));
       },
     },
-    bound: { name: "two bare SHA-256, 1 KB and 65 octets", operations: 1000, work: () => { for (let at = 0; at < 1000; at++) { crypto.hash("sha256", leaf, "buffer"); crypto.hash("sha256", node, "buffer"); } } },
+    bound: {
+      name: "two bare SHA-256, 1 KB and 65 octets",
+      operations: 1000,
+      work: () => {
+        for (let at = 0; at < 1000; at++) {
+          crypto.hash("sha256", leaf, "buffer");
+          crypto.hash("sha256", node, "buffer");
+        }
+      },
+    },
     repetitions: 3,
   });
 }
@@ -59,7 +80,13 @@ async function tree(): Promise<Measurement> {
 async function index(): Promise<Measurement[]> {
   const count = 1 << 16;
   const identities = Array.from({ length: count }, (_, at) => [key(crypto.randomBytes(32)), at] as const);
-  const segments = Array.from({ length: 16 }, (_, at) => buildSegment(at * count, identities.map(([, place]) => [key(crypto.randomBytes(32)), at * count + place] as const), count));
+  const segments = Array.from({ length: 16 }, (_, at) =>
+    buildSegment(
+      at * count,
+      identities.map(([, place]) => [key(crypto.randomBytes(32)), at * count + place] as const),
+      count,
+    ),
+  );
   const strangers = Array.from({ length: 4096 }, () => key(crypto.randomBytes(32)));
   const build = await compare({
     name: "index: entries taken in (map, then segment)",
@@ -75,7 +102,12 @@ async function index(): Promise<Measurement[]> {
   });
   const look = await compare({
     name: "index: look-ups among 1,048,576 entries",
-    ours: { operations: strangers.length, work: () => { for (const identity of strangers) for (const segment of segments) candidates(segment, identity); } },
+    ours: {
+      operations: strangers.length,
+      work: () => {
+        for (const identity of strangers) for (const segment of segments) candidates(segment, identity);
+      },
+    },
     repetitions: 3,
   });
   return [build, look];
@@ -83,8 +115,13 @@ async function index(): Promise<Measurement[]> {
 
 async function engine(scratch: string): Promise<Measurement[]> {
   const log = await openLog({
-    dir: join(scratch, "engine"), origin: "bench", personality: PLAIN, production: true, now: Date.now,
-    anchor: createFileAnchor(join(scratch, "anchor"), "bench"), signCheckpoint: unsigned,
+    dir: join(scratch, "engine"),
+    origin: "bench",
+    personality: PLAIN,
+    production: true,
+    now: Date.now,
+    anchor: createFileAnchor(join(scratch, "anchor"), "bench"),
+    signCheckpoint: unsigned,
   });
   const append = async (): Promise<void> => void (await log.receipt(await log.append(crypto.randomBytes(RECORD))));
   try {
@@ -92,7 +129,8 @@ async function engine(scratch: string): Promise<Measurement[]> {
       name: `engine: ${GROUP} at once, durable, with proof`,
       ours: { operations: GROUP, work: () => Promise.all(Array.from({ length: GROUP }, append)) },
       bound: { name: V, work: verifier() },
-      repetitions: 3, sliceMs: 1000,
+      repetitions: 3,
+      sliceMs: 1000,
     });
     // One writer, each waiting for its own receipt; beside it what the disk needs for 64 KB.
     const waits: number[] = [];
@@ -111,10 +149,15 @@ async function engine(scratch: string): Promise<Measurement[]> {
     closeSync(file);
     const middle = (all: number[]): number => all.toSorted((a, b) => a - b)[all.length / 2]!;
     const [wait, sync] = [middle(waits), middle(syncs)];
-    return [many, {
-      ...bare("engine: one writer, p50 to the receipt", "ms", wait, 0, 200),
-      bound: 2 + 4 * sync, ratio: (2 + 4 * sync) / wait, boundName: `2 ms + 4 × fdatasync of 64 KB appended (${sync.toFixed(2)} ms here): the budget`,
-    }];
+    return [
+      many,
+      {
+        ...bare("engine: one writer, p50 to the receipt", "ms", wait, 0, 200),
+        bound: 2 + 4 * sync,
+        ratio: (2 + 4 * sync) / wait,
+        boundName: `2 ms + 4 × fdatasync of 64 KB appended (${sync.toFixed(2)} ms here): the budget`,
+      },
+    ];
   } finally {
     await log.close();
   }
@@ -132,7 +175,18 @@ async function ledger(scratch: string): Promise<Measurement[]> {
   const state = Object.fromEntries(["STATE", "CONFIG", "DATA", "CACHE"].map((name) => [`XDG_${name}_HOME`, join(scratch, name)]));
   const child = spawn(
     process.execPath,
-    ["--conditions=source", join(root, "packages/cli/src/main.ts"), "up", "--quiet", "--dir", join(scratch, "ledger"), "--only", "ledger", "--listen", "127.0.0.1:0"],
+    [
+      "--conditions=source",
+      join(root, "packages/cli/src/main.ts"),
+      "up",
+      "--quiet",
+      "--dir",
+      join(scratch, "ledger"),
+      "--only",
+      "ledger",
+      "--listen",
+      "127.0.0.1:0",
+    ],
     { env: { ...process.env, ...state, HOME: scratch, LACRE_LAUNCHER: "" }, stdio: ["ignore", "pipe", "inherit"] },
   );
   const ended = new Promise((resolve) => child.on("exit", resolve));
@@ -160,15 +214,17 @@ async function ledger(scratch: string): Promise<Measurement[]> {
       let good = 0;
       const before = cpuSeconds(child.pid!);
       const began = performance.now();
-      await Promise.all(Array.from({ length: CLIENTS }, async () => {
-        while (performance.now() - began < ROUND_MS) {
-          const sent = performance.now();
-          const { status, body } = await client.post("/api/v2/log/entries", (pool.pop() ?? write()).body);
-          if (status !== 201) throw new Error(`${status} ${body.toString()}`);
-          latencies.push(performance.now() - sent);
-          good++;
-        }
-      }));
+      await Promise.all(
+        Array.from({ length: CLIENTS }, async () => {
+          while (performance.now() - began < ROUND_MS) {
+            const sent = performance.now();
+            const { status, body } = await client.post("/api/v2/log/entries", (pool.pop() ?? write()).body);
+            if (status !== 201) throw new Error(`${status} ${body.toString()}`);
+            latencies.push(performance.now() - sent);
+            good++;
+          }
+        }),
+      );
       const seconds = (performance.now() - began) / 1000;
       // The first round warms the server up.
       if (round > 0) rounds.push({ perCpu: good / (cpuSeconds(child.pid!) - before), perSecond: good / seconds, bound });
@@ -179,8 +235,25 @@ async function ledger(scratch: string): Promise<Measurement[]> {
     const spread = (best - Math.min(...rounds.map(({ perCpu }) => perCpu))) / best;
     const sorted = latencies.toSorted((a, b) => a - b);
     return [
-      { ...bare("ledger: entries over HTTP, all checks, durable, with proof", "per CPU-second of the server", best, spread, rounds.length), bound, ratio: best / bound, boundName: V },
-      bare(`ledger: the same, ${CLIENTS} waiting clients`, "per second, both cores, generator included", Math.max(...rounds.map(({ perSecond }) => perSecond)), 0, rounds.length),
+      {
+        ...bare(
+          "ledger: entries over HTTP, all checks, durable, with proof",
+          "per CPU-second of the server",
+          best,
+          spread,
+          rounds.length,
+        ),
+        bound,
+        ratio: best / bound,
+        boundName: V,
+      },
+      bare(
+        `ledger: the same, ${CLIENTS} waiting clients`,
+        "per second, both cores, generator included",
+        Math.max(...rounds.map(({ perSecond }) => perSecond)),
+        0,
+        rounds.length,
+      ),
       bare(`ledger: p50 of ${CLIENTS} waiting clients (queue included)`, "ms", sorted[sorted.length >> 1]!, 0, rounds.length),
     ];
   } finally {

@@ -41,11 +41,23 @@ export async function run(): Promise<readonly Measurement[]> {
       return { publicKey, spki, message, signature, digest, raw: importPublicKey(spki).raw };
     });
     type Sample = (typeof samples)[number];
-    const claim = ({ spki, digest, signature }: Sample): SignatureClaim => ({ algorithm, key: importPublicKey(spki), signed: { digest }, signature });
-    const bound = { name: NATIVE, work: inTurn(samples, (sample) => expectGood(crypto.verify(algorithm.hash, sample.message, sample.publicKey, sample.signature))) };
+    const claim = ({ spki, digest, signature }: Sample): SignatureClaim => ({
+      algorithm,
+      key: importPublicKey(spki),
+      signed: { digest },
+      signature,
+    });
+    const bound = {
+      name: NATIVE,
+      work: inTurn(samples, (sample) =>
+        expectGood(crypto.verify(algorithm.hash, sample.message, sample.publicKey, sample.signature)),
+      ),
+    };
     const slow = {
       name: "@noble/curves 2.4.0, over the digest",
-      work: inTurn(samples, (sample) => expectGood(peer.verify(sample.signature, sample.digest, sample.raw, { prehash: false, lowS: false, format: "der" }))),
+      work: inTurn(samples, (sample) =>
+        expectGood(peer.verify(sample.signature, sample.digest, sample.raw, { prehash: false, lowS: false, format: "der" })),
+      ),
     };
     let start = 0;
     const batch: Work = () => {
@@ -53,7 +65,12 @@ export async function run(): Promise<readonly Measurement[]> {
       expectGood(checkSignatures(samples.slice(start, start + BATCH).map(claim)).every((refusal) => refusal === undefined));
     };
     results.push(
-      await compare({ name: `${name} digest, one by one`, ours: { work: inTurn(samples, (sample) => expectGood(checkSignatures([claim(sample)])[0] === undefined)) }, bound, peer: slow }),
+      await compare({
+        name: `${name} digest, one by one`,
+        ours: { work: inTurn(samples, (sample) => expectGood(checkSignatures([claim(sample)])[0] === undefined)) },
+        bound,
+        peer: slow,
+      }),
       await compare({ name: `${name} digest, ${BATCH} at once`, ours: { work: batch, operations: BATCH }, bound, peer: slow }),
     );
   }

@@ -75,7 +75,13 @@ interface Built {
 async function build(dir: string, keys: Float64Array): Promise<Built> {
   const log = new KeysOnly();
   const index = await SearchIndex.open({
-    log, blobs: createFileBlobStore(createFileSystem(), dir), name: "bench.test", key: generateKey("Ed25519"), now: Date.now, cachedPages: 6000, keys: () => [],
+    log,
+    blobs: createFileBlobStore(createFileSystem(), dir),
+    name: "bench.test",
+    key: generateKey("Ed25519"),
+    now: Date.now,
+    cachedPages: 6000,
+    keys: () => [],
   });
   const began = cpuMs();
   for (let at = 0; at < ENTRIES; at++) {
@@ -107,7 +113,9 @@ interface Peer {
 function buildPeer(dir: string, keys: Float64Array): Peer {
   const path = join(dir, "peer.sqlite");
   const db = new DatabaseSync(path);
-  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE keys (key INTEGER NOT NULL, entry INTEGER NOT NULL); CREATE INDEX by_key ON keys (key, entry)");
+  db.exec(
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE keys (key INTEGER NOT NULL, entry INTEGER NOT NULL); CREATE INDEX by_key ON keys (key, entry)",
+  );
   const insert = db.prepare("INSERT INTO keys VALUES (?, ?)");
   const select = db.prepare("SELECT entry FROM keys WHERE key = ? ORDER BY entry LIMIT 64");
   const began = cpuMs();
@@ -126,10 +134,27 @@ function bytesListed(root: string): number {
   return [...root.matchAll(/^\d+ \d+ (\d+) \S{44}$/gm)].reduce((sum, [, records]) => sum + segmentLength(Number(records)), 0);
 }
 
-function figure(name: string, unit: string, value: number, bound: number | null, peer: number | null, names: { readonly bound?: string; readonly peer?: string }, spread = 0): Measurement {
+function figure(
+  name: string,
+  unit: string,
+  value: number,
+  bound: number | null,
+  peer: number | null,
+  names: { readonly bound?: string; readonly peer?: string },
+  spread = 0,
+): Measurement {
   return {
-    name, unit, value, bound, peer, ratio: bound === null ? null : bound / value, peerRatio: peer === null ? null : peer / value,
-    boundName: names.bound ?? null, peerName: names.peer ?? null, repetitions: 2, spread,
+    name,
+    unit,
+    value,
+    bound,
+    peer,
+    ratio: bound === null ? null : bound / value,
+    peerRatio: peer === null ? null : peer / value,
+    boundName: names.bound ?? null,
+    peerName: names.peer ?? null,
+    repetitions: 2,
+    spread,
   };
 }
 
@@ -149,8 +174,23 @@ export async function run(): Promise<readonly Measurement[]> {
     const perEntry = (1000 * best) / ENTRIES;
     const spread = (Math.max(first.cpuMs, second) - best) / best;
     const results = [
-      figure(`index built, µs an entry of ${KEYS} keys`, "CPU-µs", perEntry, (1000 * Math.min(...sorts)) / ENTRIES, (1000 * peer.cpuMs) / PEER_ENTRIES, { bound: SORT, peer: SQLITE }, spread),
-      figure("index on the disk, octets a key", "octets", bytesListed(index.root) / (Math.floor(ENTRIES / 1024) * 1024 * KEYS), 8, peer.bytes / (PEER_ENTRIES * KEYS), { bound: "40 bits of key and 24 of place", peer: SQLITE }),
+      figure(
+        `index built, µs an entry of ${KEYS} keys`,
+        "CPU-µs",
+        perEntry,
+        (1000 * Math.min(...sorts)) / ENTRIES,
+        (1000 * peer.cpuMs) / PEER_ENTRIES,
+        { bound: SORT, peer: SQLITE },
+        spread,
+      ),
+      figure(
+        "index on the disk, octets a key",
+        "octets",
+        bytesListed(index.root) / (Math.floor(ENTRIES / 1024) * 1024 * KEYS),
+        8,
+        peer.bytes / (PEER_ENTRIES * KEYS),
+        { bound: "40 bits of key and 24 of place", peer: SQLITE },
+      ),
       await lookUps(index, keys, peer),
       await deriving(),
     ];
@@ -164,7 +204,10 @@ export async function run(): Promise<readonly Measurement[]> {
 
 /** Keys that are there, of the first tenth of the entries, so that the peer has them too. */
 async function lookUps(index: SearchIndex, keys: Float64Array, peer: Peer): Promise<Measurement> {
-  const wanted = Float64Array.from({ length: 4096 }, () => keys[Math.floor(Math.random() * PEER_ENTRIES) * KEYS + Math.floor(Math.random() * 3)]!);
+  const wanted = Float64Array.from(
+    { length: 4096 },
+    () => keys[Math.floor(Math.random() * PEER_ENTRIES) * KEYS + Math.floor(Math.random() * 3)]!,
+  );
   const sorted = Float64Array.from(keys).sort();
   for (let i = 0; i < 40_000; i++) await index.find(draw(), 0, 64); // pages that are asked for again stay in memory
   const each = (find: (key: number) => unknown) => async (): Promise<void> => {
@@ -174,7 +217,8 @@ async function lookUps(index: SearchIndex, keys: Float64Array, peer: Peer): Prom
     }
   };
   return compare({
-    name: "look-ups of one key", ours: { work: each((key) => index.find(key, 0, 64)), operations: wanted.length },
+    name: "look-ups of one key",
+    ours: { work: each((key) => index.find(key, 0, 64)), operations: wanted.length },
     bound: { name: "binary search in one sorted array", work: each((key) => lowerBound(sorted, key)), operations: wanted.length },
     peer: { name: SQLITE, work: each(peer.find), operations: wanted.length },
   });
@@ -193,6 +237,12 @@ function lowerBound(sorted: Float64Array, key: number): number {
 /** What an entry of the v2 dialect with a certificate costs to take apart. */
 async function deriving(): Promise<Measurement> {
   const entries = Array.from({ length: 64 }, (_, at) => ({ record: entryOf(5 * at + 3), leafHash: randomBytes(32) }));
-  const measured = await compare({ name: "entries taken apart, keys hashed", ours: { work: () => entries.forEach(({ record, leafHash }) => keysOfEntry(record, leafHash).forEach(keyPrefix)), operations: entries.length } });
+  const measured = await compare({
+    name: "entries taken apart, keys hashed",
+    ours: {
+      work: () => entries.forEach(({ record, leafHash }) => keysOfEntry(record, leafHash).forEach(keyPrefix)),
+      operations: entries.length,
+    },
+  });
   return measured;
 }

@@ -20,21 +20,50 @@ export async function run(): Promise<readonly Measurement[]> {
       proofOfPossession: crypto.sign("sha256", Buffer.from(email), privateKey).toString("base64"),
     },
   });
-  const tokens = Array.from({ length: 64 }, () => mintDevelopmentToken({ issuer: bed.issuer, key: bed.identityKey, email, audience: "sigstore", now: Date.now, lifetimeMs: 3_600_000 }));
+  const tokens = Array.from({ length: 64 }, () =>
+    mintDevelopmentToken({
+      issuer: bed.issuer,
+      key: bed.identityKey,
+      email,
+      audience: "sigstore",
+      now: Date.now,
+      lifetimeMs: 3_600_000,
+    }),
+  );
   let next = 0;
   const issue = async (): Promise<void> => {
     const authorization = `Bearer ${tokens[next++ % tokens.length]}`;
-    const answer = await bed.app.inject({ method: "POST", url: "/api/v2/signingCert", headers: { "content-type": "application/json", authorization }, payload });
+    const answer = await bed.app.inject({
+      method: "POST",
+      url: "/api/v2/signingCert",
+      headers: { "content-type": "application/json", authorization },
+      payload,
+    });
     if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${answer.body}`);
   };
-  const together = (count: number): Work => () => Promise.all(Array.from({ length: count }, issue)) as Promise<unknown> as never;
+  const together =
+    (count: number): Work =>
+    () =>
+      Promise.all(Array.from({ length: count }, issue)) as Promise<unknown> as never;
   const bound = { name: "crypto.sign, P-256 with SHA-256", work: () => crypto.sign("sha256", Buffer.from(email), privateKey) };
   const bare = { name: "bare operations of one certificate", work: bareOperations() };
   try {
     return [
       await compare({ name: "certificates, one by one", ours: { work: issue }, bound, repetitions: 3 }),
-      await compare({ name: "certificates, 32 at once", ours: { work: together(32), operations: 32 }, bound, repetitions: 3, sliceMs: 1000 }),
-      await compare({ name: "certificates, 128 at once", ours: { work: together(128), operations: 128 }, bound: bare, repetitions: 3, sliceMs: 1000 }),
+      await compare({
+        name: "certificates, 32 at once",
+        ours: { work: together(32), operations: 32 },
+        bound,
+        repetitions: 3,
+        sliceMs: 1000,
+      }),
+      await compare({
+        name: "certificates, 128 at once",
+        ours: { work: together(128), operations: 128 },
+        bound: bare,
+        repetitions: 3,
+        sliceMs: 1000,
+      }),
       await latency(issue),
     ];
   } finally {
@@ -67,5 +96,17 @@ async function latency(issue: () => Promise<void>): Promise<Measurement> {
   }
   times.sort((a, b) => a - b);
   const [median, slow] = [times[100]!, times[190]!];
-  return { name: "one certificate, waiting (p50; spread to p95)", unit: "ms", value: median, bound: null, peer: null, ratio: null, peerRatio: null, boundName: null, peerName: null, repetitions: 200, spread: (slow - median) / median };
+  return {
+    name: "one certificate, waiting (p50; spread to p95)",
+    unit: "ms",
+    value: median,
+    bound: null,
+    peer: null,
+    ratio: null,
+    peerRatio: null,
+    boundName: null,
+    peerName: null,
+    repetitions: 200,
+    spread: (slow - median) / median,
+  };
 }

@@ -66,7 +66,8 @@ function verifications(): number {
   const signature = crypto.sign("sha256", message, privateKey);
   const before = process.cpuUsage();
   let checks = 0;
-  for (const began = performance.now(); performance.now() - began < 1000; checks++) crypto.verify("sha256", message, publicKey, signature);
+  for (const began = performance.now(); performance.now() - began < 1000; checks++)
+    crypto.verify("sha256", message, publicKey, signature);
   const { user, system } = process.cpuUsage(before);
   return checks / ((user + system) / 1e6);
 }
@@ -74,7 +75,18 @@ function verifications(): number {
 async function strike(flags: readonly string[], rate: number, seconds: number): Promise<Struck> {
   const child = spawn(
     process.execPath,
-    ["--conditions=source", join(ROOT, "scripts/hammer.ts"), ...flags, "--rate", `${rate}`, "--seconds", `${seconds}`, "--connections", "20000", "--json"],
+    [
+      "--conditions=source",
+      join(ROOT, "scripts/hammer.ts"),
+      ...flags,
+      "--rate",
+      `${rate}`,
+      "--seconds",
+      `${seconds}`,
+      "--connections",
+      "20000",
+      "--json",
+    ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let [output, errors] = ["", ""];
@@ -85,9 +97,11 @@ async function strike(flags: readonly string[], rate: number, seconds: number): 
   const struck = JSON.parse(line) as Struck;
   if (struck.problems > 0) throw new Error(`answers were wrong:\n${errors}`);
   process.stderr.write(
-    `  ${rate}/s: ${struck.good} of ${struck.sent} (${Object.entries(struck.statuses).map(([status, count]) => `${count} × ${status}`).join(", ")}), p50 ${struck.latencyMs.p50.toFixed(1)} p99 ${struck.latencyMs.p99.toFixed(1)} ms, ` +
-    `${struck.perServerCpuSecond.toFixed(0)} per CPU-second, CPU ${struck.serverCpuSeconds.toFixed(1)} + ${struck.generatorCpuSeconds.toFixed(1)} s, at most ${struck.generatorLateMs.toFixed(0)} ms late, ` +
-    `load ${readFileSync("/proc/loadavg", "utf8").split(" ", 1)[0]}\n`,
+    `  ${rate}/s: ${struck.good} of ${struck.sent} (${Object.entries(struck.statuses)
+      .map(([status, count]) => `${count} × ${status}`)
+      .join(", ")}), p50 ${struck.latencyMs.p50.toFixed(1)} p99 ${struck.latencyMs.p99.toFixed(1)} ms, ` +
+      `${struck.perServerCpuSecond.toFixed(0)} per CPU-second, CPU ${struck.serverCpuSeconds.toFixed(1)} + ${struck.generatorCpuSeconds.toFixed(1)} s, at most ${struck.generatorLateMs.toFixed(0)} ms late, ` +
+      `load ${readFileSync("/proc/loadavg", "utf8").split(" ", 1)[0]}\n`,
   );
   return struck;
 }
@@ -98,7 +112,18 @@ async function startOurs(scratch: string, dialect: string): Promise<Server> {
   const state = Object.fromEntries(["STATE", "CONFIG", "DATA", "CACHE"].map((name) => [`XDG_${name}_HOME`, join(dir, name)]));
   const child = spawn(
     process.execPath,
-    ["--conditions=source", join(ROOT, "packages/cli/src/main.ts"), "up", "--quiet", "--dir", join(dir, "data"), "--only", "ledger,ct", "--listen", "127.0.0.1:0"],
+    [
+      "--conditions=source",
+      join(ROOT, "packages/cli/src/main.ts"),
+      "up",
+      "--quiet",
+      "--dir",
+      join(dir, "data"),
+      "--only",
+      "ledger,ct",
+      "--listen",
+      "127.0.0.1:0",
+    ],
     { env: { ...process.env, ...state, HOME: dir, LACRE_LAUNCHER: "" }, stdio: ["ignore", "pipe", "inherit"] },
   );
   const url = await new Promise<string>((resolve, reject) => {
@@ -111,7 +136,10 @@ async function startOurs(scratch: string, dialect: string): Promise<Server> {
   const flags = ["--url", url, "--dialect", dialect, "--pid", `${child.pid}`];
   if (dialect === "ct") {
     const chain = join(dir, "chain.pem");
-    writeFileSync(chain, ["ca-issuing", "ca-root"].map((name) => readFileSync(join(dir, "data/certs", `${name}.pem`), "utf8")).join(""));
+    writeFileSync(
+      chain,
+      ["ca-issuing", "ca-root"].map((name) => readFileSync(join(dir, "data/certs", `${name}.pem`), "utf8")).join(""),
+    );
     flags.push("--ca-key", join(dir, "data/keys/ca-issuing.pem"), "--ca-chain", chain);
   }
   return { child, flags };
@@ -129,7 +157,9 @@ async function freePort(): Promise<number> {
 async function startPeer(scratch: string, more: readonly string[]): Promise<Server | undefined> {
   let bin: string;
   try {
-    bin = execFileSync(join(ROOT, "scripts/parts/go"), [PEER], { stdio: ["ignore", "pipe", "inherit"] }).toString().trim();
+    bin = execFileSync(join(ROOT, "scripts/parts/go"), [PEER], { stdio: ["ignore", "pipe", "inherit"] })
+      .toString()
+      .trim();
   } catch {
     return undefined;
   }
@@ -140,11 +170,37 @@ async function startPeer(scratch: string, more: readonly string[]): Promise<Serv
   const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const child = spawn(
     join(bin, "posix"),
-    ["serve", "--hostname", "peer.test", "--storage-dir", files, "--signer-filepath", key, "--log-level", "error", "--http-port", `${http}`, "--grpc-port", `${grpc}`, "--http-metrics-port", `${metrics}`, ...more],
+    [
+      "serve",
+      "--hostname",
+      "peer.test",
+      "--storage-dir",
+      files,
+      "--signer-filepath",
+      key,
+      "--log-level",
+      "error",
+      "--http-port",
+      `${http}`,
+      "--grpc-port",
+      `${grpc}`,
+      "--http-metrics-port",
+      `${metrics}`,
+      ...more,
+    ],
     { stdio: ["ignore", "ignore", "inherit"] },
   );
   const url = `http://127.0.0.1:${http}`;
-  for (let waited = 0; waited < 100 && !(await fetch(`${url}/healthz`).then(() => true, () => false)); waited++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (
+    let waited = 0;
+    waited < 100 &&
+    !(await fetch(`${url}/healthz`).then(
+      () => true,
+      () => false,
+    ));
+    waited++
+  )
+    await new Promise((resolve) => setTimeout(resolve, 100));
   return { child, flags: ["--url", url, "--dialect", "v2", "--pid", `${child.pid}`, "--files", files] };
 }
 
@@ -180,7 +236,11 @@ export async function run(): Promise<readonly Measurement[]> {
     ["v1", "lacre, Rekor v1", () => startOurs(scratch, "v1")],
     ["ct", "lacre, add-pre-chain", () => startOurs(scratch, "ct")],
     ["peer", "rekor-tiles, as shipped", () => startPeer(scratch, [])],
-    ["peer-fast", "rekor-tiles, checkpoint each second", () => startPeer(scratch, ["--checkpoint-interval", "1s", "--batch-max-age", "50ms", "--pushback-max-outstanding", "65536"])],
+    [
+      "peer-fast",
+      "rekor-tiles, checkpoint each second",
+      () => startPeer(scratch, ["--checkpoint-interval", "1s", "--batch-max-age", "50ms", "--pushback-max-outstanding", "65536"]),
+    ],
   ];
   const bounds: number[] = [verifications()];
   const figures: Figures[] = [];
@@ -215,20 +275,54 @@ function rows(figures: readonly Figures[], bound: number): Measurement[] {
   for (const { name, kept, quiet, half } of figures) {
     const isPeer = name.startsWith("rekor-tiles");
     // Beside ours the better of the peer's two configurations, figure by figure.
-    const row = (what: string, unit: string, values: readonly number[], peer: number | undefined, isTime: boolean, v?: number): void => {
+    const row = (
+      what: string,
+      unit: string,
+      values: readonly number[],
+      peer: number | undefined,
+      isTime: boolean,
+      v?: number,
+    ): void => {
       const value = isTime ? Math.min(...values) : Math.max(...values);
       const other = isPeer || peers.length === 0 ? undefined : peer;
       results.push({
-        name: `${name}: ${what}`, unit, value, bound: v ?? null, ratio: v === undefined ? null : value / v, boundName: v === undefined ? null : "V: crypto.verify, P-256 with SHA-256, one thread",
-        peer: other ?? null, peerRatio: other === undefined ? null : isTime ? other / value : value / other, peerName: other === undefined ? null : `${PEER}, the better of its two configurations`,
-        repetitions: values.length, spread: (Math.max(...values) - Math.min(...values)) / Math.max(...values),
+        name: `${name}: ${what}`,
+        unit,
+        value,
+        bound: v ?? null,
+        ratio: v === undefined ? null : value / v,
+        boundName: v === undefined ? null : "V: crypto.verify, P-256 with SHA-256, one thread",
+        peer: other ?? null,
+        peerRatio: other === undefined ? null : isTime ? other / value : value / other,
+        peerName: other === undefined ? null : `${PEER}, the better of its two configurations`,
+        repetitions: values.length,
+        spread: (Math.max(...values) - Math.min(...values)) / Math.max(...values),
       });
     };
-    row("entries", "per CPU-second of the server", kept.map(({ perServerCpuSecond }) => perServerCpuSecond), Math.max(...peers.map((peer) => best(peer.kept))), false, bound);
+    row(
+      "entries",
+      "per CPU-second of the server",
+      kept.map(({ perServerCpuSecond }) => perServerCpuSecond),
+      Math.max(...peers.map((peer) => best(peer.kept))),
+      false,
+      bound,
+    );
     row("rate kept", "per second", [kept[0]!.rate], Math.max(...peers.map((peer) => peer.kept[0]!.rate)), false);
     for (const quantile of ["p50", "p99"] as const) {
-      row(`quiet, ${quantile}`, "ms", [quiet.latencyMs[quantile]], Math.min(...peers.map((peer) => peer.quiet.latencyMs[quantile])), true);
-      row(`half load (${half.rate}/s), ${quantile}`, "ms", [half.latencyMs[quantile]], Math.min(...peers.map((peer) => peer.half.latencyMs[quantile])), true);
+      row(
+        `quiet, ${quantile}`,
+        "ms",
+        [quiet.latencyMs[quantile]],
+        Math.min(...peers.map((peer) => peer.quiet.latencyMs[quantile])),
+        true,
+      );
+      row(
+        `half load (${half.rate}/s), ${quantile}`,
+        "ms",
+        [half.latencyMs[quantile]],
+        Math.min(...peers.map((peer) => peer.half.latencyMs[quantile])),
+        true,
+      );
     }
   }
   return results;

@@ -25,7 +25,12 @@ function usage(): number {
 
 function machine(): Record<string, string | number> {
   const processors = cpus();
-  return { date: new Date().toISOString(), cores: processors.length, cpu: processors[0]?.model.trim() ?? "unknown", node: process.version };
+  return {
+    date: new Date().toISOString(),
+    cores: processors.length,
+    cpu: processors[0]?.model.trim() ?? "unknown",
+    node: process.version,
+  };
 }
 
 function figure(value: number | null): string {
@@ -37,11 +42,25 @@ function figure(value: number | null): string {
 function table(results: readonly Measurement[]): string {
   const rows = [["", "value", "unit", "bound", "of bound", "peer", "× peer", "spread"]];
   for (const { name, value, unit, bound, ratio, peer, peerRatio, spread } of results) {
-    rows.push([name, figure(value), unit, figure(bound), ratio === null ? "–" : `${Math.round(100 * ratio)} %`, figure(peer), figure(peerRatio), `${Math.round(100 * spread)} %`]);
+    rows.push([
+      name,
+      figure(value),
+      unit,
+      figure(bound),
+      ratio === null ? "–" : `${Math.round(100 * ratio)} %`,
+      figure(peer),
+      figure(peerRatio),
+      `${Math.round(100 * spread)} %`,
+    ]);
   }
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
-    .map((row) => row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ").trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .join("  ")
+        .trimEnd(),
+    )
     .join("\n");
 }
 
@@ -64,7 +83,13 @@ async function main(): Promise<number> {
   const results = await run();
   const where = machine();
   if (values.json) {
-    console.log(JSON.stringify(results.map((result) => ({ ...result, ...where })), null, 1));
+    console.log(
+      JSON.stringify(
+        results.map((result) => ({ ...result, ...where })),
+        null,
+        1,
+      ),
+    );
     return 0;
   }
   console.log(table(results));

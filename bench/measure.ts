@@ -84,7 +84,10 @@ export async function compare(comparison: Comparison): Promise<Measurement> {
       rates[i]!.push((1000 * calls[i]! * (side.operations ?? 1)) / (cpuMs() - start));
     }
   }
-  const timed = rates.map((all): Timed => ({ best: Math.max(...all), spread: (Math.max(...all) - Math.min(...all)) / Math.max(...all) }));
+  const timed = rates.map((all): Timed => ({
+    best: Math.max(...all),
+    spread: (Math.max(...all) - Math.min(...all)) / Math.max(...all),
+  }));
   const [own] = timed as [Timed];
   const boundValue = bound === undefined ? null : timed[1]!.best;
   const peerValue = peer === undefined ? null : timed.at(-1)!.best;

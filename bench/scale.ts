@@ -54,8 +54,13 @@ function recordOf(index: number): Uint8Array {
 
 function open(dir: string): Promise<Log> {
   return openLog({
-    dir: join(dir, "log"), origin: "bench", personality: PLAIN, production: true, now: Date.now,
-    anchor: createFileAnchor(join(dir, "anchor"), "bench"), signCheckpoint: unsigned,
+    dir: join(dir, "log"),
+    origin: "bench",
+    personality: PLAIN,
+    production: true,
+    now: Date.now,
+    anchor: createFileAnchor(join(dir, "anchor"), "bench"),
+    signCheckpoint: unsigned,
   });
 }
 
@@ -77,7 +82,9 @@ async function grow(log: Log, size: number): Promise<NonNullable<Report["grown"]
   const began = performance.now();
   const before = process.cpuUsage();
   for (let from = first; from < end; from += 2 * GROUP) {
-    const entries = await Promise.all(Array.from({ length: Math.min(2 * GROUP, end - from) }, (_, at) => log.append(recordOf(from + at))));
+    const entries = await Promise.all(
+      Array.from({ length: Math.min(2 * GROUP, end - from) }, (_, at) => log.append(recordOf(from + at))),
+    );
     // The publisher may be a little behind, as it is under load; not further.
     if (log.health().committed - log.size > 16 * GROUP) await log.receipt(entries.at(-1)!);
   }
@@ -132,7 +139,9 @@ async function step(dir: string, what: string, size: number): Promise<void> {
 }
 
 async function run1(dir: string, what: "grow" | "ask" | "start", size: number): Promise<Report> {
-  const child = spawn(process.execPath, ["--conditions=source", import.meta.filename, dir, what, `${size}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--conditions=source", import.meta.filename, dir, what, `${size}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
   let output = "";
   for await (const chunk of child.stdout) {
@@ -158,9 +167,17 @@ async function disk(dir: string): Promise<{ readonly octets: number; readonly fi
 function rowOf(name: string, unit: string, values: readonly number[], budgetMs?: number): Measurement {
   const value = name.includes("kill") ? Math.max(...values) : Math.min(...values);
   return {
-    name, unit, value, bound: budgetMs ?? null, ratio: budgetMs === undefined ? null : budgetMs / value, peer: null, peerRatio: null,
-    boundName: budgetMs === undefined ? null : "the budget for a start with 10^7 entries: 10 s", peerName: null,
-    repetitions: values.length, spread: 1 - Math.min(...values) / Math.max(...values),
+    name,
+    unit,
+    value,
+    bound: budgetMs ?? null,
+    ratio: budgetMs === undefined ? null : budgetMs / value,
+    peer: null,
+    peerRatio: null,
+    boundName: budgetMs === undefined ? null : "the budget for a start with 10^7 entries: 10 s",
+    peerName: null,
+    repetitions: values.length,
+    spread: 1 - Math.min(...values) / Math.max(...values),
   };
 }
 
@@ -180,22 +197,63 @@ export async function run(): Promise<readonly Measurement[]> {
         closed.push(await run1(scratch, "start", size));
       }
       const { octets, files } = await disk(scratch);
-      const add = (name: string, unit: string, values: readonly number[], budgetMs?: number): void => void results.push(rowOf(`${name}, ${size} entries`, unit, values, budgetMs));
-      add("start after a kill", "ms", killed.map(({ readyMs }) => readyMs), START_BUDGET_MS);
-      add("start after a close", "ms", closed.map(({ readyMs }) => readyMs), START_BUDGET_MS);
-      add("resident after the start", "MiB", closed.map(({ residentMiB: resident }) => resident));
-      add("resident after the questions", "MiB", killed.map(({ residentAfterMiB }) => residentAfterMiB));
+      const add = (name: string, unit: string, values: readonly number[], budgetMs?: number): void =>
+        void results.push(rowOf(`${name}, ${size} entries`, unit, values, budgetMs));
+      add(
+        "start after a kill",
+        "ms",
+        killed.map(({ readyMs }) => readyMs),
+        START_BUDGET_MS,
+      );
+      add(
+        "start after a close",
+        "ms",
+        closed.map(({ readyMs }) => readyMs),
+        START_BUDGET_MS,
+      );
+      add(
+        "resident after the start",
+        "MiB",
+        closed.map(({ residentMiB: resident }) => resident),
+      );
+      add(
+        "resident after the questions",
+        "MiB",
+        killed.map(({ residentAfterMiB }) => residentAfterMiB),
+      );
       add("resident at most while growing", "MiB", [growing]);
-      add("proof p50", "ms", killed.map(({ asked }) => asked!.proofs.p50));
-      add("proof p99", "ms", killed.map(({ asked }) => asked!.proofs.p99));
-      add("look-up of a stored record p50", "ms", killed.map(({ asked }) => asked!.found.p50));
-      add("look-up of a stored record p99", "ms", killed.map(({ asked }) => asked!.found.p99));
-      add("look-up of a stranger", "µs", killed.map(({ asked }) => asked!.strangersUs));
+      add(
+        "proof p50",
+        "ms",
+        killed.map(({ asked }) => asked!.proofs.p50),
+      );
+      add(
+        "proof p99",
+        "ms",
+        killed.map(({ asked }) => asked!.proofs.p99),
+      );
+      add(
+        "look-up of a stored record p50",
+        "ms",
+        killed.map(({ asked }) => asked!.found.p50),
+      );
+      add(
+        "look-up of a stored record p99",
+        "ms",
+        killed.map(({ asked }) => asked!.found.p99),
+      );
+      add(
+        "look-up of a stranger",
+        "µs",
+        killed.map(({ asked }) => asked!.strangersUs),
+      );
       add("disk", "octets per entry", [octets / size]);
       add("files", "per 1,000 entries", [(1000 * files) / size]);
       add("growing, CPU", "µs per entry", [(1e6 * grown!.cpuSeconds) / grown!.entries]);
       add("growing, wall", "µs per entry", [(1e6 * grown!.seconds) / grown!.entries]);
-      process.stderr.write(`${size} entries: ${grown!.seconds.toFixed(0)} s of growing, ${(octets / 2 ** 20).toFixed(0)} MiB in ${files} files, load ${readFileSync("/proc/loadavg", "utf8").slice(0, 14)}\n`);
+      process.stderr.write(
+        `${size} entries: ${grown!.seconds.toFixed(0)} s of growing, ${(octets / 2 ** 20).toFixed(0)} MiB in ${files} files, load ${readFileSync("/proc/loadavg", "utf8").slice(0, 14)}\n`,
+      );
       process.stderr.write(`${JSON.stringify({ size, killed, closed, grown })}\n`);
     }
     return results;

@@ -20,14 +20,31 @@ import { pae } from "../packages/core/src/codec/index.ts";
 import type { PublicKey } from "../packages/core/src/crypto/index.ts";
 import { decodeTrustedRoot, type TrustedRoot } from "../packages/core/src/trust/index.ts";
 import { createVerifier, type Artifact, type Policy } from "../packages/core/src/verify/index.ts";
-import { decodeCertificate, decodeTimestampResponse, embeddedScts, issuerKeyHash, loggedTbs, sctSignedData } from "../packages/core/src/x509/index.ts";
-import { bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, seal, type Recipe, type Workshop } from "../test/workshop/workshop.ts";
+import {
+  decodeCertificate,
+  decodeTimestampResponse,
+  embeddedScts,
+  issuerKeyHash,
+  loggedTbs,
+  sctSignedData,
+} from "../packages/core/src/x509/index.ts";
+import {
+  bytesOf,
+  createWorkshop,
+  IDENTITY,
+  ISSUER,
+  NOW_MS,
+  seal,
+  type Recipe,
+  type Workshop,
+} from "../test/workshop/workshop.ts";
 import { compare, type Measurement, type Work } from "./measure.ts";
 
 const PEER = "sigstore-js (@sigstore/verify 4.1.3, @sigstore/bundle 5.0.1)";
 const VECTORS = join(import.meta.dirname, "..", "..", "shared", "vectors");
 const BEACON = {
-  identity: "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main",
+  identity:
+    "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main",
   issuer: "https://token.actions.githubusercontent.com",
 };
 
@@ -58,29 +75,52 @@ function byCurve(key: PublicKey): "sha256" | "sha384" | null {
 }
 
 /** The checks that depend on the bundle, bare. */
-function bareChecks({ bundle: bytes, artifact }: Sample, root: TrustedRoot): { readonly signer: readonly Check[]; readonly rest: readonly Check[] } {
+function bareChecks(
+  { bundle: bytes, artifact }: Sample,
+  root: TrustedRoot,
+): { readonly signer: readonly Check[]; readonly rest: readonly Check[] } {
   const bundle: Bundle = decodeBundle(bytes);
   if (bundle.key.kind !== "certificate") throw new Error("only bundles with certificates are measured");
   const leaf = decodeCertificate(bundle.key.chain[0]!);
-  const issuer = root.certificateAuthorities.flatMap(({ chain }) => chain).find((one) => equalBytes(one.subject, leaf.issuer) && equalBytes(one.subjectKeyId!, leaf.authorityKeyId!))!;
+  const issuer = root.certificateAuthorities
+    .flatMap(({ chain }) => chain)
+    .find((one) => equalBytes(one.subject, leaf.issuer) && equalBytes(one.subjectKeyId!, leaf.authorityKeyId!))!;
   const [sct] = embeddedScts(leaf);
   const ct = root.ctlogs.find((log) => equalBytes(log.logId, sct!.logId))!;
-  const logged = sctSignedData({ tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuer) }, sct!.timestampMs, sct!.extensions);
-  const signer = [check(issuer.publicKey, byCurve(issuer.publicKey), leaf.tbs, leaf.signature), check(ct.key, "sha256", logged, sct!.signature)];
+  const logged = sctSignedData(
+    { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuer) },
+    sct!.timestampMs,
+    sct!.extensions,
+  );
+  const signer = [
+    check(issuer.publicKey, byCurve(issuer.publicKey), leaf.tbs, leaf.signature),
+    check(ct.key, "sha256", logged, sct!.signature),
+  ];
   const rest: Check[] = [];
   const { content } = bundle;
-  rest.push(check(leaf.publicKey, byCurve(leaf.publicKey), content.kind === "message" ? artifact : pae(content.payloadType, content.payload), content.signature));
+  rest.push(
+    check(
+      leaf.publicKey,
+      byCurve(leaf.publicKey),
+      content.kind === "message" ? artifact : pae(content.payloadType, content.payload),
+      content.signature,
+    ),
+  );
   for (const entry of bundle.logEntries) {
     const log = root.tlogs.find(({ logId }) => equalBytes(logId, entry.logId))!;
     const { note } = parseCheckpoint(entry.inclusionProof!.checkpoint);
-    rest.push(check(log.key, byCurve(log.key), utf8(note.text), note.signatures.find(({ name }) => name === log.name)!.signature));
+    rest.push(
+      check(log.key, byCurve(log.key), utf8(note.text), note.signatures.find(({ name }) => name === log.name)!.signature),
+    );
     if (entry.signedEntryTimestamp === undefined) continue;
     const promise = `{"body":"${toBase64(entry.canonicalizedBody)}","integratedTime":${entry.integratedTime},"logID":"${toHex(entry.logId)}","logIndex":${entry.logIndex}}`;
     rest.push(check(log.key, "sha256", utf8(promise), entry.signedEntryTimestamp));
   }
   for (const token of bundle.timestamps) {
     const { signedData } = decodeTimestampResponse(token);
-    const clock = root.timestampAuthorities.flatMap(({ chain }) => chain).find((one) => signedData.signer.kind === "issuerSerial" && equalBytes(one.serial, signedData.signer.serial))!;
+    const clock = root.timestampAuthorities
+      .flatMap(({ chain }) => chain)
+      .find((one) => signedData.signer.kind === "issuerSerial" && equalBytes(one.serial, signedData.signer.serial))!;
     const hash = signedData.signatureAlgorithm.hash === "sha384" ? "sha384" : "sha256";
     rest.push(check(clock.publicKey, hash, signedData.signedBytes, signedData.signature));
   }
@@ -113,9 +153,13 @@ function policyOf({ identity, issuer }: Sample): Policy {
 }
 
 function peerWork(samples: readonly Sample[]): Work {
-  const verifier = new PeerVerifier(toTrustMaterial(PeerRoot.fromJSON(JSON.parse(Buffer.from(samples[0]!.root).toString("utf8")))));
+  const verifier = new PeerVerifier(
+    toTrustMaterial(PeerRoot.fromJSON(JSON.parse(Buffer.from(samples[0]!.root).toString("utf8")))),
+  );
   const texts = samples.map(({ bundle, artifact, identity, issuer }) => ({
-    text: Buffer.from(bundle).toString("utf8"), artifact: Buffer.from(artifact), policy: { subjectAlternativeName: identity, extensions: { issuer } },
+    text: Buffer.from(bundle).toString("utf8"),
+    artifact: Buffer.from(artifact),
+    policy: { subjectAlternativeName: identity, extensions: { issuer } },
   }));
   let next = 0;
   return () => {
@@ -137,7 +181,12 @@ async function measureOne(name: string, sample: Sample): Promise<Measurement> {
   const ours: Work = () => expectVerified(verifier.verify({ bundle: sample.bundle, artifact, policy, nowMs }).outcome);
   const peer = peerWork([sample]);
   for (const work of [ours, peer]) warm(work);
-  return compare({ name, ours: { work: ours }, bound: { name: "the bundle's signature checks, bare", work: () => runAll(checks) }, peer: { name: PEER, work: peer } });
+  return compare({
+    name,
+    ours: { work: ours },
+    bound: { name: "the bundle's signature checks, bare", work: () => runAll(checks) },
+    peer: { name: PEER, work: peer },
+  });
 }
 
 async function measureMany(name: string, samples: readonly Sample[]): Promise<Measurement> {
@@ -146,7 +195,10 @@ async function measureMany(name: string, samples: readonly Sample[]): Promise<Me
   const verifier = createVerifier({ trustedRoot });
   const nowMs = NOW_MS;
   const questions = samples.map((sample) => ({
-    bundle: sample.bundle, artifact: { digests: new Map(), message: sample.artifact } satisfies Artifact, policy: policyOf(sample), nowMs,
+    bundle: sample.bundle,
+    artifact: { digests: new Map(), message: sample.artifact } satisfies Artifact,
+    policy: policyOf(sample),
+    nowMs,
   }));
   const bare = samples.map((sample) => bareChecks(sample, trustedRoot).rest);
   let [next, nextBare] = [0, 0];
@@ -155,7 +207,10 @@ async function measureMany(name: string, samples: readonly Sample[]): Promise<Me
   return compare({
     name,
     ours: { work: ours },
-    bound: { name: "the bundle's signature checks less the certificate's, bare", work: () => runAll(bare[nextBare++ % bare.length]!) },
+    bound: {
+      name: "the bundle's signature checks less the certificate's, bare",
+      work: () => runAll(bare[nextBare++ % bare.length]!),
+    },
     peer: { name: PEER, work: peerWork(samples) },
   });
 }
@@ -191,12 +246,16 @@ export async function run(): Promise<readonly Measurement[]> {
   const results: Measurement[] = [];
   for (const [name, instead] of SINGLE) {
     const sample = vector(name);
-    results.push(await measureOne(sample === undefined ? `${name} (our own, of that kind)` : name, sample ?? made(large, instead)));
+    results.push(
+      await measureOne(sample === undefined ? `${name} (our own, of that kind)` : name, sample ?? made(large, instead)),
+    );
   }
   results.push(await measureOne("lacre's own profile, log v2", made(small, { dialect: "v2" })));
   for (const dialect of ["v1", "v2"] as const) {
     const { key, leaf } = seal(small, { dialect });
-    const samples = Array.from({ length: 64 }, (_, i) => made(small, { dialect, key, certificate: leaf!, artifact: utf8(`artifact ${i}\n`) }));
+    const samples = Array.from({ length: 64 }, (_, i) =>
+      made(small, { dialect, key, certificate: leaf!, artifact: utf8(`artifact ${i}\n`) }),
+    );
     results.push(await measureMany(`many artifacts under one certificate, log ${dialect}`, samples));
   }
   return results;

@@ -12,7 +12,11 @@ export function target(bytes: Uint8Array): void {
   const certificate = decodeCertificate(bytes);
   const refusals: LacreError[] = [];
   for (const read of [
-    () => readIdentity(certificate), () => embeddedScts(certificate), () => loggedTbs(certificate.tbs), () => certificate.publicKey.type, () => formatName(certificate.issuer),
+    () => readIdentity(certificate),
+    () => embeddedScts(certificate),
+    () => loggedTbs(certificate.tbs),
+    () => certificate.publicKey.type,
+    () => formatName(certificate.issuer),
   ]) {
     try {
       read();

@@ -3,8 +3,25 @@
 import { equalBytes, fromHex } from "../packages/core/src/bytes/index.ts";
 import { defaultAlgorithm, importPrivateKey, type PrivateKey } from "../packages/core/src/crypto/index.ts";
 import {
-  authorityFields, checkChain, checkCodeSigningLeaf, CLAIMS, decodeCertificate, embeddedScts, encodeName, formatName, loggedTbs, POISON, prepareCertificate,
-  readIdentity, rootFields, sctListExtension, signerFields, signUnsigned, timestampLeafFields, type Certificate, type CertificateFields,
+  authorityFields,
+  checkChain,
+  checkCodeSigningLeaf,
+  CLAIMS,
+  decodeCertificate,
+  embeddedScts,
+  encodeName,
+  formatName,
+  loggedTbs,
+  POISON,
+  prepareCertificate,
+  readIdentity,
+  rootFields,
+  sctListExtension,
+  signerFields,
+  signUnsigned,
+  timestampLeafFields,
+  type Certificate,
+  type CertificateFields,
 } from "../packages/core/src/x509/index.ts";
 
 export const name = "certificate";
@@ -23,20 +40,63 @@ function issue(fields: CertificateFields, issuer: PrivateKey): Certificate {
 }
 
 const serial = Uint8Array.of(0x5a, 1, 2, 3);
-export const anchor: Certificate = issue(rootFields({ ...window, serial, publicKey: rootKey.publicKey, subject: encodeName({ O: "lacre", CN: "root" }) }), rootKey);
-export const issuing: Certificate = issue(
-  authorityFields({ ...window, serial, issuer: anchor, publicKey: issuingKey.publicKey, subject: encodeName({ O: "lacre", CN: "issuing" }), purpose: "codeSigning" }), rootKey,
+export const anchor: Certificate = issue(
+  rootFields({ ...window, serial, publicKey: rootKey.publicKey, subject: encodeName({ O: "lacre", CN: "root" }) }),
+  rootKey,
 );
-export const clock: Certificate = issue(timestampLeafFields({ ...window, serial, issuer: anchor, publicKey: signerKey.publicKey, subject: encodeName({ O: "lacre", CN: "clock" }) }), rootKey);
+export const issuing: Certificate = issue(
+  authorityFields({
+    ...window,
+    serial,
+    issuer: anchor,
+    publicKey: issuingKey.publicKey,
+    subject: encodeName({ O: "lacre", CN: "issuing" }),
+    purpose: "codeSigning",
+  }),
+  rootKey,
+);
+export const clock: Certificate = issue(
+  timestampLeafFields({
+    ...window,
+    serial,
+    issuer: anchor,
+    publicKey: signerKey.publicKey,
+    subject: encodeName({ O: "lacre", CN: "clock" }),
+  }),
+  rootKey,
+);
 
 const signer = signerFields({
-  ...window, serial, issuer: issuing, publicKey: signerKey.publicKey, san: { kind: "uri", value: "https://example.com/workflow@refs/heads/main" },
-  identityIssuer: "https://idp.example.com", claims: new Map([...CLAIMS.keys()].map((claim) => [claim, `value of ${claim}`])),
+  ...window,
+  serial,
+  issuer: issuing,
+  publicKey: signerKey.publicKey,
+  san: { kind: "uri", value: "https://example.com/workflow@refs/heads/main" },
+  identityIssuer: "https://idp.example.com",
+  claims: new Map([...CLAIMS.keys()].map((claim) => [claim, `value of ${claim}`])),
 });
-const sct = { logId: new Uint8Array(32).fill(9), timestampMs: TIME_MS, extensions: Uint8Array.of(0, 0, 5, 0, 0, 0, 0, 7), hashCode: 4, signatureCode: 3, signature: new Uint8Array(70).fill(3) };
+const sct = {
+  logId: new Uint8Array(32).fill(9),
+  timestampMs: TIME_MS,
+  extensions: Uint8Array.of(0, 0, 5, 0, 0, 0, 0, 7),
+  hashCode: 4,
+  signatureCode: 3,
+  signature: new Uint8Array(70).fill(3),
+};
 export const leaf: Certificate = issue({ ...signer, extensions: [...signer.extensions, sctListExtension([sct])] }, issuingKey);
 const precertificate = issue({ ...signer, extensions: [...signer.extensions, POISON] }, issuingKey);
-const userName = issue(signerFields({ ...window, serial, issuer: issuing, publicKey: signerKey.publicKey, san: { kind: "other", value: "ada!example.com" }, identityIssuer: "https://idp", claims: new Map() }), issuingKey);
+const userName = issue(
+  signerFields({
+    ...window,
+    serial,
+    issuer: issuing,
+    publicKey: signerKey.publicKey,
+    san: { kind: "other", value: "ada!example.com" },
+    identityIssuer: "https://idp",
+    claims: new Map(),
+  }),
+  issuingKey,
+);
 
 export const seeds: Uint8Array[] = [leaf, precertificate, userName, issuing, anchor, clock].map(({ der }) => der);
 const genuine = new Set(seeds.map(String));
@@ -45,7 +105,13 @@ export function target(bytes: Uint8Array): void {
   const certificate = decodeCertificate(bytes);
   if (!equalBytes(certificate.der, bytes)) throw new Error("a certificate is not its bytes");
   formatName(certificate.subject);
-  const path = checkChain({ leaf: certificate, intermediates: [issuing, certificate], anchors: [anchor], timeMs: TIME_MS, purpose: "codeSigning" });
+  const path = checkChain({
+    leaf: certificate,
+    intermediates: [issuing, certificate],
+    anchors: [anchor],
+    timeMs: TIME_MS,
+    purpose: "codeSigning",
+  });
   if (path.length > 0 && !genuine.has(String(bytes))) throw new Error("a made-up certificate leads to the anchor");
   checkCodeSigningLeaf(certificate);
   readIdentity(certificate);

@@ -8,7 +8,8 @@ import { LacreError } from "../packages/core/src/errors.ts";
 export const name = "checkpoint";
 
 const NAME = "log.lacre.example";
-const SOURCE = "log.lacre.example\n1\nOmTLlTEHG08np3VnEIFh4wY770eZqrXzwwyw7aSrmuM=\n\n— log.lacre.example atqHn1XNhgQVSMHC6FygZZruGRom8mJYSAZnQTGwHkdaCd5SvQG8MRUEFsZpgd+4WEVn+7yUZd+Z+1aL1nrCYoh2uA4=\n";
+const SOURCE =
+  "log.lacre.example\n1\nOmTLlTEHG08np3VnEIFh4wY770eZqrXzwwyw7aSrmuM=\n\n— log.lacre.example atqHn1XNhgQVSMHC6FygZZruGRom8mJYSAZnQTGwHkdaCd5SvQG8MRUEFsZpgd+4WEVn+7yUZd+Z+1aL1nrCYoh2uA4=\n";
 const key = importPublicKey(fromHex("302a300506032b657003210003a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"));
 const stranger = generateKey("P-256").publicKey;
 

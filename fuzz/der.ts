@@ -8,14 +8,32 @@ export const name = "der";
 
 export const seeds: Uint8Array[] = [
   der.sequence(
-    der.integer(0x1234567890abcdefn), der.oid("1.2.840.10045.4.3.2"), der.boolean(true), der.nil(), der.octets(new Uint8Array(200)), der.bits(Uint8Array.of(1, 2)),
-    der.flags(0, 5, 6), der.utf8String("é"), der.printableString("lacre"), der.time(1_700_000_000_000), der.generalizedTime(4_000_000_000_000),
-    der.context(0, der.setOf(der.integer(1), der.integer(300))), der.contextPrimitive(6, Uint8Array.of(0x61)),
+    der.integer(0x1234567890abcdefn),
+    der.oid("1.2.840.10045.4.3.2"),
+    der.boolean(true),
+    der.nil(),
+    der.octets(new Uint8Array(200)),
+    der.bits(Uint8Array.of(1, 2)),
+    der.flags(0, 5, 6),
+    der.utf8String("é"),
+    der.printableString("lacre"),
+    der.time(1_700_000_000_000),
+    der.generalizedTime(4_000_000_000_000),
+    der.context(0, der.setOf(der.integer(1), der.integer(300))),
+    der.contextPrimitive(6, Uint8Array.of(0x61)),
   ),
 ];
 
 const READERS: readonly ((value: der.Der) => unknown)[] = [
-  der.readBoolean, der.readIntegerBytes, der.readUnsigned, der.readSmall, der.readOctets, der.readBits, der.readFlags, der.readString, der.readTimeMs,
+  der.readBoolean,
+  der.readIntegerBytes,
+  der.readUnsigned,
+  der.readSmall,
+  der.readOctets,
+  der.readBits,
+  der.readFlags,
+  der.readString,
+  der.readTimeMs,
 ];
 
 function walk(bytes: Uint8Array, depth: number): void {

@@ -17,19 +17,58 @@ const verifier = { keyDetails: "PKIX_ECDSA_P256_SHA_256", publicKey: { rawBytes:
 const envelope = { payload: "e30=", payloadType: "t", signatures: [{ sig: SIG, keyid: "" }] };
 
 export const seeds: Uint8Array[] = [
-  { apiVersion: "0.0.1", kind: "hashedrekord", spec: { data: { hash: HEX }, signature: { content: SIG, publicKey: { content: PEM } } } },
-  { apiVersion: "0.0.2", kind: "hashedrekord", spec: { hashedRekordV002: { data: { algorithm: "SHA2_256", digest: DIGEST }, signature: { content: SIG, verifier } } } },
-  { apiVersion: "0.0.1", kind: "dsse", spec: { envelopeHash: HEX, payloadHash: HEX, signatures: [{ signature: SIG, verifier: PEM }] } },
-  { apiVersion: "0.0.2", kind: "dsse", spec: { dsseV002: { payloadHash: { algorithm: "SHA2_256", digest: DIGEST }, signatures: [{ content: SIG, verifier }] } } },
+  {
+    apiVersion: "0.0.1",
+    kind: "hashedrekord",
+    spec: { data: { hash: HEX }, signature: { content: SIG, publicKey: { content: PEM } } },
+  },
+  {
+    apiVersion: "0.0.2",
+    kind: "hashedrekord",
+    spec: { hashedRekordV002: { data: { algorithm: "SHA2_256", digest: DIGEST }, signature: { content: SIG, verifier } } },
+  },
+  {
+    apiVersion: "0.0.1",
+    kind: "dsse",
+    spec: { envelopeHash: HEX, payloadHash: HEX, signatures: [{ signature: SIG, verifier: PEM }] },
+  },
+  {
+    apiVersion: "0.0.2",
+    kind: "dsse",
+    spec: { dsseV002: { payloadHash: { algorithm: "SHA2_256", digest: DIGEST }, signatures: [{ content: SIG, verifier }] } },
+  },
   { apiVersion: "0.0.1", kind: "intoto", spec: { content: { hash: HEX, payloadHash: HEX }, publicKey: PEM } },
-  { apiVersion: "0.0.2", kind: "intoto", spec: { content: { envelope: { payloadType: "t", signatures: [{ publicKey: PEM, sig: toBase64(utf8(SIG)) }] }, hash: HEX, payloadHash: HEX } } },
+  {
+    apiVersion: "0.0.2",
+    kind: "intoto",
+    spec: {
+      content: {
+        envelope: { payloadType: "t", signatures: [{ publicKey: PEM, sig: toBase64(utf8(SIG)) }] },
+        hash: HEX,
+        payloadHash: HEX,
+      },
+    },
+  },
   { hashedRekordRequestV002: { digest: DIGEST, signature: { content: SIG, verifier } } },
   { dsseRequestV002: { envelope, verifiers: [verifier] } },
 ].map((body) => utf8(JSON.stringify(body)));
 
-const KINDS = [["hashedrekord", "0.0.1"], ["hashedrekord", "0.0.2"], ["dsse", "0.0.1"], ["dsse", "0.0.2"], ["intoto", "0.0.1"], ["intoto", "0.0.2"]] as const;
+const KINDS = [
+  ["hashedrekord", "0.0.1"],
+  ["hashedrekord", "0.0.2"],
+  ["dsse", "0.0.1"],
+  ["dsse", "0.0.2"],
+  ["intoto", "0.0.1"],
+  ["intoto", "0.0.2"],
+] as const;
 // Another signature than any seed has: nothing may match it.
-const content = { kind: "dsse", payload: utf8("{}"), payloadType: "t", signature: sha256(utf8("never signed")), keyid: "" } as const;
+const content = {
+  kind: "dsse",
+  payload: utf8("{}"),
+  payloadType: "t",
+  signature: sha256(utf8("never signed")),
+  keyid: "",
+} as const;
 
 function ours<T>(run: () => T): T | undefined {
   try {

@@ -10,5 +10,7 @@ export const seeds: Uint8Array[] = [encodeSegment(buildSegment(32, identities, C
 
 export function target(bytes: Uint8Array): void {
   const segment = decodeSegment(bytes, 32, COUNT);
-  if (segment !== undefined) for (const [identity, index] of identities) if (!candidates(segment, identity).includes(index)) throw new Error("an entry is not found");
+  if (segment !== undefined)
+    for (const [identity, index] of identities)
+      if (!candidates(segment, identity).includes(index)) throw new Error("an entry is not found");
 }

@@ -6,7 +6,13 @@ import { ServiceError } from "../packages/services/src/errors.ts";
 import { decodeFrame, encodeFrame } from "../packages/services/src/store/frame.ts";
 
 const mark = { context: "log.test", number: 7, salt: new Uint8Array(16).fill(9) };
-const state = (size: number) => ({ size, root: new Uint8Array(32).fill(size), timeMs: 1_700_000_000_000 + size, epoch: 1, nonce: new Uint8Array(16).fill(size) });
+const state = (size: number) => ({
+  size,
+  root: new Uint8Array(32).fill(size),
+  timeMs: 1_700_000_000_000 + size,
+  epoch: 1,
+  nonce: new Uint8Array(16).fill(size),
+});
 const batch = encodeBatch([new Uint8Array(3), new Uint8Array(0), new Uint8Array(200).fill(1)]);
 
 export const name = "journal-frame";
@@ -22,7 +28,8 @@ export function target(bytes: Uint8Array): void {
   try {
     decodeBatch(bytes);
   } catch (error) {
-    if (error instanceof ServiceError && error.code === "LOG_DAMAGED") throw new LacreError("BAD_DER", "damage", { cause: error });
+    if (error instanceof ServiceError && error.code === "LOG_DAMAGED")
+      throw new LacreError("BAD_DER", "damage", { cause: error });
     throw error;
   }
 }

@@ -17,12 +17,22 @@ export const seeds: Uint8Array[] = [
 
 export function target(bytes: Uint8Array): void {
   const value = parseJson(bytes);
-  if (!isDeepStrictEqual(value, JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)))) throw new Error("not what JSON.parse reads");
+  if (!isDeepStrictEqual(value, JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes))))
+    throw new Error("not what JSON.parse reads");
   const canonical = canonicalJson(value);
   if (canonicalJson(parseJson(canonical)) !== canonical) throw new Error("the canonical form is not stable");
   const object = new JsonObject(value, "it");
   for (const member of object.keys()) {
-    for (const read of ["optionalString", "optionalBytes", "optionalLooseBytes", "optionalInt64", "optionalArray", "optionalBoolean", "optionalObject", "bytesArray"] as const) {
+    for (const read of [
+      "optionalString",
+      "optionalBytes",
+      "optionalLooseBytes",
+      "optionalInt64",
+      "optionalArray",
+      "optionalBoolean",
+      "optionalObject",
+      "bytesArray",
+    ] as const) {
       try {
         object[read](member);
       } catch (error) {

@@ -7,7 +7,8 @@ import { admit } from "../packages/services/src/ledger/index.ts";
 
 export const name = "ledger-request";
 
-const spki = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==";
+const spki =
+  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAhfmF/C2RDkoJ4+WmZ5pojpPLBUr321s32bluAKC1O0ZSn3ry5dxLS3aPKhaqHZaVvRfx1hZllLyiXxlMG5XlA==";
 const signature = "MEUCIQDY+Fcb+o9PQLk7UK9FkfVLgs33ZMCC67+HPtXRZ3tkJgIgJURBgjb47Fau4K2UaLevdgW2lX36eRrGZTuMSs22wlM=";
 const verifier = `{"publicKey":{"rawBytes":"${spki}"},"keyDetails":"PKIX_ECDSA_P256_SHA_256"}`;
 export const seeds: Uint8Array[] = [

@@ -47,11 +47,38 @@ class Random {
 }
 
 // Octets on which lengths, signs, and the syntax of our texts turn.
-const OCTETS = [0x00, 0x01, 0x7e, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xfe, 0xff, ...Buffer.from("0019-+.eE\"\\{}[],:= \t\r\n/@")];
-const WORDS = ["00", "ff", "7f", "80", "0000", "ffff", "7fff", "8000", "00000000", "ffffffff", "7fffffff", "80000000", "0000000000000000", "ffffffffffffffff", "8000000000000000"].map(
-  (digits) => Buffer.from(digits, "hex"),
-);
-const TEXTS = ["null", "true", "-1", "1e400", "9007199254740993", "18446744073709551616", "\\u0000", "\\ud800", "\ufeff", "__proto__", "— ", "=="].map((text) => Buffer.from(text));
+const OCTETS = [0x00, 0x01, 0x7e, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xfe, 0xff, ...Buffer.from('0019-+.eE"\\{}[],:= \t\r\n/@')];
+const WORDS = [
+  "00",
+  "ff",
+  "7f",
+  "80",
+  "0000",
+  "ffff",
+  "7fff",
+  "8000",
+  "00000000",
+  "ffffffff",
+  "7fffffff",
+  "80000000",
+  "0000000000000000",
+  "ffffffffffffffff",
+  "8000000000000000",
+].map((digits) => Buffer.from(digits, "hex"));
+const TEXTS = [
+  "null",
+  "true",
+  "-1",
+  "1e400",
+  "9007199254740993",
+  "18446744073709551616",
+  "\\u0000",
+  "\\ud800",
+  "\ufeff",
+  "__proto__",
+  "— ",
+  "==",
+].map((text) => Buffer.from(text));
 
 function splice(bytes: Uint8Array, at: number, removed: number, inserted: Uint8Array): Uint8Array {
   const out = new Uint8Array(bytes.length - removed + inserted.length);
@@ -97,7 +124,12 @@ function mutate(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Arra
     case 8:
       return splice(bytes, at, random.below(2) * span, random.of(TEXTS));
     default:
-      return splice(bytes, at, 0, Uint8Array.from({ length: 1 + random.below(8) }, () => random.below(256)));
+      return splice(
+        bytes,
+        at,
+        0,
+        Uint8Array.from({ length: 1 + random.below(8) }, () => random.below(256)),
+      );
   }
 }
 
@@ -122,11 +154,13 @@ function search({ seeds, target }: Target, seed: number, milliseconds: number): 
   const waiting = [new Uint8Array(), ...corpus];
   for (;;) {
     const before = performance.now();
-    if (waiting.length === 0 && before - started > milliseconds) return { inputs, accepted, refusals: refusals(), failure: undefined };
+    if (waiting.length === 0 && before - started > milliseconds)
+      return { inputs, accepted, refusals: refusals(), failure: undefined };
     let input = waiting.pop();
     if (input === undefined) {
       input = random.of(corpus);
-      for (let changes = 1 + random.below(random.of([1, 2, 6])); changes > 0; changes--) input = mutate(random, input, random.of(corpus));
+      for (let changes = 1 + random.below(random.of([1, 2, 6])); changes > 0; changes--)
+        input = mutate(random, input, random.of(corpus));
       if (input.length > LARGEST) input = input.slice(0, LARGEST);
     }
     inputs++;
@@ -136,7 +170,12 @@ function search({ seeds, target }: Target, seed: number, milliseconds: number): 
       accepted++;
     } catch (error) {
       if (!(error instanceof LacreError)) {
-        return { inputs, accepted, refusals: refusals(), failure: { input, reason: error instanceof Error ? (error.stack ?? error.message) : String(error) } };
+        return {
+          inputs,
+          accepted,
+          refusals: refusals(),
+          failure: { input, reason: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+        };
       }
       // Numbers and quoted input do not make a refusal new.
       const refusal = `${error.code} ${error.message.replaceAll(/[0-9]+/g, "0").slice(0, 80)}`;
@@ -146,7 +185,13 @@ function search({ seeds, target }: Target, seed: number, milliseconds: number): 
       }
     }
     const tookMs = performance.now() - before;
-    if (tookMs > SLOW_MS) return { inputs, accepted, refusals: refusals(), failure: { input, reason: `took ${Math.round(tookMs)} ms for ${input.length} octets` } };
+    if (tookMs > SLOW_MS)
+      return {
+        inputs,
+        accepted,
+        refusals: refusals(),
+        failure: { input, reason: `took ${Math.round(tookMs)} ms for ${input.length} octets` },
+      };
   }
 }
 
@@ -160,7 +205,12 @@ async function load(file: string): Promise<Target> {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { seconds: { type: "string", default: "2" }, only: { type: "string" }, seed: { type: "string" }, targets: { type: "string", default: import.meta.dirname } },
+    options: {
+      seconds: { type: "string", default: "2" },
+      only: { type: "string" },
+      seed: { type: "string" },
+      targets: { type: "string", default: import.meta.dirname },
+    },
   });
   const seconds = Number(values.seconds);
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed);

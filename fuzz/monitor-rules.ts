@@ -8,15 +8,29 @@ export const name = "monitor-rules";
 
 const RULES = JSON.stringify({
   rules: [
-    { name: "a", identity: "you@example.com", issuer: { pattern: "^https://" }, key: `sha256:${"0".repeat(64)}`, extensions: { sourceRepositoryURI: { pattern: "x" }, "1.2.3": "y" } },
+    {
+      name: "a",
+      identity: "you@example.com",
+      issuer: { pattern: "^https://" },
+      key: `sha256:${"0".repeat(64)}`,
+      extensions: { sourceRepositoryURI: { pattern: "x" }, "1.2.3": "y" },
+    },
     { name: "b", digest: `sha512:${"0".repeat(128)}` },
   ],
-  sinks: { file: "f", webhooks: [{ url: "https://h.example/", tokenFile: "t" }], email: { host: "h", port: 25, secure: true, user: "u", passwordFile: "p", from: "a@b", to: ["c@d"] } },
+  sinks: {
+    file: "f",
+    webhooks: [{ url: "https://h.example/", tokenFile: "t" }],
+    email: { host: "h", port: 25, secure: true, user: "u", passwordFile: "p", from: "a@b", to: ["c@d"] },
+  },
   heartbeat: "h",
 });
 const ENTRY = `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"${"0".repeat(64)}"}},"signature":{"content":"AA==","publicKey":{"content":"AA=="}}}}`;
 
-export const seeds: Uint8Array[] = [utf8(RULES), utf8(ENTRY), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0x30, 0, 0, 0, 0)];
+export const seeds: Uint8Array[] = [
+  utf8(RULES),
+  utf8(ENTRY),
+  Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0x30, 0, 0, 0, 0),
+];
 
 const { rules } = parseRules(RULES, "rules");
 

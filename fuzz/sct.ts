@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The value of an SCT list extension, and each promise in it. */
 import { equalBytes } from "../packages/core/src/bytes/index.ts";
-import { checkSct, decodeSct, decodeSctList, encodeSct, EXTENSION, issuerKeyHash, loggedTbs, sctListExtension } from "../packages/core/src/x509/index.ts";
+import {
+  checkSct,
+  decodeSct,
+  decodeSctList,
+  encodeSct,
+  EXTENSION,
+  issuerKeyHash,
+  loggedTbs,
+  sctListExtension,
+} from "../packages/core/src/x509/index.ts";
 import { LacreError } from "../packages/core/src/errors.ts";
 import { issuing, keyNumber, leaf } from "./certificate.ts";
 
@@ -9,7 +18,9 @@ export const name = "sct";
 
 const [sct] = decodeSctList(leaf.extensions.get(EXTENSION.sctList)!.value);
 
-export const seeds: Uint8Array[] = [[sct!], [sct!, { ...sct!, extensions: new Uint8Array() }]].map((scts) => sctListExtension(scts).value);
+export const seeds: Uint8Array[] = [[sct!], [sct!, { ...sct!, extensions: new Uint8Array() }]].map(
+  (scts) => sctListExtension(scts).value,
+);
 
 const key = keyNumber(4).publicKey;
 const logged = { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuing) };

@@ -13,6 +13,9 @@ export const seeds: Uint8Array[] = pages;
 export function target(bytes: Uint8Array): void {
   for (const level of [0, 1]) {
     const page = decodePage(level, bytes);
-    for (const prefix of [0, 2_000_003 * 256 * 700, 2 ** 40 - 1]) lookUp({ ...info, records: level === 0 ? Math.min(1024, page.words.length / 2) : info.records }, prefix, 0, 10, (at) => (at === level ? page : undefined));
+    for (const prefix of [0, 2_000_003 * 256 * 700, 2 ** 40 - 1])
+      lookUp({ ...info, records: level === 0 ? Math.min(1024, page.words.length / 2) : info.records }, prefix, 0, 10, (at) =>
+        at === level ? page : undefined,
+      );
   }
 }

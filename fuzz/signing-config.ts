@@ -6,7 +6,12 @@ import { decodeSigningConfig, encodeSigningConfig, selectServices } from "../pac
 export const name = "signing-config";
 
 const mediaType = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
-const service = (url: string, majorApiVersion: number): object => ({ url, majorApiVersion, validFor: { start: "2026-01-01T00:00:00Z" }, operator: "example" });
+const service = (url: string, majorApiVersion: number): object => ({
+  url,
+  majorApiVersion,
+  validFor: { start: "2026-01-01T00:00:00Z" },
+  operator: "example",
+});
 const documents: object[] = [
   {
     mediaType,

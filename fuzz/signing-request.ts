@@ -17,10 +17,19 @@ export function seeds(): Uint8Array[] {
   const rsa = generateKey("RSA", 2048);
   const pem = formatPem("PUBLIC KEY", key.publicKey.spki);
   const proof = Buffer.from(signMessage(algorithm, key, Buffer.from(EMAIL))).toString("base64");
-  const csr = formatPem("CERTIFICATE REQUEST", signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: EMPTY_NAME }), key));
+  const csr = formatPem(
+    "CERTIFICATE REQUEST",
+    signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: EMPTY_NAME }), key),
+  );
   const requests = [
-    { credentials: { oidcIdentityToken: "a.b.c" }, publicKeyRequest: { publicKey: { algorithm: "ECDSA", content: pem }, proofOfPossession: proof } },
-    { credentials: { oidc_identity_token: "a.b.c" }, public_key_request: { public_key: { content: formatPem("PUBLIC KEY", rsa.publicKey.spki) }, proof_of_possession: proof } },
+    {
+      credentials: { oidcIdentityToken: "a.b.c" },
+      publicKeyRequest: { publicKey: { algorithm: "ECDSA", content: pem }, proofOfPossession: proof },
+    },
+    {
+      credentials: { oidc_identity_token: "a.b.c" },
+      public_key_request: { public_key: { content: formatPem("PUBLIC KEY", rsa.publicKey.spki) }, proof_of_possession: proof },
+    },
     { certificateSigningRequest: Buffer.from(csr).toString("base64") },
     { publicKey: { content: Buffer.from(key.publicKey.spki).toString("base64"), algorithm: "ecdsa" }, signedEmailAddress: proof },
     { publicKey: { content: Buffer.from(pem).toString("base64") }, signedEmailAddress: proof },

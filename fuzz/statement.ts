@@ -12,5 +12,6 @@ export const seeds: Uint8Array[] = [
 
 export function target(bytes: Uint8Array): void {
   const { subjects, predicateType } = decodeStatement(bytes);
-  if (subjects.length === 0 || subjects.some(({ digests }) => digests.size === 0) || predicateType === "") throw new Error("accepted a statement about nothing");
+  if (subjects.length === 0 || subjects.some(({ digests }) => digests.size === 0) || predicateType === "")
+    throw new Error("accepted a statement about nothing");
 }

@@ -10,7 +10,11 @@ const imprint = { hash: "sha256", digest: new Uint8Array(32).fill(7) } as const;
 export const seeds: Uint8Array[] = [
   encodeTimestampRequest({ imprint }),
   encodeTimestampRequest({ imprint, nonce: 1n << 120n, certReq: true }),
-  encodeTimestampRequest({ imprint: { hash: "sha512", digest: new Uint8Array(64) }, policy: "1.3.6.1.4.1.57264.2", nonce: Uint8Array.of(0xff) }),
+  encodeTimestampRequest({
+    imprint: { hash: "sha512", digest: new Uint8Array(64) },
+    policy: "1.3.6.1.4.1.57264.2",
+    nonce: Uint8Array.of(0xff),
+  }),
 ];
 
 export function target(bytes: Uint8Array): void {

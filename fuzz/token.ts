@@ -7,7 +7,16 @@ import { ServiceError } from "../packages/services/src/errors.ts";
 export const name = "token";
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-const claims = { iss: "https://issuer.example", sub: "s", aud: ["sigstore"], exp: 2_000_000_000, nbf: 1, email: "a@b.c", email_verified: true, federated_claims: { connector_id: "x" } };
+const claims = {
+  iss: "https://issuer.example",
+  sub: "s",
+  aud: ["sigstore"],
+  exp: 2_000_000_000,
+  nbf: 1,
+  email: "a@b.c",
+  email_verified: true,
+  federated_claims: { connector_id: "x" },
+};
 
 export const seeds: Uint8Array[] = [
   Buffer.from(`${encode({ alg: "RS256", kid: "k", typ: "JWT" })}.${encode(claims)}.${"A".repeat(342)}`),

@@ -7,7 +7,11 @@ import { decodeTrustedRoot, encodeTrustedRoot } from "../packages/core/src/trust
 
 export const name = "trusted-root";
 
-const p256 = importPublicKey(fromBase64("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1lqTl3yqPRsIGFL/V6eeRl8WYFdzBLrq1QXdOkhYnPNQGF6JU3LfYiHqOhN1V+Rz/dtnVfBb1QfDxTP86ckShQ=="));
+const p256 = importPublicKey(
+  fromBase64(
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1lqTl3yqPRsIGFL/V6eeRl8WYFdzBLrq1QXdOkhYnPNQGF6JU3LfYiHqOhN1V+Rz/dtnVfBb1QfDxTP86ckShQ==",
+  ),
+);
 const ed25519 = importPublicKey(fromBase64("MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="));
 // An authority and its issuing authority, made by this library for this file.
 const chain = [
@@ -17,19 +21,32 @@ const chain = [
 const validFor = { start: "2026-01-01T00:00:00Z", end: "2027-01-01T00:00:00.999Z" };
 
 function log(host: string, key: PublicKey, keyDetails: string, id: Uint8Array): object {
-  return { baseUrl: `https://${host}`, hashAlgorithm: "SHA2_256", publicKey: { rawBytes: toBase64(key.spki), keyDetails, validFor }, logId: { keyId: toBase64(id) } };
+  return {
+    baseUrl: `https://${host}`,
+    hashAlgorithm: "SHA2_256",
+    publicKey: { rawBytes: toBase64(key.spki), keyDetails, validFor },
+    logId: { keyId: toBase64(id) },
+  };
 }
 
 function authority(...certificates: readonly string[]): object {
   const subject = { organization: "lacre test", commonName: "authority" };
-  return { subject, uri: "https://ca.example.com", certChain: { certificates: certificates.map((rawBytes) => ({ rawBytes })) }, validFor };
+  return {
+    subject,
+    uri: "https://ca.example.com",
+    certChain: { certificates: certificates.map((rawBytes) => ({ rawBytes })) },
+    validFor,
+  };
 }
 
 const mediaType = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
 const documents: object[] = [
   {
     mediaType,
-    tlogs: [log("rekor.example.com", p256, "PKIX_ECDSA_P256_SHA_256", sha256(p256.spki)), log("log.example.com", ed25519, "PKIX_ED25519", noteKeyId("log.example.com", ed25519))],
+    tlogs: [
+      log("rekor.example.com", p256, "PKIX_ECDSA_P256_SHA_256", sha256(p256.spki)),
+      log("log.example.com", ed25519, "PKIX_ED25519", noteKeyId("log.example.com", ed25519)),
+    ],
     certificateAuthorities: [authority(...chain)],
     ctlogs: [log("ct.example.com/2026", p256, "PKIX_ECDSA_P256_SHA_256", sha256(p256.spki))],
     timestampAuthorities: [authority(chain[1]!)],

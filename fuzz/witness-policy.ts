@@ -9,7 +9,10 @@ import { checkQuorum, parseWitnessPolicy } from "../packages/core/src/trust/inde
 
 export const name = "witness-policy";
 
-const go = JSON.parse(readFileSync(join(import.meta.dirname, "..", "vectors", "cosignature", "go.json"), "utf8")) as Record<"logKey" | "ed25519" | "mlDsa44" | "rfc6962Key" | "checkpoint", string>;
+const go = JSON.parse(readFileSync(join(import.meta.dirname, "..", "vectors", "cosignature", "go.json"), "utf8")) as Record<
+  "logKey" | "ed25519" | "mlDsa44" | "rfc6962Key" | "checkpoint",
+  string
+>;
 const cosigned = parseCheckpoint(go.checkpoint);
 
 export const seeds: Uint8Array[] = [

@@ -21,6 +21,7 @@ export function target(bytes: Uint8Array): void {
   } catch (error) {
     if (!(error instanceof LacreError)) throw error;
   }
-  if (lines !== undefined && lines.map(formatSignatureLine).join("") !== source) throw new Error("signature lines are not written as they were read");
+  if (lines !== undefined && lines.map(formatSignatureLine).join("") !== source)
+    throw new Error("signature lines are not written as they were read");
   if (formatWitnessRequest(parseWitnessRequest(source)) !== source) throw new Error("a request is not written as it was read");
 }

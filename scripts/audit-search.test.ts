@@ -13,7 +13,12 @@ const dir = mkdtempSync(join(tmpdir(), "lacre-audit-search-"));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
 const audit: SearchAudit = {
-  source: (name) => readFile(join(dir, name)).catch(() => undefined), kind: "artifacts", origin: ORIGIN, name: ORIGIN, key: LOG_KEY.publicKey, rootAt: () => undefined,
+  source: (name) => readFile(join(dir, name)).catch(() => undefined),
+  kind: "artifacts",
+  origin: ORIGIN,
+  name: ORIGIN,
+  key: LOG_KEY.publicKey,
+  rootAt: () => undefined,
 };
 
 test("an index is compared with the entries: damage is told from a signed lie", async () => {
@@ -35,7 +40,10 @@ test("an index is compared with the entries: damage is told from a signed lie", 
   // An operator who leaves a record out and signs that: every reader is told the same, and the audit sees it.
   const path = join(dir, ROOT_PATH);
   const root = openIndexRoot(readFileSync(path, "utf8"), audit);
-  const lie = { ...root, segments: root.segments.map((segment, at) => (at === 0 ? { ...segment, records: segment.records - 1 } : segment)) };
+  const lie = {
+    ...root,
+    segments: root.segments.map((segment, at) => (at === 0 ? { ...segment, records: segment.records - 1 } : segment)),
+  };
   const honest = readFileSync(path);
   writeFileSync(path, signIndexRoot(lie, ORIGIN, LOG_KEY));
   assert.match((await searchProblems(audit))!.join(), /is not what the entries say, and is signed/);

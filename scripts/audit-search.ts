@@ -9,7 +9,17 @@ import { sha256 } from "@lacre/core/crypto";
 import { tileLeafInput, unframeEntries, unframeTileLeaves } from "@lacre/core/log";
 import { hashLeaf, TILE_WIDTH, tilePath } from "@lacre/core/merkle";
 import {
-  entriesAt, keyPrefix, keysOfCertificateEntry, keysOfEntry, mayHavePayload, openIndexRoot, payloadPath, ROOT_PATH, type SegmentInfo, segmentPath, SegmentWriter,
+  entriesAt,
+  keyPrefix,
+  keysOfCertificateEntry,
+  keysOfEntry,
+  mayHavePayload,
+  openIndexRoot,
+  payloadPath,
+  ROOT_PATH,
+  type SegmentInfo,
+  segmentPath,
+  SegmentWriter,
 } from "@lacre/core/search";
 
 /** A log's public files, by name. */
@@ -32,7 +42,8 @@ export async function searchProblems(audit: SearchAudit): Promise<readonly strin
   const root = openIndexRoot(text(bytes), audit);
   const problems: string[] = [];
   const computed = audit.rootAt(root.size);
-  if (computed !== undefined && !equalBytes(computed, root.root)) problems.push(`${ROOT_PATH} is of another tree at size ${root.size}`);
+  if (computed !== undefined && !equalBytes(computed, root.root))
+    problems.push(`${ROOT_PATH} is of another tree at size ${root.size}`);
   for (const segment of root.segments) {
     const span = entriesAt(root.shape, segment.level);
     // Small shapes end within a bundle; only whole ones are files.
@@ -58,7 +69,8 @@ async function segmentProblems(audit: SearchAudit, segment: SegmentInfo, span: n
     [high, low] = [words[i + 1]!, words[i]!];
   }
   const { records, root } = writer.finish();
-  if (records !== segment.records || !equalBytes(root, segment.root)) return [`${path} is not what the entries say, and is signed: ${segment.records} records, not ${records}`];
+  if (records !== segment.records || !equalBytes(root, segment.root))
+    return [`${path} is not what the entries say, and is signed: ${segment.records} records, not ${records}`];
   return isSame && at === file.length ? [] : [`${path} is not what its root says (the next start makes it again)`];
 }
 

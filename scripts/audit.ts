@@ -27,7 +27,11 @@ import { anchorDirectory } from "../packages/services/src/logs.ts";
 import { createFileSystem, createJournal, type Loaded } from "../packages/services/src/store/index.ts";
 import { searchProblems } from "./audit-search.ts";
 
-const PERSONALITIES: Readonly<Record<string, Personality>> = { ledger: LEDGER_PERSONALITY, "ledger-v1": LEDGER_PERSONALITY, ct: CT_PERSONALITY };
+const PERSONALITIES: Readonly<Record<string, Personality>> = {
+  ledger: LEDGER_PERSONALITY,
+  "ledger-v1": LEDGER_PERSONALITY,
+  ct: CT_PERSONALITY,
+};
 
 /** What was looked at and how it was. */
 export class Report {
@@ -69,7 +73,8 @@ async function problemsOf(work: () => Promise<readonly string[]> | readonly stri
 
 function describe(error: unknown): string {
   if (error instanceof ServiceError) return `${error.code}: ${error.detail ?? error.message}`;
-  if (error instanceof LacreError) return `${error.code}: ${error.message}${error.found === undefined ? "" : ` (${error.found})`}`;
+  if (error instanceof LacreError)
+    return `${error.code}: ${error.message}${error.found === undefined ? "" : ` (${error.found})`}`;
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -87,15 +92,18 @@ interface Walked {
  * Goes through the entries once, in order. `tail` has those that are not in full bundles; without it partial bundles and
  * tiles are asked for. `roots` names the sizes at which roots are wanted.
  */
-async function walk(report: Report, options: {
-  readonly name: string;
-  readonly source: Source;
-  readonly personality: Personality;
-  readonly size: number;
-  readonly tail?: ((index: number) => Uint8Array | undefined) | undefined;
-  readonly wanted: ReadonlySet<number>;
-  readonly onIdentity?: (identity: string, index: number) => void;
-}): Promise<Walked> {
+async function walk(
+  report: Report,
+  options: {
+    readonly name: string;
+    readonly source: Source;
+    readonly personality: Personality;
+    readonly size: number;
+    readonly tail?: ((index: number) => Uint8Array | undefined) | undefined;
+    readonly wanted: ReadonlySet<number>;
+    readonly onIdentity?: (identity: string, index: number) => void;
+  },
+): Promise<Walked> {
   const { name, source, personality, size, tail, wanted } = options;
   const bundles = personality.bundles ?? "entries";
   const range = new CompactRange(sha256);
@@ -114,7 +122,8 @@ async function walk(report: Report, options: {
     const found = await source(path);
     tiles++;
     if (found === undefined) problems.tiles.push(`${path} is missing`);
-    else if (!equalBytes(found, concat(...edges[level]!.slice(0, width)))) problems.tiles.push(`${path} is not what the entries hash to`);
+    else if (!equalBytes(found, concat(...edges[level]!.slice(0, width))))
+      problems.tiles.push(`${path} is not what the entries hash to`);
   };
 
   for (let index = 0; index * TILE_WIDTH < size; index++) {
@@ -138,7 +147,8 @@ async function walk(report: Report, options: {
         return { size: place, roots, duplicates };
       }
       const other = tail?.(place);
-      if (other !== undefined && !equalBytes(other, record)) problems.bundles.push(`${path}: entry ${place} is another one in the journal`);
+      if (other !== undefined && !equalBytes(other, record))
+        problems.bundles.push(`${path}: entry ${place} is another one in the journal`);
       const identity = keyOf(personality.identity(record));
       if (seen.has(identity)) duplicates++;
       seen.add(identity);
@@ -195,20 +205,31 @@ function checkpointProblems(kind: string, checkpoint: Checkpoint, root: TrustedR
   const reader = new ByteReader(line.signature);
   const timeMs = Number(reader.uint64());
   reader.take(2);
-  checkSignature(algorithmOf("PKIX_ECDSA_P256_SHA_256"), log.key, { message: treeHeadSignedData(timeMs, Number(checkpoint.size), checkpoint.root) }, reader.vector(2));
+  checkSignature(
+    algorithmOf("PKIX_ECDSA_P256_SHA_256"),
+    log.key,
+    { message: treeHeadSignedData(timeMs, Number(checkpoint.size), checkpoint.root) },
+    reader.vector(2),
+  );
   return [];
 }
 
 function sameRoot(what: string, size: number, root: Uint8Array, { roots, size: reached }: Walked): string[] {
   const found = roots.get(size);
   if (found === undefined) return [`${what} is of size ${size}, the entries reach ${reached}`];
-  return equalBytes(found, root) ? [] : [`${what} has root ${toBase64(root)} at size ${size}, the entries have ${toBase64(found)}`];
+  return equalBytes(found, root)
+    ? []
+    : [`${what} has root ${toBase64(root)} at size ${size}, the entries have ${toBase64(found)}`];
 }
 
 // A directory.
 
 /** Audits every log of an installation's directory. Anchors are where `stateDir` (or the user's own) has them. */
-export async function auditDirectory(report: Report, dir: string, { trustedRoot, stateDir }: { readonly trustedRoot?: string | undefined; readonly stateDir?: string | undefined } = {}): Promise<void> {
+export async function auditDirectory(
+  report: Report,
+  dir: string,
+  { trustedRoot, stateDir }: { readonly trustedRoot?: string | undefined; readonly stateDir?: string | undefined } = {},
+): Promise<void> {
   const trust = readTrust(trustedRoot ?? join(dir, "trust", "trusted_root.json"));
   const id = installationId(dir);
   const logs = existsSync(join(dir, "logs")) ? readdirSync(join(dir, "logs")).toSorted() : [];
@@ -232,35 +253,55 @@ function readTrust(path: string): TrustedRoot | undefined {
 }
 
 async function auditLogDirectory(
-  report: Report, name: string, dir: string, personality: Personality, trust: TrustedRoot | undefined, anchors: string | undefined,
+  report: Report,
+  name: string,
+  dir: string,
+  personality: Personality,
+  trust: TrustedRoot | undefined,
+  anchors: string | undefined,
 ): Promise<void> {
   const fs = createFileSystem();
   const source: Source = (file) => fs.readFile(join(dir, file));
   const bytes = await source("checkpoint");
   if (bytes === undefined) return report.add(`${name}: checkpoint`, ["there is none"]);
   let checkpoint: Checkpoint | undefined;
-  report.add(`${name}: checkpoint`, await problemsOf(() => {
-    checkpoint = parseCheckpoint(Buffer.from(bytes).toString());
-    return trust === undefined ? [] : checkpointProblems(name, checkpoint, trust);
-  }));
+  report.add(
+    `${name}: checkpoint`,
+    await problemsOf(() => {
+      checkpoint = parseCheckpoint(Buffer.from(bytes).toString());
+      return trust === undefined ? [] : checkpointProblems(name, checkpoint, trust);
+    }),
+  );
   if (checkpoint === undefined) return;
   if (trust === undefined) report.note("no trusted root: the signature was not checked");
   const { origin } = checkpoint;
 
   let loaded: Loaded | undefined;
-  report.add(`${name}: journal`, await problemsOf(async () => {
-    loaded = await loadJournal(dir, origin);
-    return loaded === undefined ? ["there is none"] : [];
-  }));
+  report.add(
+    `${name}: journal`,
+    await problemsOf(async () => {
+      loaded = await loadJournal(dir, origin);
+      return loaded === undefined ? ["there is none"] : [];
+    }),
+  );
   if (loaded === undefined) return;
 
   const { state, base, commits } = loaded;
   const records = commits.flatMap(({ body }) => decodeBatch(body));
   const anchor = anchors === undefined ? undefined : await createFileAnchor(join(anchors, `${name}.anchor`), origin, fs).read();
-  const wanted = new Set([Number(checkpoint.size), base.size, ...commits.map(({ next }) => next.size), ...(anchor === undefined ? [] : [anchor.size])]);
+  const wanted = new Set([
+    Number(checkpoint.size),
+    base.size,
+    ...commits.map(({ next }) => next.size),
+    ...(anchor === undefined ? [] : [anchor.size]),
+  ]);
   const identities: string[] = [];
   const walked = await walk(report, {
-    name, source, personality, size: state.size, wanted,
+    name,
+    source,
+    personality,
+    size: state.size,
+    wanted,
     tail: (index) => records[index - base.size],
     onIdentity: (identity, index) => void (identities[index] = identity),
   });
@@ -270,7 +311,14 @@ async function auditLogDirectory(
   ]);
   if (anchor !== undefined) report.add(`${name}: anchor`, sameRoot("the anchor", anchor.size, anchor.root, walked));
   const sealed = base.size - (base.size % TILE_WIDTH);
-  report.add(`${name}: times`, await timesProblems(source, sealed, commits.map(({ next }) => next.timeMs)));
+  report.add(
+    `${name}: times`,
+    await timesProblems(
+      source,
+      sealed,
+      commits.map(({ next }) => next.timeMs),
+    ),
+  );
   report.add(`${name}: index`, await indexProblems(source, dir, identities, sealed));
   await auditSearch(report, name, name, origin, source, trust, walked);
   report.add(`${name}: packed bundles`, packedProblems(dir, personality));
@@ -307,7 +355,12 @@ async function timesProblems(source: Source, sealed: number, tail: readonly numb
   return problems;
 }
 
-async function indexProblems(source: Source, dir: string, identities: readonly string[], sealed: number): Promise<readonly string[]> {
+async function indexProblems(
+  source: Source,
+  dir: string,
+  identities: readonly string[],
+  sealed: number,
+): Promise<readonly string[]> {
   const problems: string[] = [];
   const { generation, fan, levels } = DEFAULT_SHAPE;
   let from = 0;
@@ -318,20 +371,42 @@ async function indexProblems(source: Source, dir: string, identities: readonly s
       const found = await source(name);
       // A merge that was not finished has the smaller ones in place.
       if (found === undefined && level > 0) break;
-      const wanted = encodeSegment(buildSegment(from, identities.slice(from, from + span).map((identity, at) => [identity, from + at] as const), span));
+      const wanted = encodeSegment(
+        buildSegment(
+          from,
+          identities.slice(from, from + span).map((identity, at) => [identity, from + at] as const),
+          span,
+        ),
+      );
       if (found === undefined) problems.push(`${name} is missing (the next start makes it)`);
       else if (!equalBytes(found, wanted)) problems.push(`${name} is not what the entries say`);
     }
   }
-  for (const file of filesBelow(join(dir, "index", "identity"))) if (!/^\d\/(?:x\d{3}\/)*\d{3}$/.test(file)) problems.push(`index/identity/${file} does not belong here`);
+  for (const file of filesBelow(join(dir, "index", "identity")))
+    if (!/^\d\/(?:x\d{3}\/)*\d{3}$/.test(file)) problems.push(`index/identity/${file} does not belong here`);
   return problems;
 }
 
 /** The search index, where there is one and the key that signs it is known. */
-async function auditSearch(report: Report, name: string, kind: string, origin: string, source: Source, trust: TrustedRoot | undefined, { roots }: Walked): Promise<void> {
+async function auditSearch(
+  report: Report,
+  name: string,
+  kind: string,
+  origin: string,
+  source: Source,
+  trust: TrustedRoot | undefined,
+  { roots }: Walked,
+): Promise<void> {
   const log = trust && findLog(trust, kind, origin);
   if (log === undefined) return;
-  const audit = { source, kind: kind === "ct" ? "certificates" : "artifacts", origin, name: hostOf(origin), key: log.key, rootAt: (size: number) => roots.get(size) } as const;
+  const audit = {
+    source,
+    kind: kind === "ct" ? "certificates" : "artifacts",
+    origin,
+    name: hostOf(origin),
+    key: log.key,
+    rootAt: (size: number) => roots.get(size),
+  } as const;
   let isThere = true;
   const problems = await problemsOf(async () => {
     const found = await searchProblems(audit);
@@ -351,36 +426,52 @@ function filesBelow(dir: string): string[] {
 /** A web server hands packed bundles out in place of the plain ones. */
 function packedProblems(dir: string, personality: Personality): string[] {
   const folder = join(dir, "tile", personality.bundles ?? "entries");
-  return filesBelow(folder).filter((file) => file.endsWith(".gz")).flatMap((file) => {
-    const plain = join(folder, file.slice(0, -".gz".length));
-    try {
-      const bytes = readFileSync(plain);
-      if (equalBytes(gunzipSync(readFileSync(join(folder, file)), { maxOutputLength: bytes.length + 1 }), bytes)) return [];
-    } catch (error) {
-      const longer = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
-      if (!longer) return [`${file} cannot be unpacked, or has no bundle beside it; remove it`];
-    }
-    return [`${file} is not the bundle beside it; remove it, and it is made again`];
-  });
+  return filesBelow(folder)
+    .filter((file) => file.endsWith(".gz"))
+    .flatMap((file) => {
+      const plain = join(folder, file.slice(0, -".gz".length));
+      try {
+        const bytes = readFileSync(plain);
+        if (equalBytes(gunzipSync(readFileSync(join(folder, file)), { maxOutputLength: bytes.length + 1 }), bytes)) return [];
+      } catch (error) {
+        const longer = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+        if (!longer) return [`${file} cannot be unpacked, or has no bundle beside it; remove it`];
+      }
+      return [`${file} is not the bundle beside it; remove it, and it is made again`];
+    });
 }
 
 /** Tiles and bundles that no tree of this size has; halves of writes are not counted. */
 function leftOver(dir: string, personality: Personality, size: number): string[] {
   const bundles = personality.bundles ?? "entries";
-  return filesBelow(join(dir, "tile")).filter((file) => !file.endsWith(".tmp") && !file.endsWith(".gz")).flatMap((file) => {
-    const [level, ...groups] = file.split("/");
-    const index = Number(groups.join("").replaceAll("x", ""));
-    const known = level === bundles ? bundles : Number(level);
-    return Number.isInteger(index) && (known === bundles || Number.isInteger(known)) && tileWidth(known, index, size) === TILE_WIDTH ? [] : [`tile/${file}`];
-  });
+  return filesBelow(join(dir, "tile"))
+    .filter((file) => !file.endsWith(".tmp") && !file.endsWith(".gz"))
+    .flatMap((file) => {
+      const [level, ...groups] = file.split("/");
+      const index = Number(groups.join("").replaceAll("x", ""));
+      const known = level === bundles ? bundles : Number(level);
+      return Number.isInteger(index) &&
+        (known === bundles || Number.isInteger(known)) &&
+        tileWidth(known, index, size) === TILE_WIDTH
+        ? []
+        : [`tile/${file}`];
+    });
 }
 
 // A server.
 
-const PREFIXES: readonly { readonly prefix: string; readonly kind: string }[] = [{ prefix: "/api/v2", kind: "ledger" }, { prefix: "/ct", kind: "ct" }, { prefix: "", kind: "ledger" }];
+const PREFIXES: readonly { readonly prefix: string; readonly kind: string }[] = [
+  { prefix: "/api/v2", kind: "ledger" },
+  { prefix: "/ct", kind: "ct" },
+  { prefix: "", kind: "ledger" },
+];
 
 /** Audits every log that answers at a URL: the two dialects' and the CT log's addresses below it, or the log at the URL itself. */
-export async function auditServer(report: Report, url: string, { trustedRoot }: { readonly trustedRoot?: string | undefined } = {}): Promise<void> {
+export async function auditServer(
+  report: Report,
+  url: string,
+  { trustedRoot }: { readonly trustedRoot?: string | undefined } = {},
+): Promise<void> {
   const trust = trustedRoot === undefined ? undefined : readTrust(trustedRoot);
   let found = false;
   for (const { prefix, kind } of PREFIXES) {
@@ -396,10 +487,13 @@ export async function auditServer(report: Report, url: string, { trustedRoot }: 
     if (bytes === undefined) continue;
     found = true;
     let checkpoint: Checkpoint | undefined;
-    report.add(`${base}: checkpoint`, await problemsOf(() => {
-      checkpoint = parseCheckpoint(Buffer.from(bytes).toString());
-      return trust === undefined ? [] : checkpointProblems(kind, checkpoint, trust);
-    }));
+    report.add(
+      `${base}: checkpoint`,
+      await problemsOf(() => {
+        checkpoint = parseCheckpoint(Buffer.from(bytes).toString());
+        return trust === undefined ? [] : checkpointProblems(kind, checkpoint, trust);
+      }),
+    );
     if (checkpoint === undefined) continue;
     if (trust === undefined) report.note("no --trusted-root: the signature was not checked");
     const size = Number(checkpoint.size);

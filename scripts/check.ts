@@ -17,31 +17,46 @@ function script(name: string, ...args: string[]): string | undefined {
 }
 
 function trackedFiles(): string[] {
-  return spawnSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).stdout.split("\n").filter((file) => file !== "" && existsSync(join(root, file)));
+  return spawnSync("git", ["ls-files"], { cwd: root, encoding: "utf8" })
+    .stdout.split("\n")
+    .filter((file) => file !== "" && existsSync(join(root, file)));
 }
 
 function everyFileNamesItsLicence(): string | undefined {
-  const bare = trackedFiles().filter((file) => /\.(ts|js|mjs|sh)$/.test(file) && !readFileSync(join(root, file), "utf8").slice(0, 200).includes("SPDX-License-Identifier: Apache-2.0"));
+  const bare = trackedFiles().filter(
+    (file) =>
+      /\.(ts|js|mjs|sh)$/.test(file) &&
+      !readFileSync(join(root, file), "utf8").slice(0, 200).includes("SPDX-License-Identifier: Apache-2.0"),
+  );
   return bare.length === 0 ? undefined : bare.join("\n");
 }
 
 function locksNameNoHost(): string | undefined {
-  const bad = trackedFiles().filter((file) => file.endsWith("package-lock.json") && /"resolved": *"https?:/.test(readFileSync(join(root, file), "utf8")));
-  return bad.length === 0 ? undefined : `${bad.join("\n")}\nlock files hold addresses: npm install with .npmrc's omit-lockfile-registry-resolved`;
+  const bad = trackedFiles().filter(
+    (file) => file.endsWith("package-lock.json") && /"resolved": *"https?:/.test(readFileSync(join(root, file), "utf8")),
+  );
+  return bad.length === 0
+    ? undefined
+    : `${bad.join("\n")}\nlock files hold addresses: npm install with .npmrc's omit-lockfile-registry-resolved`;
 }
 
 function noUnfinishedMarks(): string | undefined {
   const found: string[] = [];
   for (const file of trackedFiles().filter((name) => name.endsWith(".ts") && !name.endsWith("scripts/check.ts"))) {
-    readFileSync(join(root, file), "utf8").split("\n").forEach((line, at) => {
-      if (/\b(TODO|FIXME|XXX|HACK)\b|\.only\(|\{ *(skip|todo): *true/.test(line)) found.push(`${file}:${at + 1}: ${line.trim()}`);
-    });
+    readFileSync(join(root, file), "utf8")
+      .split("\n")
+      .forEach((line, at) => {
+        if (/\b(TODO|FIXME|XXX|HACK)\b|\.only\(|\{ *(skip|todo): *true/.test(line))
+          found.push(`${file}:${at + 1}: ${line.trim()}`);
+      });
   }
   return found.length === 0 ? undefined : found.join("\n");
 }
 
 function filesStayReadable(): string | undefined {
-  const long = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) => readFileSync(join(root, file), "utf8").split("\n").length > 700 && !file.endsWith(".test.ts"));
+  const long = globSync("packages/*/src/**/*.ts", { cwd: root }).filter(
+    (file) => readFileSync(join(root, file), "utf8").split("\n").length > 700 && !file.endsWith(".test.ts"),
+  );
   return long.length === 0 ? undefined : `longer than 700 lines:\n${long.join("\n")}`;
 }
 
@@ -54,8 +69,18 @@ function examplesCompile(): string | undefined {
     const blocks = [...readFileSync(join(root, document), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)];
     blocks.forEach((block, at) => writeFileSync(join(folder, `${document.replaceAll("/", "-")}-${at + 1}.ts`), block[1]!));
   }
-  const options = { composite: false, declaration: false, isolatedDeclarations: false, noEmit: true, types: ["node"], typeRoots: [join(root, "node_modules", "@types")] };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ extends: join(root, "tsconfig.base.json"), compilerOptions: options, include: ["*.ts"] }));
+  const options = {
+    composite: false,
+    declaration: false,
+    isolatedDeclarations: false,
+    noEmit: true,
+    types: ["node"],
+    typeRoots: [join(root, "node_modules", "@types")],
+  };
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: join(root, "tsconfig.base.json"), compilerOptions: options, include: ["*.ts"] }),
+  );
   return run(bin("tsc"), "-p", folder);
 }
 
@@ -66,7 +91,14 @@ function doorsAreDocumented(): string | undefined {
     const problem = run("npm", "--prefix", folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
     if (problem !== undefined) return problem;
   }
-  return run(process.execPath, join(folder, "node_modules", "typedoc", "bin", "typedoc"), "--options", join(folder, "typedoc.json"), "--emit", "none");
+  return run(
+    process.execPath,
+    join(folder, "node_modules", "typedoc", "bin", "typedoc"),
+    "--options",
+    join(folder, "typedoc.json"),
+    "--emit",
+    "none",
+  );
 }
 
 /** Each promise and what breaks it: undefined when it holds, otherwise what to read. */

@@ -70,9 +70,15 @@ interface Server {
 }
 
 function launch(): { child: ChildProcess; ended: Promise<number | null>; said: () => string } {
-  const child = spawn(process.execPath, ["--conditions=source", join(ROOT, "packages/cli/src/main.ts"), "up", "--dir", installation, "--listen", "127.0.0.1:0"], {
-    cwd: scratch, env, stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--conditions=source", join(ROOT, "packages/cli/src/main.ts"), "up", "--dir", installation, "--listen", "127.0.0.1:0"],
+    {
+      cwd: scratch,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let text = "";
   child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
   return { child, ended: new Promise((resolve) => child.on("exit", resolve)), said: () => text };
@@ -103,7 +109,9 @@ async function secondProcess(first: Server): Promise<readonly string[]> {
   const code = await ended;
   clearTimeout(timer);
   if (code === 0 || code === null) return [`a second process on the directory ended with ${code}: ${said()}`];
-  return said().includes(`${first.process.pid}`) ? [] : [`a second process does not name the first (${first.process.pid}): ${said()}`];
+  return said().includes(`${first.process.pid}`)
+    ? []
+    : [`a second process does not name the first (${first.process.pid}): ${said()}`];
 }
 
 /** Looks the newest promised entries up, and some of the older ones: each must be found at its index, in an answer that reaches over it. */
@@ -111,11 +119,14 @@ async function searchAll(client: ReturnType<typeof createPoster>, { leaves }: Le
   const newest = Math.max(0, ...leaves.keys()) - 300;
   const wanted = [...leaves].filter(([index]) => index > newest || random() < 300 / leaves.size);
   for (let at = 0; at < wanted.length; at += 16) {
-    await Promise.all(wanted.slice(at, at + 16).map(async ([index, leafHash]) => {
-      const { body } = await client.get(`/api/v2/search?key=leaf:${toHex(leafHash)}`);
-      const answer = JSON.parse(body.toString()) as { size?: number; entries?: { index: number }[] };
-      if (answer.entries?.length !== 1 || answer.entries[0]!.index !== index || (answer.size ?? 0) <= index) problems.push(`search for entry ${index} answers ${body.toString().slice(0, 200)}`);
-    }));
+    await Promise.all(
+      wanted.slice(at, at + 16).map(async ([index, leafHash]) => {
+        const { body } = await client.get(`/api/v2/search?key=leaf:${toHex(leafHash)}`);
+        const answer = JSON.parse(body.toString()) as { size?: number; entries?: { index: number }[] };
+        if (answer.entries?.length !== 1 || answer.entries[0]!.index !== index || (answer.size ?? 0) <= index)
+          problems.push(`search for entry ${index} answers ${body.toString().slice(0, 200)}`);
+      }),
+    );
   }
 }
 
@@ -139,13 +150,16 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
   const client = createPoster(server.url, Number(values.clients));
 
   // Everything promised before the kill.
-  await oracle.check((path) => client.get(`/api/v2${path}`)).catch((error: unknown) => problems.push(`reading the log: ${String(error)}`));
+  await oracle
+    .check((path) => client.get(`/api/v2${path}`))
+    .catch((error: unknown) => problems.push(`reading the log: ${String(error)}`));
   hold(`cycle ${cycle}: what was promised is kept`, problems.splice(0));
   const repeated = acknowledged.filter(() => random() < 5 / acknowledged.length).slice(0, 10);
   for (const { write: one, index } of repeated) {
     const answer = await client.post("/api/v2/log/entries", one.body);
     const entry = answer.status === 201 ? oracle.take(one, answer.body) : undefined;
-    if (Number(entry?.logIndex ?? -1) !== index) problems.push(`a repeated request for entry ${index} was answered with ${answer.status} and ${entry?.logIndex}`);
+    if (Number(entry?.logIndex ?? -1) !== index)
+      problems.push(`a repeated request for entry ${index} was answered with ${answer.status} and ${entry?.logIndex}`);
   }
   hold(`cycle ${cycle}: repeated requests find their entries`, problems.splice(0));
   await searchAll(client, oracle, problems);
@@ -164,7 +178,8 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
           const entry = oracle!.take(one, answer.body);
           if (entry !== undefined) remember({ write: one, index: Number(entry.logIndex) });
           written++;
-        } else if (answer.status !== 503) problems.push(`a write was answered with ${answer.status}: ${answer.body.toString().slice(0, 200)}`);
+        } else if (answer.status !== 503)
+          problems.push(`a write was answered with ${answer.status}: ${answer.body.toString().slice(0, 200)}`);
       } catch {
         // The connection broke: nothing was promised.
         if (!load.over) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -177,21 +192,28 @@ for (let cycle = 1; cycle <= Number(values.cycles); cycle++) {
   await Promise.all([...clients, server.ended]);
   client.close();
   hold(`cycle ${cycle}: answers under load`, problems.splice(0));
-  console.log(`cycle ${cycle}: ready in ${readyMs.toFixed(0)} ms, ${written} entries acknowledged before the kill, ${oracle.promised} in all, ${oracle.checkpoints} checkpoints seen`);
+  console.log(
+    `cycle ${cycle}: ready in ${readyMs.toFixed(0)} ms, ${written} entries acknowledged before the kill, ${oracle.promised} in all, ${oracle.checkpoints} checkpoints seen`,
+  );
 }
 
 // A last life, ended in peace, and the audit.
 const last = failed === 0 ? await start() : undefined;
 if (last !== undefined && oracle !== undefined) {
   const client = createPoster(last.url, 8);
-  await oracle.check((path) => client.get(`/api/v2${path}`)).catch((error: unknown) => oracle!.problems.push(`reading the log: ${String(error)}`));
+  await oracle
+    .check((path) => client.get(`/api/v2${path}`))
+    .catch((error: unknown) => oracle!.problems.push(`reading the log: ${String(error)}`));
   client.close();
   hold("at the end: what was promised is kept", oracle.problems);
   last.process.kill("SIGTERM");
   const code = await last.ended;
   hold("at the end: the server ends in peace", code === 0 || code === null ? [] : [`exit ${code}: ${last.said()}`]);
 }
-const audit = spawnSync(process.execPath, ["--conditions=source", join(ROOT, "scripts/fsck.ts"), installation], { env, encoding: "utf8" });
+const audit = spawnSync(process.execPath, ["--conditions=source", join(ROOT, "scripts/fsck.ts"), installation], {
+  env,
+  encoding: "utf8",
+});
 hold("audit of the directory", audit.status === 0 ? [] : audit.stdout.split("\n").filter((line) => !line.startsWith("ok")));
 console.log(`audit: ${audit.stdout.trimEnd().split("\n").at(-1)}`);
 if (values.dir === undefined && !values.keep && failed === 0) rmSync(scratch, { recursive: true, force: true });

@@ -6,7 +6,17 @@ import { signCheckpoint } from "@lacre/core/bundle";
 import { ByteWriter, fromBase64, toBase64, toHex, utf8 } from "@lacre/core/bytes";
 import { algorithmOf, defaultAlgorithm, generateKey, sha256, signMessage } from "@lacre/core/crypto";
 import { hashLeaf } from "@lacre/core/merkle";
-import { authorityFields, decodeCertificate, encodeName, issuerKeyHash, loggedTbs, prepareCertificate, randomSerial, rootFields, signUnsigned } from "@lacre/core/x509";
+import {
+  authorityFields,
+  decodeCertificate,
+  encodeName,
+  issuerKeyHash,
+  loggedTbs,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signUnsigned,
+} from "@lacre/core/x509";
 import { createCertificateDialect, REKOR_V1 } from "./dialects.ts";
 import { LedgerOracle } from "./load.ts";
 
@@ -16,7 +26,13 @@ const logKey = generateKey("P-256");
 function answerV1(record: Uint8Array, root: Uint8Array = hashLeaf(sha256, record)): Buffer {
   const checkpoint = signCheckpoint({ origin: "log.test", size: 1n, root, name: "log.test", key: logKey });
   const inclusionProof = { checkpoint, hashes: [], logIndex: 0, rootHash: toHex(root), treeSize: 1 };
-  const entry = { body: toBase64(record), integratedTime: 1, logID: "00", logIndex: 0, verification: { inclusionProof, signedEntryTimestamp: "AAAA" } };
+  const entry = {
+    body: toBase64(record),
+    integratedTime: 1,
+    logID: "00",
+    logIndex: 0,
+    verification: { inclusionProof, signedEntryTimestamp: "AAAA" },
+  };
   return Buffer.from(JSON.stringify({ [toHex(randomBytes(40))]: entry }));
 }
 
@@ -35,15 +51,36 @@ test("a certificate that a log promised and does not hold is a problem", async (
   const [rootKey, issuerKey] = [generateKey("P-256"), generateKey("P-256")];
   const times = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
   const common = { serial: randomSerial(randomBytes), subject: encodeName({ O: "test", CN: "test" }), ...times };
-  const root = decodeCertificate(signUnsigned(prepareCertificate(rootFields({ ...common, publicKey: rootKey.publicKey }), algorithm), rootKey));
-  const fields = authorityFields({ ...common, subject: encodeName({ O: "test", CN: "issuing" }), publicKey: issuerKey.publicKey, issuer: root, purpose: "codeSigning" });
+  const root = decodeCertificate(
+    signUnsigned(prepareCertificate(rootFields({ ...common, publicKey: rootKey.publicKey }), algorithm), rootKey),
+  );
+  const fields = authorityFields({
+    ...common,
+    subject: encodeName({ O: "test", CN: "issuing" }),
+    publicKey: issuerKey.publicKey,
+    issuer: root,
+    purpose: "codeSigning",
+  });
   const issuer = decodeCertificate(signUnsigned(prepareCertificate(fields, algorithm), rootKey));
   const dialect = createCertificateDialect({ chain: [issuer, root], key: issuerKey }, logKey.publicKey);
   const write = dialect.createWrites()();
   const tbs = loggedTbs(decodeCertificate(fromBase64(write.digest)).tbs);
-  const leaf = new ByteWriter().uint(1, 0).uint(1, 0).uint64(5n).uint(2, 1).put(issuerKeyHash(issuer)).vector(3, tbs).vector(2, new Uint8Array(0)).finish();
-  const signature = new ByteWriter().uint(1, 4).uint(1, 3).vector(2, signMessage(defaultAlgorithm(logKey.publicKey), logKey, leaf)).finish();
-  const answer = (timestamp: number): Buffer => Buffer.from(JSON.stringify({ sct_version: 0, id: "", timestamp, extensions: "", signature: toBase64(signature) }));
+  const leaf = new ByteWriter()
+    .uint(1, 0)
+    .uint(1, 0)
+    .uint64(5n)
+    .uint(2, 1)
+    .put(issuerKeyHash(issuer))
+    .vector(3, tbs)
+    .vector(2, new Uint8Array(0))
+    .finish();
+  const signature = new ByteWriter()
+    .uint(1, 4)
+    .uint(1, 3)
+    .vector(2, signMessage(defaultAlgorithm(logKey.publicKey), logKey, leaf))
+    .finish();
+  const answer = (timestamp: number): Buffer =>
+    Buffer.from(JSON.stringify({ sct_version: 0, id: "", timestamp, extensions: "", signature: toBase64(signature) }));
 
   const check = async (hash: Uint8Array): Promise<readonly string[]> => {
     const oracle = new LedgerOracle();

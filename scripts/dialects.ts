@@ -9,7 +9,16 @@ import { ByteWriter, fromBase64, fromHex, text, toBase64, toHex } from "@lacre/c
 import { formatPem, JsonObject, parseJson } from "@lacre/core/codec";
 import { checkSignature, defaultAlgorithm, importPublicKey, sha256, type PrivateKey, type PublicKey } from "@lacre/core/crypto";
 import { hashLeaf } from "@lacre/core/merkle";
-import { type Certificate, decodeCertificate, issuerKeyHash, loggedTbs, preparePrecertificate, randomSerial, signerFields, signUnsigned } from "@lacre/core/x509";
+import {
+  type Certificate,
+  decodeCertificate,
+  issuerKeyHash,
+  loggedTbs,
+  preparePrecertificate,
+  randomSerial,
+  signerFields,
+  signUnsigned,
+} from "@lacre/core/x509";
 import { createSigned, createWrites, type Answer, type LedgerOracle, type Write } from "./load.ts";
 
 /** Reads a path of the log. */
@@ -62,7 +71,10 @@ export const REKOR_V1: Dialect = {
       const { digest, signature, certificate } = signed();
       const spec = {
         data: { hash: { algorithm: "sha256", value: toHex(digest) } },
-        signature: { content: toBase64(signature), publicKey: { content: Buffer.from(formatPem("CERTIFICATE", certificate)).toString("base64") } },
+        signature: {
+          content: toBase64(signature),
+          publicKey: { content: Buffer.from(formatPem("CERTIFICATE", certificate)).toString("base64") },
+        },
       };
       return { digest: toHex(digest), body: Buffer.from(JSON.stringify({ apiVersion: "0.0.1", kind: "hashedrekord", spec })) };
     };
@@ -113,15 +125,25 @@ export function createCertificateDialect(authority: Authority, logKey: PublicKey
     duplicate: 200,
     createWrites() {
       const random = (length: number): Uint8Array => randomBytes(length);
-      const keys = Array.from({ length: 64 }, () => importPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "der" })));
+      const keys = Array.from({ length: 64 }, () =>
+        importPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "der" })),
+      );
       const algorithm = defaultAlgorithm(authority.key.publicKey);
       let next = 0;
       return () => {
         const at = next++;
         const fields = signerFields({
-          serial: randomSerial(random), publicKey: keys[at % keys.length]!, issuer, notBeforeMs: Date.now(), notAfterMs: Date.now() + 600_000,
-          san: { kind: "uri", value: `https://github.com/example/project-${at}/.github/workflows/release.yaml@refs/tags/v1.${at}.0` },
-          identityIssuer: "https://token.actions.githubusercontent.com", claims: new Map(),
+          serial: randomSerial(random),
+          publicKey: keys[at % keys.length]!,
+          issuer,
+          notBeforeMs: Date.now(),
+          notAfterMs: Date.now() + 600_000,
+          san: {
+            kind: "uri",
+            value: `https://github.com/example/project-${at}/.github/workflows/release.yaml@refs/tags/v1.${at}.0`,
+          },
+          identityIssuer: "https://token.actions.githubusercontent.com",
+          claims: new Map(),
         });
         const leaf = toBase64(signUnsigned(preparePrecertificate(fields, algorithm), authority.key));
         return { digest: leaf, body: Buffer.from(JSON.stringify({ chain: [leaf, ...chain] })) };
@@ -134,10 +156,17 @@ export function createCertificateDialect(authority: Authority, logKey: PublicKey
       const extensions = sct.bytes("extensions");
       const tbs = loggedTbs(decodeCertificate(fromBase64(digest)).tbs);
       const leaf = new ByteWriter()
-        .uint(1, 0).uint(1, 0).uint64(sct.int64("timestamp")).uint(2, 1).put(keyHash).vector(3, tbs).vector(2, extensions)
+        .uint(1, 0)
+        .uint(1, 0)
+        .uint64(sct.int64("timestamp"))
+        .uint(2, 1)
+        .put(keyHash)
+        .vector(3, tbs)
+        .vector(2, extensions)
         .finish();
       // What an SCT signs is, octet for octet, the leaf.
-      if (logKey !== undefined) checkSignature(defaultAlgorithm(logKey), logKey, { message: leaf }, sct.bytes("signature").subarray(4));
+      if (logKey !== undefined)
+        checkSignature(defaultAlgorithm(logKey), logKey, { message: leaf }, sct.bytes("signature").subarray(4));
       oracle.holdSomewhere(hashLeaf(sha256, leaf));
     },
     hasTiles: true,

@@ -30,9 +30,15 @@ interface Line {
 
 const ROOT = dirname(import.meta.dirname);
 const PANELS: readonly { readonly title: string; readonly lines: readonly string[] }[] = [
-  { title: "Resident memory", lines: ["resident after the start", "resident after the questions", "resident at most while growing"] },
+  {
+    title: "Resident memory",
+    lines: ["resident after the start", "resident after the questions", "resident at most while growing"],
+  },
   { title: "Start", lines: ["start after a kill", "start after a close"] },
-  { title: "A proof, a look-up", lines: ["proof p50", "proof p99", "look-up of a stored record p50", "look-up of a stored record p99"] },
+  {
+    title: "A proof, a look-up",
+    lines: ["proof p50", "proof p99", "look-up of a stored record p50", "look-up of a stored record p99"],
+  },
   { title: "Disk", lines: ["disk"] },
 ];
 const COLOURS = ["#0b62a4", "#c4561b", "#3b7d3b", "#8a4f9e"];
@@ -64,7 +70,13 @@ function powerOf(size: number): string {
 }
 
 function figure(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value >= 0.1 ? value.toFixed(2) : value.toPrecision(2);
+  return value >= 100
+    ? value.toFixed(0)
+    : value >= 10
+      ? value.toFixed(1)
+      : value >= 0.1
+        ? value.toFixed(2)
+        : value.toPrecision(2);
 }
 
 function panel(title: string, lines: readonly Line[], x: number, y: number): string {
@@ -75,20 +87,31 @@ function panel(title: string, lines: readonly Line[], x: number, y: number): str
   const span = Math.log10(sizes.at(-1)! / sizes[0]!) || 1;
   const atX = (size: number): number => left + 12 + ((right - left - 24) * Math.log10(size / sizes[0]!)) / span;
   const atY = (value: number): number => lower - ((lower - upper) * value) / top;
-  const out = [`<text x="${x + 8}" y="${y + 20}" font-size="14" font-weight="600">${title} <tspan font-weight="400" fill="#555">(${lines[0]!.unit})</tspan></text>`];
+  const out = [
+    `<text x="${x + 8}" y="${y + 20}" font-size="14" font-weight="600">${title} <tspan font-weight="400" fill="#555">(${lines[0]!.unit})</tspan></text>`,
+  ];
   for (let step = 0; step <= 4; step++) {
     const value = (top * step) / 4;
     out.push(`<line x1="${left}" x2="${right}" y1="${atY(value).toFixed(1)}" y2="${atY(value).toFixed(1)}" stroke="#ddd"/>`);
-    out.push(`<text x="${left - 6}" y="${(atY(value) + 4).toFixed(1)}" text-anchor="end" fill="#555">${step === 0 ? "0" : figure(value)}</text>`);
+    out.push(
+      `<text x="${left - 6}" y="${(atY(value) + 4).toFixed(1)}" text-anchor="end" fill="#555">${step === 0 ? "0" : figure(value)}</text>`,
+    );
   }
-  for (const size of sizes) out.push(`<text x="${atX(size).toFixed(1)}" y="${lower + 20}" text-anchor="middle" fill="#555">${powerOf(size)}</text>`);
+  for (const size of sizes)
+    out.push(`<text x="${atX(size).toFixed(1)}" y="${lower + 20}" text-anchor="middle" fill="#555">${powerOf(size)}</text>`);
   for (const [at, { what, points }] of lines.entries()) {
     const colour = COLOURS[at % COLOURS.length]!;
     const [column, row] = [at % 2, at >> 1];
-    out.push(`<circle cx="${x + 14 + column * 200}" cy="${y + 37 + row * 16}" r="4" fill="${colour}"/><text x="${x + 23 + column * 200}" y="${y + 41 + row * 16}">${what}</text>`);
-    out.push(`<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.map(([size, value]) => `${atX(size).toFixed(1)},${atY(value).toFixed(1)}`).join(" ")}"/>`);
+    out.push(
+      `<circle cx="${x + 14 + column * 200}" cy="${y + 37 + row * 16}" r="4" fill="${colour}"/><text x="${x + 23 + column * 200}" y="${y + 41 + row * 16}">${what}</text>`,
+    );
+    out.push(
+      `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.map(([size, value]) => `${atX(size).toFixed(1)},${atY(value).toFixed(1)}`).join(" ")}"/>`,
+    );
     for (const [size, value] of points) {
-      out.push(`<circle cx="${atX(size).toFixed(1)}" cy="${atY(value).toFixed(1)}" r="3.5" fill="${colour}"><title>${what}: ${figure(value)} at ${size.toLocaleString("en-US")} entries</title></circle>`);
+      out.push(
+        `<circle cx="${atX(size).toFixed(1)}" cy="${atY(value).toFixed(1)}" r="3.5" fill="${colour}"><title>${what}: ${figure(value)} at ${size.toLocaleString("en-US")} entries</title></circle>`,
+      );
     }
   }
   return out.join("\n");
@@ -96,7 +119,12 @@ function panel(title: string, lines: readonly Line[], x: number, y: number): str
 
 function draw(lines: ReadonlyMap<string, Line>): string {
   const panels = PANELS.map(({ title, lines: names }, at) =>
-    panel(title, names.map((name) => lines.get(name)).filter((line) => line !== undefined), (at % 2) * WIDTH, (at >> 1) * HEIGHT),
+    panel(
+      title,
+      names.map((name) => lines.get(name)).filter((line) => line !== undefined),
+      (at % 2) * WIDTH,
+      (at >> 1) * HEIGHT,
+    ),
   );
   const [width, height] = [2 * WIDTH, Math.ceil(PANELS.length / 2) * HEIGHT];
   return [
@@ -109,7 +137,10 @@ function draw(lines: ReadonlyMap<string, Line>): string {
 
 function table(lines: ReadonlyMap<string, Line>): string {
   const sizes = [...lines.values()][0]!.points.map(([size]) => size);
-  const rows = [["", "unit", ...sizes.map((size) => `${size.toLocaleString("en-US")} entries`)], ["---", "---", ...sizes.map(() => "--:")]];
+  const rows = [
+    ["", "unit", ...sizes.map((size) => `${size.toLocaleString("en-US")} entries`)],
+    ["---", "---", ...sizes.map(() => "--:")],
+  ];
   for (const { what, unit, points } of lines.values()) rows.push([what, unit, ...points.map(([, value]) => figure(value))]);
   return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -10,7 +10,8 @@ import { CLI_CODES } from "../packages/cli/src/errors.ts";
 const page = join(dirname(import.meta.dirname), "docs", "errors.md");
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const line = (cells: readonly (string | number)[]): string => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells: readonly (string | number)[]): string =>
+    `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
@@ -27,21 +28,33 @@ Exit statuses of the command: **0** verified or done, **1** refused, **2** usage
 A verdict lists each check with a status: \`pass\`, \`fail\`, \`assumed\` (not looked at, because the policy says so),
 \`unknown\` (this platform cannot decide; refuses like a failure), \`skipped\` (does not apply, or was not reached).
 
-${table(["Check", "It says that"], Object.entries(CHECKS).map(([id, name]) => [id, name]))}
+${table(
+  ["Check", "It says that"],
+  Object.entries(CHECKS).map(([id, name]) => [id, name]),
+)}
 
 ## The library
 
-${table(["Code", "Meaning", "What usually helps"], Object.entries(CODES).map(([code, { meaning, hint }]) => [`\`${code}\``, meaning, hint]))}
+${table(
+  ["Code", "Meaning", "What usually helps"],
+  Object.entries(CODES).map(([code, { meaning, hint }]) => [`\`${code}\``, meaning, hint]),
+)}
 
 ## The command
 
-${table(["Code", "Exit", "Meaning", "What usually helps"], Object.entries(CLI_CODES).map(([code, { status, meaning, hint }]) => [`\`${code}\``, status, meaning, hint]))}
+${table(
+  ["Code", "Exit", "Meaning", "What usually helps"],
+  Object.entries(CLI_CODES).map(([code, { status, meaning, hint }]) => [`\`${code}\``, status, meaning, hint]),
+)}
 
 ## The services
 
 Codes are in the services' logs; clients read the status and the message, in the shape of the API they called.
 
-${table(["Code", "Status", "Meaning", "What usually helps"], Object.entries(SERVICE_CODES).map(([code, { status, meaning, hint }]) => [`\`${code}\``, status, meaning, hint]))}
+${table(
+  ["Code", "Status", "Meaning", "What usually helps"],
+  Object.entries(SERVICE_CODES).map(([code, { status, meaning, hint }]) => [`\`${code}\``, status, meaning, hint]),
+)}
 `;
 
 if (process.argv.includes("--write")) writeFileSync(page, text);

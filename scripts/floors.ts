@@ -8,8 +8,41 @@ const ROOT = dirname(import.meta.dirname);
 
 /** Rooms of each package, lowest floor first. Rooms in one inner list stand on the same floor and may not meet. */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
-  core: [["errors"], ["bytes"], ["codec"], ["merkle"], ["crypto"], ["x509"], ["bundle"], ["entry"], ["trust"], ["client"], ["log"], ["search"], ["verify"], ["sign"]],
-  services: [["errors"], ["store"], ["engine"], ["edge"], ["health", "reading"], ["metrics"], ["search"], ["ca", "ledger", "ct", "tsa", "tuf", "idp", "witness", "witnessing", "monitor"], ["config"], ["installation"], ["logkeys"], ["quorums"], ["listen"], ["logs"], ["monitoring"], ["operations"], ["serve"]],
+  core: [
+    ["errors"],
+    ["bytes"],
+    ["codec"],
+    ["merkle"],
+    ["crypto"],
+    ["x509"],
+    ["bundle"],
+    ["entry"],
+    ["trust"],
+    ["client"],
+    ["log"],
+    ["search"],
+    ["verify"],
+    ["sign"],
+  ],
+  services: [
+    ["errors"],
+    ["store"],
+    ["engine"],
+    ["edge"],
+    ["health", "reading"],
+    ["metrics"],
+    ["search"],
+    ["ca", "ledger", "ct", "tsa", "tuf", "idp", "witness", "witnessing", "monitor"],
+    ["config"],
+    ["installation"],
+    ["logkeys"],
+    ["quorums"],
+    ["listen"],
+    ["logs"],
+    ["monitoring"],
+    ["operations"],
+    ["serve"],
+  ],
   cli: [["errors"], ["terminal"], ["options"], ["trust"], ["artifact"], ["commands"], ["app"], ["main"]],
 };
 const PACKAGES = ["core", "services", "cli"];
@@ -43,7 +76,8 @@ const files = globSync("packages/{core,services,cli}/src/**/*.ts", { cwd: ROOT }
 
 for (const file of files) {
   const here = placeOf(join(ROOT, file));
-  if (FLOORS[here.package] !== undefined && here.package !== "cli" && floor(here) < 0) problems.push(`${file}: room "${here.room}" is on no floor`);
+  if (FLOORS[here.package] !== undefined && here.package !== "cli" && floor(here) < 0)
+    problems.push(`${file}: room "${here.room}" is on no floor`);
   const targets: string[] = [];
   edges.set(normalize(file), targets);
   for (const match of readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)) {
@@ -54,20 +88,29 @@ for (const file of files) {
       targets.push(path);
       const there = placeOf(join(ROOT, path));
       if (here.package === "cli" || here.room === there.room) {
-        if (here.room === there.room && here.package !== "cli" && path.endsWith(`/${there.room}/index.ts`) && !file.endsWith("/index.ts") && file.split("/").length === path.split("/").length) {
+        if (
+          here.room === there.room &&
+          here.package !== "cli" &&
+          path.endsWith(`/${there.room}/index.ts`) &&
+          !file.endsWith("/index.ts") &&
+          file.split("/").length === path.split("/").length
+        ) {
           problems.push(`${file}: imports its own door`);
         }
         continue;
       }
       if (floor(there) > floor(here)) problems.push(`${file}: ${here.room} looks up to ${there.room}`);
       else if (floor(there) === floor(here)) problems.push(`${file}: ${here.room} and ${there.room} may not meet`);
-      else if (!DOORS.has(path) && !path.endsWith(SETTINGS) && !path.endsWith("/index.ts") && path.split("/").length > 4) problems.push(`${file}: goes past the door of ${there.room} (${target})`);
+      else if (!DOORS.has(path) && !path.endsWith(SETTINGS) && !path.endsWith("/index.ts") && path.split("/").length > 4)
+        problems.push(`${file}: goes past the door of ${there.room} (${target})`);
       continue;
     }
     const owner = Object.keys(PACKAGE_OF).find((name) => target === name || target.startsWith(`${name}/`));
     if (owner === undefined) {
-      if (here.package === "core" && !file.includes("/crypto/node") && !file.includes("/crypto/page")) problems.push(`${file}: the library imports ${target}`);
-    } else if (PACKAGES.indexOf(PACKAGE_OF[owner]!) >= PACKAGES.indexOf(here.package)) problems.push(`${file}: ${here.package} looks up to ${owner}`);
+      if (here.package === "core" && !file.includes("/crypto/node") && !file.includes("/crypto/page"))
+        problems.push(`${file}: the library imports ${target}`);
+    } else if (PACKAGES.indexOf(PACKAGE_OF[owner]!) >= PACKAGES.indexOf(here.package))
+      problems.push(`${file}: ${here.package} looks up to ${owner}`);
   }
 }
 

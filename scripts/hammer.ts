@@ -73,7 +73,10 @@ function chooseDialect(): Dialect {
       const read = (path: string): string => readFileSync(path, "utf8");
       // Of several certificate logs in a root the one that is meant is found only by its checkpoint: the current one is taken.
       return createCertificateDialect(
-        { key: importPrivateKey(parsePem(read(key), "PRIVATE KEY")), chain: parsePemAll(read(chain), "CERTIFICATE").map(({ der }) => decodeCertificate(der)) },
+        {
+          key: importPrivateKey(parsePem(read(key), "PRIVATE KEY")),
+          chain: parsePemAll(read(chain), "CERTIFICATE").map(({ der }) => decodeCertificate(der)),
+        },
         trusted?.ctlogs.at(-1)?.key,
       );
     }
@@ -98,7 +101,9 @@ const dialect = chooseDialect();
 const write = dialect.createWrites();
 const { files } = values;
 const read: Read =
-  files === undefined ? (path) => client.get(dialect.files + path) : (path) => Promise.resolve().then(() => readShown(join(files, path)));
+  files === undefined
+    ? (path) => client.get(dialect.files + path)
+    : (path) => Promise.resolve().then(() => readShown(join(files, path)));
 
 function readShown(file: string): Answer {
   try {
@@ -137,7 +142,7 @@ const began = performance.now();
 const pending: Promise<void>[] = [];
 let lateMs = 0;
 
-for (let at = 0; at < total; ) {
+for (let at = 0; at < total;) {
   const due = Math.min(total, Math.floor(((performance.now() - began) / 1000) * rate) + 1);
   for (; at < due; at++) {
     const scheduled = began + (at * 1000) / rate;
@@ -181,10 +186,19 @@ function take(one: Write, body: Buffer): boolean {
   return oracle.problems.length === before;
 }
 
-const latencies = outcomes.filter(({ answer }) => answer?.status === dialect.created).map(({ latencyMs }) => latencyMs).toSorted((a, b) => a - b);
+const latencies = outcomes
+  .filter(({ answer }) => answer?.status === dialect.created)
+  .map(({ latencyMs }) => latencyMs)
+  .toSorted((a, b) => a - b);
 const quantile = (part: number): number => latencies[Math.min(latencies.length - 1, Math.floor(part * latencies.length))] ?? NaN;
 const result = {
-  url: values.url, dialect: values.dialect, rate, seconds, sent: total, good, statuses: Object.fromEntries(statuses),
+  url: values.url,
+  dialect: values.dialect,
+  rate,
+  seconds,
+  sent: total,
+  good,
+  statuses: Object.fromEntries(statuses),
   perSecond: good / wallSeconds,
   latencyMs: { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), p999: quantile(0.999), max: latencies.at(-1) ?? NaN },
   serverCpuSeconds: serverSeconds ?? null,
@@ -194,11 +208,19 @@ const result = {
   checkpoints: oracle.checkpoints,
   problems: oracle.problems.length,
 };
-say(`${total} requests in ${wallSeconds.toFixed(1)} s (${rate}/s wanted, ${result.perSecond.toFixed(0)}/s answered); answers: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`);
-say(`latency ms: p50 ${quantile(0.5).toFixed(1)}, p90 ${quantile(0.9).toFixed(1)}, p99 ${quantile(0.99).toFixed(1)}, p99.9 ${quantile(0.999).toFixed(1)}, max ${result.latencyMs.max.toFixed(1)}`);
+say(
+  `${total} requests in ${wallSeconds.toFixed(1)} s (${rate}/s wanted, ${result.perSecond.toFixed(0)}/s answered); answers: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`,
+);
+say(
+  `latency ms: p50 ${quantile(0.5).toFixed(1)}, p90 ${quantile(0.9).toFixed(1)}, p99 ${quantile(0.99).toFixed(1)}, p99.9 ${quantile(0.999).toFixed(1)}, max ${result.latencyMs.max.toFixed(1)}`,
+);
 for (const line of histogram(latencies)) say(line);
-say(`CPU: server ${serverSeconds?.toFixed(2) ?? "not asked for (--pid)"} s${serverSeconds === undefined ? "" : ` (${result.perServerCpuSecond!.toFixed(0)} entries per CPU-second)`}, this generator ${result.generatorCpuSeconds.toFixed(2)} s; most late ${lateMs.toFixed(0)} ms`);
-say(`oracle: ${oracle.promised} entries and ${oracle.checkpoints} checkpoints held against ${dialect.hasTiles ? "the whole log" : "one another (the protocol has no tiles)"}${log === undefined ? " (checkpoints' signatures not checked)" : ""}`);
+say(
+  `CPU: server ${serverSeconds?.toFixed(2) ?? "not asked for (--pid)"} s${serverSeconds === undefined ? "" : ` (${result.perServerCpuSecond!.toFixed(0)} entries per CPU-second)`}, this generator ${result.generatorCpuSeconds.toFixed(2)} s; most late ${lateMs.toFixed(0)} ms`,
+);
+say(
+  `oracle: ${oracle.promised} entries and ${oracle.checkpoints} checkpoints held against ${dialect.hasTiles ? "the whole log" : "one another (the protocol has no tiles)"}${log === undefined ? " (checkpoints' signatures not checked)" : ""}`,
+);
 for (const problem of oracle.problems.slice(0, 10)) say(`FAILED ${problem}`);
 if (values.json) console.log(JSON.stringify(result));
 // Being told to come back later is an answer under overload; anything else is not.
@@ -214,7 +236,10 @@ function histogram(sorted: readonly number[]): string[] {
   for (let limit = 0.5; from < sorted.length; limit *= 2) {
     let to = from;
     while (to < sorted.length && sorted[to]! < limit) to++;
-    if (to > from) lines.push(`  < ${`${limit}`.padStart(7)} ms ${`${to - from}`.padStart(8)} ${"#".repeat(Math.ceil((60 * (to - from)) / sorted.length))}`);
+    if (to > from)
+      lines.push(
+        `  < ${`${limit}`.padStart(7)} ms ${`${to - from}`.padStart(8)} ${"#".repeat(Math.ceil((60 * (to - from)) / sorted.length))}`,
+      );
     from = to;
   }
   return lines;

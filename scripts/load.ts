@@ -10,7 +10,15 @@ import { equalBytes, toBase64, toHex } from "@lacre/core/bytes";
 import { JsonObject, parseJson } from "@lacre/core/codec";
 import { algorithmOf, generateKey, importPublicKey, sha256, type PublicKey } from "@lacre/core/crypto";
 import { checkInclusion, CompactRange, hashLeaf, HASH_LENGTH, TILE_WIDTH, tilePath, tileWidth } from "@lacre/core/merkle";
-import { decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signerFields, signUnsigned } from "@lacre/core/x509";
+import {
+  decodeCertificate,
+  encodeName,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signerFields,
+  signUnsigned,
+} from "@lacre/core/x509";
 
 /** A write request and what its entry must contain. */
 export interface Write {
@@ -46,14 +54,25 @@ export function createSigned(signers = 64): () => Signed {
   const [notBeforeMs, notAfterMs] = [Date.now() - 60_000, Date.now() + 3_600_000];
   const name = encodeName({ O: "load", CN: "load" });
   const issuer = decodeCertificate(
-    signUnsigned(prepareCertificate(rootFields({ serial: randomSerial(random), publicKey: root.publicKey, notBeforeMs, notAfterMs, subject: name }), algorithm), root),
+    signUnsigned(
+      prepareCertificate(
+        rootFields({ serial: randomSerial(random), publicKey: root.publicKey, notBeforeMs, notAfterMs, subject: name }),
+        algorithm,
+      ),
+      root,
+    ),
   );
   const made = Array.from({ length: signers }, (_, at) => {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const fields = signerFields({
-      serial: randomSerial(random), publicKey: importPublicKey(publicKey.export({ type: "spki", format: "der" })), notBeforeMs, notAfterMs, issuer,
+      serial: randomSerial(random),
+      publicKey: importPublicKey(publicKey.export({ type: "spki", format: "der" })),
+      notBeforeMs,
+      notAfterMs,
+      issuer,
       san: { kind: "uri", value: `https://github.com/example/project-${at}/.github/workflows/release.yaml@refs/tags/v1.${at}.0` },
-      identityIssuer: "https://token.actions.githubusercontent.com", claims: new Map(),
+      identityIssuer: "https://token.actions.githubusercontent.com",
+      claims: new Map(),
     });
     return { privateKey, certificate: signUnsigned(prepareCertificate(fields, algorithm), root) };
   });
@@ -61,7 +80,11 @@ export function createSigned(signers = 64): () => Signed {
   return () => {
     const { privateKey, certificate } = made[next++ % signers]!;
     const artifact = randomBytes(32);
-    return { digest: createHash("sha256").update(artifact).digest(), signature: sign("sha256", artifact, privateKey), certificate };
+    return {
+      digest: createHash("sha256").update(artifact).digest(),
+      signature: sign("sha256", artifact, privateKey),
+      certificate,
+    };
   };
 }
 
@@ -89,19 +112,25 @@ export interface Promised {
 }
 
 /** A client with kept connections. */
-export function createPoster(url: string, connections: number): { post(path: string, body: Buffer): Promise<Answer>; get(path: string): Promise<Answer>; close(): void } {
+export function createPoster(
+  url: string,
+  connections: number,
+): { post(path: string, body: Buffer): Promise<Answer>; get(path: string): Promise<Answer>; close(): void } {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const { hostname, port, pathname } = new URL(url);
   const base = pathname.replace(/\/$/, "");
   const send = (method: string, path: string, body?: Buffer): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { "content-type": "application/json", "content-length": body.length };
-      const request: ClientRequest = httpRequest({ agent, hostname: hostname.replaceAll(/[[\]]/g, ""), port, path: base + path, method, headers }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
-        response.on("error", reject);
-      });
+      const request: ClientRequest = httpRequest(
+        { agent, hostname: hostname.replaceAll(/[[\]]/g, ""), port, path: base + path, method, headers },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on("data", (chunk: Buffer) => chunks.push(chunk));
+          response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+          response.on("error", reject);
+        },
+      );
       request.on("error", reject);
       request.end(body);
     });
@@ -144,7 +173,14 @@ export class LedgerOracle {
       if (proof === undefined) throw new Error("no inclusion proof");
       if (!Buffer.from(entry.canonicalizedBody).includes(digest)) throw new Error("the entry is not the one that was sent");
       const leafHash = hashLeaf(sha256, entry.canonicalizedBody);
-      this.hold({ index: Number(entry.logIndex), leafHash, size: Number(proof.treeSize), root: proof.rootHash, proof: proof.hashes, checkpoint: proof.checkpoint });
+      this.hold({
+        index: Number(entry.logIndex),
+        leafHash,
+        size: Number(proof.treeSize),
+        root: proof.rootHash,
+        proof: proof.hashes,
+        checkpoint: proof.checkpoint,
+      });
       return entry;
     } catch (error) {
       this.problems.push(`an answer: ${error instanceof Error ? error.message : String(error)}`);
@@ -205,11 +241,14 @@ export class LedgerOracle {
         if (this.#unplaced.size > 0) missing.delete(toHex(hash));
         range.append(hash);
         const root = this.#roots.get(range.size);
-        if (root !== undefined && !equalBytes(root, range.root())) this.problems.push(`forked: the checkpoint of size ${range.size} (${toHex(root)}) is not of this history`);
+        if (root !== undefined && !equalBytes(root, range.root()))
+          this.problems.push(`forked: the checkpoint of size ${range.size} (${toHex(root)}) is not of this history`);
       }
     }
-    for (const index of this.#leaves.keys()) if (!found.has(index) && index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
+    for (const index of this.#leaves.keys())
+      if (!found.has(index) && index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
     for (const leafHash of missing) this.problems.push(`the leaf ${leafHash} is lost: the log has ${size} others`);
-    for (const seen of this.#roots.keys()) if (seen > size) this.problems.push(`the checkpoint of size ${seen} is lost: the log has ${size}`);
+    for (const seen of this.#roots.keys())
+      if (seen > size) this.problems.push(`the checkpoint of size ${seen} is lost: the log has ${size}`);
   }
 }

@@ -12,12 +12,25 @@ import { parseArgs } from "node:util";
 
 const ROOT = dirname(import.meta.dirname);
 const CORE = join("packages", "core", "src");
-const FILES = [...globSync(join(CORE, "verify", "*.ts"), { cwd: ROOT }).toSorted().filter((file) => !file.endsWith(".test.ts") && !file.endsWith("index.ts")), join(CORE, "entry", "match.ts")];
+const FILES = [
+  ...globSync(join(CORE, "verify", "*.ts"), { cwd: ROOT })
+    .toSorted()
+    .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("index.ts")),
+  join(CORE, "entry", "match.ts"),
+];
 
 /** Which suite is likeliest to notice, by file. */
 const LIKELY: Readonly<Record<string, string>> = {
-  "log.ts": "entries", "match.ts": "entries", "times.ts": "times", "anchors.ts": "entries", "signer.ts": "signer", "policy.ts": "structure", "signature.ts": "artifact",
-  "input.ts": "structure", "verifier.ts": "structure", "evidence.ts": "verdict",
+  "log.ts": "entries",
+  "match.ts": "entries",
+  "times.ts": "times",
+  "anchors.ts": "entries",
+  "signer.ts": "signer",
+  "policy.ts": "structure",
+  "signature.ts": "artifact",
+  "input.ts": "structure",
+  "verifier.ts": "structure",
+  "evidence.ts": "verdict",
 };
 const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "good", "robustness"];
 
@@ -28,8 +41,16 @@ const EQUIVALENT: readonly { readonly file: string; readonly text: string; reado
   { file: "evidence.ts", text: "LONGEST", reason: "where a text for people is cut" },
   { file: "signer.ts", text: "this.#leaves.size >= this.#limit", reason: "one certificate more is remembered" },
   { file: "signer.ts", text: "extra.length > 0 ? anchors.authorities", reason: "authorities of another name are asked in vain" },
-  { file: "signer.ts", text: "the certificate path cannot be judged without a proved time", reason: "D3 has asked for a time before" },
-  { file: "signature.ts", text: "the statement cannot be compared without the artifact", reason: "A5 has asked for the artifact before" },
+  {
+    file: "signer.ts",
+    text: "the certificate path cannot be judged without a proved time",
+    reason: "D3 has asked for a time before",
+  },
+  {
+    file: "signature.ts",
+    text: "the statement cannot be compared without the artifact",
+    reason: "A5 has asked for the artifact before",
+  },
   { file: "match.ts", text: "the entry cannot be compared without the artifact", reason: "A5 has asked for the artifact before" },
   { file: "match.ts", text: "entries of this kind do not record what was signed", reason: "no kind in the table is like that" },
   { file: "match.ts", text: "entry is verified in another way", reason: "the bytes of a key are no certificate's" },
@@ -60,10 +81,21 @@ function mutantsOf(file: string): Mutant[] {
     for (const match of source.matchAll(pattern)) {
       const line = source.slice(0, match.index).split("\n").length + (match[0].startsWith("\n") ? 1 : 0);
       const text = source.split("\n")[line - 1]!.trim();
-      if (text.startsWith("//") || text.startsWith("*") || text.startsWith("/*") || (what === "an edge" && text.startsWith("for ("))) continue;
+      if (
+        text.startsWith("//") ||
+        text.startsWith("*") ||
+        text.startsWith("/*") ||
+        (what === "an edge" && text.startsWith("for ("))
+      )
+        continue;
       if (EQUIVALENT.some((known) => known.file === basename(file) && text.includes(known.text))) continue;
       const end = match.index + match[0].length;
-      mutants.push({ file, line, what, source: source.slice(0, match.index) + replacement.replace("$1", match[1] ?? "") + source.slice(end) });
+      mutants.push({
+        file,
+        line,
+        what,
+        source: source.slice(0, match.index) + replacement.replace("$1", match[1] ?? "") + source.slice(end),
+      });
     }
   }
   return mutants;
@@ -73,12 +105,19 @@ function mutantsOf(file: string): Mutant[] {
 function prepare(): string {
   const folder = mkdtempSync(join(tmpdir(), "lacre-mutant-"));
   mkdirSync(join(folder, "packages", "core"), { recursive: true });
-  for (const part of ["package.json", join("packages", "core", "package.json"), CORE, join("test", "verify"), join("test", "workshop")]) {
+  for (const part of [
+    "package.json",
+    join("packages", "core", "package.json"),
+    CORE,
+    join("test", "verify"),
+    join("test", "workshop"),
+  ]) {
     cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith("vectors.test.ts") });
   }
   const modules = join(folder, "node_modules");
   mkdirSync(join(modules, "@lacre"), { recursive: true });
-  for (const name of readdirSync(join(ROOT, "node_modules"))) if (name !== "@lacre" && !name.startsWith(".")) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  for (const name of readdirSync(join(ROOT, "node_modules")))
+    if (name !== "@lacre" && !name.startsWith(".")) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   symlinkSync(join(folder, "packages", "core"), join(modules, "@lacre", "core"));
   return folder;
 }
@@ -87,7 +126,11 @@ function prepare(): string {
 function noticedBy(folder: string, file: string): string | undefined {
   const first = LIKELY[basename(file)];
   for (const suite of new Set([...(first === undefined ? [] : [first]), ...SUITES])) {
-    const run = spawnSync(process.execPath, ["--conditions=source", "--test", "--test-reporter=dot", join("test", "verify", `${suite}.test.ts`)], { cwd: folder, stdio: "ignore", timeout: 180_000 });
+    const run = spawnSync(
+      process.execPath,
+      ["--conditions=source", "--test", "--test-reporter=dot", join("test", "verify", `${suite}.test.ts`)],
+      { cwd: folder, stdio: "ignore", timeout: 180_000 },
+    );
     if (run.status !== 0) return suite;
   }
   return undefined;
@@ -100,11 +143,23 @@ function sampled<T>(list: readonly T[], count: number, seed: number): readonly T
     state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x297a2d39) >>> 0;
     return { item, key: state };
   });
-  return keyed.toSorted((a, b) => a.key - b.key).slice(0, count).map(({ item }) => item);
+  return keyed
+    .toSorted((a, b) => a.key - b.key)
+    .slice(0, count)
+    .map(({ item }) => item);
 }
 
-const { values } = parseArgs({ options: { sample: { type: "string" }, seed: { type: "string" }, only: { type: "string" }, list: { type: "boolean", default: false } } });
-const all = FILES.flatMap(mutantsOf).filter(({ file, line }) => values.only === undefined || `${file}:${line}`.includes(values.only));
+const { values } = parseArgs({
+  options: {
+    sample: { type: "string" },
+    seed: { type: "string" },
+    only: { type: "string" },
+    list: { type: "boolean", default: false },
+  },
+});
+const all = FILES.flatMap(mutantsOf).filter(
+  ({ file, line }) => values.only === undefined || `${file}:${line}`.includes(values.only),
+);
 // The day is the seed unless one is given: over the weeks a sample sees them all.
 const seed = values.seed === undefined ? Math.floor(Date.now() / 86_400_000) : Number(values.seed);
 const chosen = values.sample === undefined ? all : sampled(all, Number(values.sample), seed);

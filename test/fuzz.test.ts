@@ -24,7 +24,11 @@ const targets: Record<string, string> = {
 for (const [file, text] of Object.entries(targets)) writeFileSync(join(folder, file), text);
 
 function run(...args: string[]): { status: number | null; lines: string[] } {
-  const done = spawnSync(process.execPath, ["--conditions=source", join(ROOT, "fuzz", "main.ts"), "--targets", folder, "--seconds", "0.3", ...args], { encoding: "utf8" });
+  const done = spawnSync(
+    process.execPath,
+    ["--conditions=source", join(ROOT, "fuzz", "main.ts"), "--targets", folder, "--seconds", "0.3", ...args],
+    { encoding: "utf8" },
+  );
   return { status: done.status, lines: done.stdout.trimEnd().split("\n") };
 }
 

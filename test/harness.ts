@@ -45,7 +45,9 @@ export async function succeed(command: string, args: readonly string[], options:
   const outcome = await run(command, args, options);
   if (outcome.status !== 0) {
     const said = `${outcome.stdout}\n${outcome.stderr}`.trim().split("\n").slice(-12).join("\n");
-    throw new Error(`${[command, ...args].join(" ").replaceAll(/eyJ[\w.-]+/g, "<token>")}\nended with ${outcome.status}:\n${said}`);
+    throw new Error(
+      `${[command, ...args].join(" ").replaceAll(/eyJ[\w.-]+/g, "<token>")}\nended with ${outcome.status}:\n${said}`,
+    );
   }
   return outcome;
 }
@@ -80,8 +82,21 @@ export interface StartOptions {
 
 /** `lacre up` on this folder and port; resolves when it says that it is ready. */
 export function startInstance(options: StartOptions): Promise<Instance> {
-  const command = [...(options.wrapper ?? []), process.execPath, LACRE, "up", "--dir", options.dir, "--listen", `localhost:${options.port}`, ...(options.args ?? [])];
-  const child = spawn(command[0]!, command.slice(1), { env: { ...process.env, ...homeEnv(options.home) }, stdio: ["ignore", "pipe", "pipe"] });
+  const command = [
+    ...(options.wrapper ?? []),
+    process.execPath,
+    LACRE,
+    "up",
+    "--dir",
+    options.dir,
+    "--listen",
+    `localhost:${options.port}`,
+    ...(options.args ?? []),
+  ];
+  const child = spawn(command[0]!, command.slice(1), {
+    env: { ...process.env, ...homeEnv(options.home) },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
@@ -135,7 +150,10 @@ export interface Journey {
 }
 
 /** Goes through the journeys in order, a line each; counts as failed what fails unexpectedly, and what no longer fails as expected. */
-export async function travel(journeys: readonly Journey[], only: readonly string[] = []): Promise<{ passed: number; failed: number }> {
+export async function travel(
+  journeys: readonly Journey[],
+  only: readonly string[] = [],
+): Promise<{ passed: number; failed: number }> {
   let passed = 0;
   let failed = 0;
   for (const journey of journeys) {

@@ -9,8 +9,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCtClient, type Fetch } from "@lacre/core/client";
 import { algorithmOf, generateKey, type PrivateKey, sha256, signMessage } from "@lacre/core/crypto";
-import { authorityFields, type Certificate, decodeCertificate, encodeName, prepareCertificate, randomSerial, rootFields, signUnsigned } from "@lacre/core/x509";
-import { createAuthorityService, createDiscovery, createIssuerTable, emailIssuer, type IssuerEntry, registerAuthority } from "@lacre/services/ca";
+import {
+  authorityFields,
+  type Certificate,
+  decodeCertificate,
+  encodeName,
+  prepareCertificate,
+  randomSerial,
+  rootFields,
+  signUnsigned,
+} from "@lacre/core/x509";
+import {
+  createAuthorityService,
+  createDiscovery,
+  createIssuerTable,
+  emailIssuer,
+  type IssuerEntry,
+  registerAuthority,
+} from "@lacre/services/ca";
 import { createCtCheckpointSigner, createCtService, createDirectCtClient, CT_PERSONALITY, registerCt } from "@lacre/services/ct";
 import { createEdge, createLocalFetch } from "@lacre/services/edge";
 import { createMemoryAnchor, type Log, openLog } from "@lacre/services/engine";
@@ -35,10 +51,22 @@ export function createHierarchy(nowMs = Date.now(), organization = "lacre test")
   const issuingKey = generateKey("P-256");
   const common = { notBeforeMs: nowMs - HOUR, notAfterMs: nowMs + 10_000 * HOUR };
   const rootName = encodeName({ O: organization, CN: "root" });
-  const root = decodeCertificate(signUnsigned(prepareCertificate(rootFields({ ...common, serial: randomSerial(random), publicKey: rootKey.publicKey, subject: rootName }), ES256), rootKey));
+  const root = decodeCertificate(
+    signUnsigned(
+      prepareCertificate(
+        rootFields({ ...common, serial: randomSerial(random), publicKey: rootKey.publicKey, subject: rootName }),
+        ES256,
+      ),
+      rootKey,
+    ),
+  );
   const fields = authorityFields({
-    ...common, serial: randomSerial(random), publicKey: issuingKey.publicKey, issuer: root,
-    subject: encodeName({ O: organization, CN: "issuing" }), purpose: "codeSigning",
+    ...common,
+    serial: randomSerial(random),
+    publicKey: issuingKey.publicKey,
+    issuer: root,
+    subject: encodeName({ O: organization, CN: "issuing" }),
+    purpose: "codeSigning",
   });
   return { rootKey, root, issuingKey, issuing: decodeCertificate(signUnsigned(prepareCertificate(fields, ES256), rootKey)) };
 }
@@ -82,11 +110,21 @@ export async function createIssuance(options: IssuanceOptions = {}): Promise<Iss
 
   const scratch = mkdtempSync(join(tmpdir(), "lacre-issuance-"));
   const ctLog = await openLog({
-    dir: join(scratch, "ct"), origin: "ct.test", personality: CT_PERSONALITY, signCheckpoint: createCtCheckpointSigner({ logId: ctLogId, sign }),
-    now, anchor: createMemoryAnchor(), production: true, segmentBytes: 1 << 20,
+    dir: join(scratch, "ct"),
+    origin: "ct.test",
+    personality: CT_PERSONALITY,
+    signCheckpoint: createCtCheckpointSigner({ logId: ctLogId, sign }),
+    now,
+    anchor: createMemoryAnchor(),
+    production: true,
+    segmentBytes: 1 << 20,
   });
   const app = createEdge({ log: options.log });
-  const fetch = createLocalFetch({ app: () => app, origins: [url], ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }) });
+  const fetch = createLocalFetch({
+    app: () => app,
+    origins: [url],
+    ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
+  });
   registerIdp(app, createIdentityProvider({ issuer, key: identityKey, now }));
   const ct = createCtService({ log: ctLog, logId: ctLogId, sign, roots: [hierarchy.root], blobs: createMemoryBlobStore(), now });
   registerCt(app, ct);
@@ -96,7 +134,10 @@ export async function createIssuance(options: IssuanceOptions = {}): Promise<Iss
       chain: [hierarchy.issuing, hierarchy.root],
       algorithm: ES256,
       sign: options.sign ?? ((tbs) => signMessage(ES256, hierarchy.issuingKey, tbs)),
-      ct: options.direct === true ? createDirectCtClient(ct) : createCtClient({ url, fetch: options.ctFetch?.(fetch) ?? fetch, retries: 0 }),
+      ct:
+        options.direct === true
+          ? createDirectCtClient(ct)
+          : createCtClient({ url, fetch: options.ctFetch?.(fetch) ?? fetch, retries: 0 }),
       ctLog: options.direct === true ? undefined : { logId: ctLogId, key: ctKey.publicKey },
       issuers: createIssuerTable([emailIssuer(issuer), ...(options.issuers ?? [])]),
       discovery: createDiscovery({ fetch, now }),
@@ -107,7 +148,15 @@ export async function createIssuance(options: IssuanceOptions = {}): Promise<Iss
   );
   await app.ready();
   return {
-    ...hierarchy, app, url, issuer, identityKey, ctKey, ctLogId, ctLog, fetch,
+    ...hierarchy,
+    app,
+    url,
+    issuer,
+    identityKey,
+    ctKey,
+    ctLogId,
+    ctLog,
+    fetch,
     async close() {
       await app.close();
       await ctLog.close();
