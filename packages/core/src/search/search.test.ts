@@ -354,6 +354,32 @@ test("a large segment takes three pages to ask, a key in every entry is walked t
   assert.ok(read(built, hot + 1).pages <= 4);
 });
 
+test("the root is what docs/formats/search.md says it is, computed by other means", () => {
+  for (const count of [1, 1024, 1025, 300_000]) {
+    const { info, file } = build(Array.from({ length: count }, (_, at) => [(at * 2_654_435_761 * 17) % 2 ** 40, at] as const));
+    const hash = (tag: number, page: Buffer): Buffer => createHash("sha256").update(Buffer.of(tag)).update(page).digest();
+    const bytes = Buffer.from(file);
+    let children: Buffer[] = [];
+    for (let at = 0; at < count * 8; at += 8192) {
+      const page = bytes.subarray(at, Math.min(at + 8192, count * 8));
+      children.push(Buffer.concat([page.subarray(0, 8), hash(0, page)]));
+    }
+    let offset = count * 8;
+    while (children.length > 1) {
+      const above: Buffer[] = [];
+      for (let at = 0; at < children.length; at += 204) {
+        const page = Buffer.concat(children.slice(at, at + 204));
+        assert.ok(page.equals(bytes.subarray(offset, offset + page.length)), `page at ${offset}`);
+        offset += page.length;
+        above.push(Buffer.concat([page.subarray(0, 8), hash(1, page)]));
+      }
+      children = above;
+    }
+    assert.equal(offset, bytes.length);
+    assert.ok(children[0]!.subarray(8).equals(info.root));
+  }
+});
+
 test("a page with any octet changed, or in another's place, is refused", () => {
   const built = build(Array.from({ length: 3000 }, (_, at) => [(at * 2_654_435_761) % 2 ** 40, at] as const));
   const prefix = (1500 * 2_654_435_761) % 2 ** 40;
