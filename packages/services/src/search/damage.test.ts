@@ -11,7 +11,8 @@ import { hashLeaf } from "@lacre/core/merkle";
 import { sha256 } from "@lacre/core/crypto";
 import { createSearchReader, type SearchSource } from "@lacre/core/search";
 import { createFileAnchor } from "../engine/index.ts";
-import { createFileBlobStore, createMemoryLock } from "../store/index.ts";
+import { ServiceError } from "../errors.ts";
+import { type BlobStore, createFileBlobStore, createFileSystem, createMemoryLock } from "../store/index.ts";
 import { Crashed, SimulatedDisk } from "../store/simulated.ts";
 import { entryOf, fullScan, LOG_KEY, openBed, ORIGIN, type Bed } from "./fixture.ts";
 
@@ -173,8 +174,7 @@ test("an index of another history is not taken", async () => {
   rmSync(join(two, "index"), { recursive: true });
   for (const file of filesOf(one)) {
     const bytes = readFileSync(join(one, file));
-    const store = createFileBlobStore(await import("../store/index.ts").then((store) => store.createFileSystem()), two);
-    await store.putMutable(file, bytes);
+    await createFileBlobStore(createFileSystem(), two).putMutable(file, bytes);
   }
   const bed = await openBed(two);
   await bed.search.index.flush();
@@ -219,6 +219,36 @@ test("no changed octet of any file gives a reader of files a wrong answer", asyn
     );
   }
   assert.ok(refused > 100, `${refused} refused, ${answered} answered`);
+  await bed.close();
+});
+
+test("where the index cannot be written it answers from memory, says so, and catches up", async () => {
+  const dir = fresh();
+  const disk = createFileBlobStore(createFileSystem(), dir);
+  let isFull = false;
+  const refuse = async (): Promise<never> => {
+    throw new ServiceError("DISK_FULL");
+  };
+  const blobs: BlobStore = {
+    ...disk,
+    putParts: (name, parts) => (isFull ? refuse() : disk.putParts(name, parts)),
+    putMutable: (name, bytes) => (isFull ? refuse() : disk.putMutable(name, bytes)),
+  };
+  const bed = await openBed(dir, { blobs });
+  await bed.add(...Array.from({ length: 10 }, (_, at) => entryOf(at)));
+  await bed.search.index.flush();
+  const before = bed.search.index.root;
+  isFull = true;
+  for (let at = 10; at < 90; at += 20) await bed.add(...Array.from({ length: 20 }, (_, i) => entryOf(at + i)));
+  await bed.search.index.settled();
+  await answersAreRight(bed);
+  assert.ok(bed.told.some((line) => line.includes("cannot be written now")), bed.told.join("\n"));
+  assert.equal(readFileSync(join(dir, "index/search/root"), "utf8"), before);
+  isFull = false;
+  await bed.add(entryOf(500));
+  await bed.search.index.flush();
+  await answersAreRight(bed);
+  assert.match(readFileSync(join(dir, "index/search/root"), "utf8"), /^log\.test\/search\n88\n/);
   await bed.close();
 });
 
