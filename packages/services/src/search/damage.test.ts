@@ -242,7 +242,10 @@ test("where the index cannot be written it answers from memory, says so, and cat
   for (let at = 10; at < 90; at += 20) await bed.add(...Array.from({ length: 20 }, (_, i) => entryOf(at + i)));
   await bed.search.index.settled();
   await answersAreRight(bed);
-  assert.ok(bed.told.some((line) => line.includes("cannot be written now")), bed.told.join("\n"));
+  assert.ok(
+    bed.told.some((line) => line.includes("cannot be written now")),
+    bed.told.join("\n"),
+  );
   assert.equal(readFileSync(join(dir, "index/search/root"), "utf8"), before);
   isFull = false;
   await bed.add(entryOf(500));
