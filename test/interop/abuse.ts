@@ -14,8 +14,10 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import { createPoster, createWrites } from "../../scripts/load.ts";
 import { freePort, type Journey, scratch, startInstance, travel } from "../harness.ts";
 
-/** Idle connections of the crowd. */
-const CROWD = 10_000;
+/** Files that a process may have open; Node raises its limit to what the system allows. */
+const FILES = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
+/** Idle connections of the crowd: as many as this side may have open, at most. */
+const CROWD = Math.min(10_000, 500 * Math.floor((FILES - 500) / 500));
 /** What the server may hold beyond what it held before: its budget for slow clients, a crowd's connections, and room to breathe. */
 const ROOM_MIB = 512;
 
