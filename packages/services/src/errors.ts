@@ -156,7 +156,7 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
     "A failure of the service itself.",
     "The operator finds the request id in the log.",
   ),
-  // ca/: contracts 1.7
+  // ca/
   TOKEN_MISSING: row(
     400,
     GRPC.invalidArgument,
@@ -263,7 +263,7 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
     "The text is not a plain ASCII e-mail address.",
     "Write it like you@example.com.",
   ),
-  // ct/: contracts 2.1
+  // ct/
   CHAIN_REFUSED: row(
     400,
     GRPC.invalidArgument,
@@ -357,7 +357,7 @@ export const SERVICE_CODES: Readonly<Record<ServiceCode, Row>> = {
     "A log signed a checkpoint that contradicts the one cosigned last, or could not prove that it continues it. What it signed is kept as evidence.",
     "If the log was restored from an old copy, it must not go on; otherwise look at the evidence in the witness's record.",
   ),
-  // ledger/: contracts 4.6 and 3.8
+  // ledger/
   ENTRY_REFUSED: row(
     400,
     GRPC.invalidArgument,

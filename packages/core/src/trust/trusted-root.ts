@@ -7,7 +7,7 @@
  *     timestampAuthorities     signer's certificate, intermediates, anchor; one chain, one window
  *
  * Instances may overlap, may be over, may lie in the future: the root is a history. Everything is proved once, at
- * decoding (verify-rules C1 to C6): keys fit their stated type, ids follow from keys, each certificate is signed by the
+ * decoding (rules C1 to C6): keys fit their stated type, ids follow from keys, each certificate is signed by the
  * next. A verifier takes it from there and repeats none of it; the signatures between certificates are remembered by the
  * Certificate objects.
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Certification paths (RFC 5280 section 6, verify-rules H1–H4 and E7): from a leaf over given intermediates to an anchor.
+ * Certification paths (RFC 5280 section 6, rules H1–H4 and E7): from a leaf over given intermediates to an anchor.
  *
  * Anchors are trusted because the caller says so; intermediates are only help. For each certificate of the path: valid at
  * the given time, signed by the next, names equal as DER, no critical extension that we do not process; for each
@@ -181,7 +181,7 @@ function checkNoLoop(path: readonly Certificate[], issuer: Certificate): void {
 }
 
 /**
- * Proves that a certificate is one that an authority gives to signers (verify-rules H4): no authority, digitalSignature,
+ * Proves that a certificate is one that an authority gives to signers (rules H4): no authority, digitalSignature,
  * codeSigning, exactly one subject alternative name. Throws CERT_INVALID.
  */
 export function checkCodeSigningLeaf(leaf: Certificate): void {

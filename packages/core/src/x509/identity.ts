@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who a signing certificate was given to (verify-rules I1, I2): its one subject alternative name, the issuer of the
+ * Who a signing certificate was given to (rules I1, I2): its one subject alternative name, the issuer of the
  * identity token, and what else the token said, as extensions of the arc 1.3.6.1.4.1.57264.1.
  *
  * Extensions 1 to 6 are raw UTF-8; 8 and later hold one DER UTF8String. Values are exact: no trimming, no case folding.

@@ -31,7 +31,7 @@ test("serial numbers have 159 random bits and are never zero", () => {
   assert.equal(randomSerial(randomBytes).length, 20);
 });
 
-test("profiles are those of contracts 1.11, 1.14 and 5.5", () => {
+test("profiles are those that official clients accept", () => {
   const top = root();
   const issuing = authority(top);
   const critical = (extensions: ReadonlyMap<string, { critical: boolean }>): readonly string[] =>

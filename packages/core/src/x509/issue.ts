@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Certificates, written: the profiles of an installation's authorities and of what they issue (contracts 1.11–1.14, 5.5).
+ * Certificates, written: the profiles of an installation's authorities and of what they issue.
  *
  * Writing has two halves, so that a key may live elsewhere: `prepare…` gives the bytes to sign, `assemble` puts the
  * signature in. One encoder makes precertificate and certificate, so that the two differ by poison and SCT list alone.
@@ -90,7 +90,7 @@ export function preparePrecertificate(fields: CertificateFields, algorithm: Algo
   return prepareCertificate({ ...fields, extensions: [...fields.extensions, POISON] }, algorithm);
 }
 
-/** The certificate with the logs' promises, last. Clients want exactly one: see contracts 1.13. */
+/** The certificate with the logs' promises, last. Clients want exactly one. */
 export function prepareLoggedCertificate(fields: CertificateFields, algorithm: Algorithm, scts: readonly Sct[]): Unsigned {
   return prepareCertificate({ ...fields, extensions: [...fields.extensions, sctListExtension(scts)] }, algorithm);
 }

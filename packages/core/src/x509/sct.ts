@@ -183,7 +183,7 @@ export function sctAlgorithmCodes(algorithm: Algorithm): { readonly hashCode: nu
 }
 
 /**
- * Proves that a log promised to publish this certificate (verify-rules H5): the SCT names the log, and the log's key
+ * Proves that a log promised to publish this certificate (rules H5): the SCT names the log, and the log's key
  * signed it over the certificate, the issuer's key, the time and the SCT's extensions. Whether the log's window and the
  * certificate's validity contain `sct.timestampMs` is the caller's check. Throws SCT_UNKNOWN_LOG when the SCT names another log,
  * SCT_INVALID, ALGORITHM_UNKNOWN.

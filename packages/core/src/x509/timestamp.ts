@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * RFC 3161 timestamps, proven (verify-rules block E) and prepared (contracts 5.3).
+ * RFC 3161 timestamps, proven (block E) and prepared.
  *
  * A token says "these bytes existed at genTime". It counts when, in this order: the imprint is the hash of the bytes (E3),
  * the signed attributes bind the statement and name the signer's certificate (E4), that certificate is one of the trusted

@@ -220,7 +220,7 @@ export interface TimestampResponse {
 }
 
 /**
- * Reads a TimeStampResp that grants a token, with nothing behind it (verify-rules E1, E2). Proves nothing. Throws
+ * Reads a TimeStampResp that grants a token, with nothing behind it (rules E1, E2). Proves nothing. Throws
  * TIMESTAMP_INVALID for everything that is wrong, with the cause inside.
  */
 export function decodeTimestampResponse(bytes: Uint8Array): TimestampResponse {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Whose tokens are taken, and as what (contracts 1.10): the configuration of Fulcio, in its YAML spelling
+ * Whose tokens are taken, and as what: the configuration of Fulcio, in its YAML spelling
  * (`oidc-issuers`, `client-id`) or its JSON spelling (`OIDCIssuers`, `ClientID`).
  *
  * An issuer is found by the exact text of `iss`. Only then are the patterns of meta-issuers tried: `*` stands for

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who a token's owner is in a certificate (contracts 1.3, 1.10): one row per type of issuer says which claims it needs,
+ * Who a token's owner is in a certificate: one row per type of issuer says which claims it needs,
  * what the requester must have signed (the challenge), which name and which claims the certificate carries.
  *
  * Everything here comes from a token whose signature was verified, and is still not trusted with shape: names are held to
@@ -162,7 +162,7 @@ function fromTemplates(claims: Claims, templates: ProviderTemplates): ReturnType
   return { san: uri(templates.subjectAlternativeName(values)), challenge: sub, claims: extensions };
 }
 
-/** The published mappings of contracts 1.10, for the types that name a provider. */
+/** The mappings that Fulcio publishes, for the types that name a provider. */
 function builtIn(
   extensions: Readonly<Record<string, string>>,
   san: string,

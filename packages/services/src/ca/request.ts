@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Requests for certificates, v1 and v2 (contracts 1.2, 1.3, 1.6): a key with its proof of possession, in one of two forms.
+ * Requests for certificates, v1 and v2: a key with its proof of possession, in one of two forms.
  *
  * - A certification request (PKCS#10) proves possession by its own signature. Of what it asks for, only the key is taken.
  * - A bare key comes with a signature over the challenge: the token's e-mail address or subject, as UTF-8.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The templates of `ci-issuer-metadata` (contracts 1.10): the little of Go's text/template that published
+ * The templates of `ci-issuer-metadata`: the little of Go's text/template that published
  * configurations use, parsed once, when the configuration is read.
  *
  *     text {{ .claim }} text {{ index . "dotted/claim" }} {{ if eq A B }} … {{ else }} … {{ end }}

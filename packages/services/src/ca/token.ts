@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Identity tokens, taken apart and verified (contracts 1.8; RFC 7515, 7519, 8725).
+ * Identity tokens, taken apart and verified (RFC 7515, 7519, 8725).
  *
  *     token = base64url(header) "." base64url(claims) "." base64url(signature)
  *

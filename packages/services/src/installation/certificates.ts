@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The certificates that an installation starts with: two roots, the issuing authority under the one, the clock under the
- * other. Profiles are the library's (contracts 1.14, 5.5); lives and names are decided here. Names carry the
+ * other. Profiles are the library's; lives and names are decided here. Names carry the
  * installation's id, so that a certificate of one is never taken for that of another.
  */
 import { defaultAlgorithm, type PrivateKey } from "@lacre/core/crypto";

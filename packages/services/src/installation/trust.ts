@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What clients are told to trust, and where they are told to go: the trusted root, the signing config, and both in one
- * file, in the exact forms that official clients read (contracts 6.3 to 6.6).
+ * file, in the exact forms that official clients read.
  *
  * The trusted root is a function of the installation alone. The signing config carries the address of this start; when it
  * changes, it is published anew. Clients compare a checkpoint's origin with the host of `baseUrl`, never with an address.

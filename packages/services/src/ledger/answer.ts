@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The answer to a write: a TransparencyLogEntry in protobuf's JSON (contracts 4.5), with exactly these members.
+ * The answer to a write: a TransparencyLogEntry in protobuf's JSON, with exactly these members.
  *
  * Strict readers (sigstore-go, sigstore-python) refuse a member more. 64-bit numbers are strings; a v2 log promises no
  * time, so `integratedTime` is "0" and `inclusionPromise` null. Written by a template, because every write pays for it.

@@ -78,7 +78,7 @@ export function createLedgerService({ log, logId, verification, onLogged }: Ledg
   };
 }
 
-/** The entry that a request body asks for. Throws ServiceError in the words of contracts 4.6. */
+/** The entry that a request body asks for. Throws ServiceError in the words of rekor-tiles. */
 export function admit(body: Uint8Array): Admitted {
   let request: Json;
   try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Entries as the v1 dialect gives them out (contracts 3.2 to 3.6): an object of one member, named by the entry's UUID.
+ * Entries as the v1 dialect gives them out: an object of one member, named by the entry's UUID.
  *
  *     {"<16 hex of the tree id><64 hex of the leaf hash>":{"body":…,"integratedTime":…,"logID":…,"logIndex":…,"verification":…}}
  *

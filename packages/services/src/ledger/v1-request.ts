@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Requests of the v1 dialect, read: what upstream's generated server refuses with 422 and a number of its own, and what
- * its entry kinds refuse with 400 (contracts 3.3, 3.7, 3.8). No HTTP, no log.
+ * its entry kinds refuse with 400. No HTTP, no log.
  */
 import { toHex, utf8 } from "@lacre/core/bytes";
 import { JsonObject, parseJson, type Json } from "@lacre/core/codec";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The ledger over HTTP, in the dialect of Rekor v1: the paths, statuses, headers and texts of upstream's server, as far as
- * a client depends on them (contracts 3).
+ * a client depends on them.
  *
  * Particular to it: `ETag` is the UUID without quotes, `Location` is relative, on 201 and on 409; what is not there is a
  * 404 with nothing in it; a single entry is compact JSON and one newline, which sigstore-rs cuts at fixed offsets.

@@ -74,7 +74,7 @@ function reading<T>(work: () => T): T {
   }
 }
 
-/** The request in a DER TimeStampReq. Throws ServiceError BAD_REQUEST in the words of contracts 5.2. */
+/** The request in a DER TimeStampReq. Throws ServiceError BAD_REQUEST in the words of timestamp-authority. */
 export function decodeTimestampQuery(body: Uint8Array): TimestampRequest {
   if (body.length > DER_LIMIT) throw refuse(TOO_LARGE);
   return reading(() => {
@@ -104,7 +104,7 @@ export function decodeTimestampQuery(body: Uint8Array): TimestampRequest {
   });
 }
 
-/** The request in its JSON form. Throws ServiceError BAD_REQUEST in the words of contracts 5.2. */
+/** The request in its JSON form. Throws ServiceError BAD_REQUEST in the words of timestamp-authority. */
 export function parseTimestampQuery(body: Uint8Array): TimestampRequest {
   if (body.length > JSON_LIMIT) throw refuse(TOO_LARGE);
   return reading(() => {
