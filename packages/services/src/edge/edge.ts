@@ -45,6 +45,8 @@ declare module "fastify" {
   interface FastifyInstance {
     /** Connections that are open. */
     openConnections(): number;
+    /** Octets that are held for slow clients at the moment. */
+    heldOctets(): number;
     /** For handlers that read files: a few at a time, so that commits find a thread. */
     readonly fileGate: Gate;
   }
@@ -158,6 +160,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   app.server.on("connection", (socket: Socket) => socket.once("close", () => held.drop(socket)));
 
   app.decorate("openConnections", () => limited.open());
+  app.decorate("heldOctets", () => held.total);
   app.decorate("fileGate", createGate(FILES_AT_ONCE));
   app.decorateRequest("refusal", undefined);
   app.decorateRequest("bodyOctets", 0);
@@ -167,7 +170,7 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
   app.addContentTypeParser("*", (request: FastifyRequest, payload: IncomingMessage) =>
     collectBody(payload, request.routeOptions.bodyLimit ?? BODY_LIMIT, (octets) => {
       request.bodyOctets += octets;
-      held.add(request.raw.socket, octets);
+      hold(request, octets);
     }),
   );
 
@@ -197,9 +200,14 @@ export function createEdge(options: EdgeOptions = {}): FastifyInstance {
       typeof payload === "string" || payload instanceof Uint8Array
         ? payload.length
         : Number(reply.getHeader("content-length") ?? 0);
-    held.add(request.raw.socket, heldOf(request));
+    hold(request, heldOf(request));
     return payload;
   });
+
+  /** Nothing is held for a connection that is gone: nobody would give it back. */
+  function hold({ raw: { socket } }: FastifyRequest, octets: number): void {
+    if (!socket.destroyed) held.add(socket, octets);
+  }
 
   function ended(request: FastifyRequest, reply: FastifyReply, status: number): void {
     if (request.isCounted) return;

@@ -178,6 +178,23 @@ test("what was held for an exchange is given back when it ends, on the same conn
   agent.destroy();
 });
 
+test("nothing is held for requests whose client went away, in the middle of a body or of an answer", async (t) => {
+  const { heard, observer } = watch();
+  const { app, open } = await serve(t, { observer });
+  for (const [text, more] of [["POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", 100_000], [GET("/big"), 0], [GET("/never"), 0]] as const) {
+    const before = heard.answered.length;
+    const socket = await open(text);
+    socket.pause();
+    if (more > 0) socket.write(Buffer.alloc(more));
+    await sleep(50);
+    socket.destroy();
+    await until(() => heard.answered.length > before);
+  }
+  await until(() => app.openConnections() === 0);
+  await sleep(20);
+  assert.equal(app.heldOctets(), 0);
+});
+
 test("answers that nobody reads hold no more than the budget; whoever reads gets all of it", async (t) => {
   const { heard, observer } = watch();
   const { url, open } = await serve(t, { heldOctets: 40 << 20, observer });

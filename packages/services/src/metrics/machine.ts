@@ -13,9 +13,11 @@ export interface MachineOptions {
   readonly version: string;
   /** Connections that are open. */
   readonly connections: () => number;
+  /** Octets that are held for slow clients. */
+  readonly held: () => number;
 }
 
-export function measureMachine(metrics: Metrics, { dir, version, connections }: MachineOptions): void {
+export function measureMachine(metrics: Metrics, { dir, version, connections, held }: MachineOptions): void {
   const plain = (name: string, help: string, read: () => number | undefined): void =>
     metrics.gauge({ name, help }, function* (): Reading<never> {
       const value = read();
@@ -39,6 +41,7 @@ export function measureMachine(metrics: Metrics, { dir, version, connections }: 
     return utilization;
   });
   plain("lacre_connections", "Open connections.", connections);
+  plain("lacre_held_bytes", "Bodies and answers held in memory for slow clients.", held);
   plain("lacre_disk_free_bytes", "Room left for the data directory.", () => room(dir)?.free);
   plain("lacre_disk_size_bytes", "Size of the file system that the data directory is on.", () => room(dir)?.size);
   metrics.gauge(

@@ -162,13 +162,13 @@ test("logs: what they tell and what they are asked", async () => {
 
 test("the machine is read when it is asked, and a counter that is read goes up", async () => {
   const metrics = createMetrics();
-  measureMachine(metrics, { dir: "/", version: "1.2.3", connections: () => 7 });
+  measureMachine(metrics, { dir: "/", version: "1.2.3", connections: () => 7, held: () => 5 });
   const first = await read(metrics);
   const until = process.cpuUsage().user + 30_000;
   while (process.cpuUsage().user < until);
   const second = await read(metrics);
   assert.ok(second.get("process_cpu_seconds_total")! >= first.get("process_cpu_seconds_total")! + 0.02);
-  assert.equal(first.get("lacre_connections"), 7);
+  assert.deepEqual([first.get("lacre_connections"), first.get("lacre_held_bytes")], [7, 5]);
   assert.equal(first.get(`lacre_build_info{version="1.2.3",node="${process.version}"}`), 1);
   for (const name of [
     "process_resident_memory_bytes",
