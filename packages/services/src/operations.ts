@@ -50,7 +50,12 @@ export function measureAll(
 ): void {
   measured.show(o.logs);
   measureExpiries(metrics, o.expiries, o.now);
-  measureMachine(metrics, { dir: o.installation.layout.dir, version: readVersion(), connections: () => o.app.openConnections(), held: () => o.app.heldOctets() });
+  measureMachine(metrics, {
+    dir: o.installation.layout.dir,
+    version: readVersion(),
+    connections: () => o.app.openConnections(),
+    held: () => o.app.heldOctets(),
+  });
   metrics.gauge(
     { name: "lacre_search_size", help: "Entries that searches are complete for.", labels: { log: new Set(LOG_NAMES) } },
     () => Object.entries(o.searches).map(([log, { index }]) => [{ log }, index.size]),

@@ -181,7 +181,11 @@ test("what was held for an exchange is given back when it ends, on the same conn
 test("nothing is held for requests whose client went away, in the middle of a body or of an answer", async (t) => {
   const { heard, observer } = watch();
   const { app, open } = await serve(t, { observer });
-  for (const [text, more] of [["POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", 100_000], [GET("/big"), 0], [GET("/never"), 0]] as const) {
+  for (const [text, more] of [
+    ["POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", 100_000],
+    [GET("/big"), 0],
+    [GET("/never"), 0],
+  ] as const) {
     const before = heard.answered.length;
     const socket = await open(text);
     socket.pause();
