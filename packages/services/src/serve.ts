@@ -184,9 +184,11 @@ async function start(o: UpOptions, closers: (() => void | Promise<void>)[], clos
   const expiries = expiriesOf(installation, services, trust);
   const localFetch = createLocalFetch({ app: () => app, origins: [place.url], elsewhere: globalThis.fetch as Fetch });
   const monitor = openMonitoring({ installation, logs, url: place.url, fetch: localFetch, now, log });
+  // A witnessed log publishes at its interval: what waits for that is not late.
+  const interval = Object.keys(quorums).length > 0 ? Math.ceil(settings.witnesses.intervalSeconds) : 0;
   const health = createHealth({
     logs,
-    config: settings.health,
+    config: { ...settings.health, publishWithinSeconds: settings.health.publishWithinSeconds + interval },
     expiries,
     now,
     more: (name) => ({
