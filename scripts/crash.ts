@@ -116,7 +116,9 @@ async function secondProcess(first: Server): Promise<readonly string[]> {
 
 /** Looks the newest promised entries up, and some of the older ones: each must be found at its index, in an answer that reaches over it. */
 async function searchAll(client: ReturnType<typeof createPoster>, { leaves }: LedgerOracle, problems: string[]): Promise<void> {
-  const newest = Math.max(0, ...leaves.keys()) - 300;
+  let newest = 0;
+  for (const index of leaves.keys()) newest = Math.max(newest, index);
+  newest -= 300;
   const wanted = [...leaves].filter(([index]) => index > newest || random() < 300 / leaves.size);
   for (let at = 0; at < wanted.length; at += 16) {
     await Promise.all(
