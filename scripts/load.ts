@@ -145,6 +145,10 @@ export class LedgerOracle {
   /** Leaf hashes promised without an index, in hexadecimal. */
   readonly #unplaced = new Set<string>();
   readonly #log: CheckpointKey | undefined;
+  /** The full tiles that were held to every promise, and the tree over them. */
+  #proven: { readonly tiles: Uint8Array[]; readonly range: CompactRange } = { tiles: [], range: new CompactRange(sha256) };
+  /** Indices and sizes promised since. */
+  readonly #fresh = { leaves: new Set<number>(), roots: new Set<number>() };
 
   /** With the log's key, signatures of checkpoints are checked too. */
   constructor(log?: CheckpointKey) {
@@ -194,6 +198,7 @@ export class LedgerOracle {
     this.see(checkpoint, size, root);
     const before = this.#leaves.get(index);
     if (before !== undefined && !equalBytes(before, leafHash)) throw new Error(`index ${index} was given to two entries`);
+    if (before === undefined) this.#fresh.leaves.add(index);
     this.#leaves.set(index, leafHash);
   }
 
@@ -214,39 +219,52 @@ export class LedgerOracle {
         checkNoteSignature({ note: checkpoint.note, name, keyHint, key });
       }
       this.#roots.set(Number(checkpoint.size), checkpoint.root);
+      this.#fresh.roots.add(Number(checkpoint.size));
     } else if (!equalBytes(known, checkpoint.root)) throw new Error(`forked: two roots for size ${checkpoint.size}`);
   }
 
   /**
    * Reads the whole log's leaf hashes and holds it to every promise: each entry at its index, each checkpoint's root that
-   * of the first entries. `read` gives a path below the log's address.
+   * of the first entries. `read` gives a path below the log's address. What was held true before is compared byte for
+   * byte and not computed again, so that a campaign's thousandth check costs what its reading costs.
    */
   async check(read: (path: string) => Promise<Answer>): Promise<void> {
     const shown = (await read("/checkpoint")).body.toString();
     this.see(shown);
     const size = Number(parseCheckpoint(shown).size);
-    const range = new CompactRange(sha256);
-    const found = new Set<number>();
     const missing = new Set(this.#unplaced);
+    // A promise about what was checked already, or a leaf to be looked for anywhere: nothing is taken as read.
+    const isPast = (place: number): boolean => place < this.#proven.range.size;
+    if (missing.size > 0 || [...this.#fresh.leaves].some(isPast) || [...this.#fresh.roots].some((size) => isPast(size - 1)))
+      this.#proven = { tiles: [], range: new CompactRange(sha256) };
+    const { tiles } = this.#proven;
+    let { range } = this.#proven;
     for (let index = 0; index * TILE_WIDTH < size; index++) {
       const width = tileWidth(0, index, size);
       const { status, body } = await read(`/tile/${tilePath({ level: 0, index, width })}`);
       if (status !== 200 || body.length !== width * HASH_LENGTH) throw new Error(`tile ${index}/${width} answered ${status}`);
+      if (index < tiles.length) {
+        if (!equalBytes(tiles[index]!, body)) this.problems.push(`tile ${index} is another one than it was`);
+        continue;
+      }
+      if (width < TILE_WIDTH) range = range.clone();
       for (let at = 0; at < width; at++) {
         const place = index * TILE_WIDTH + at;
         const hash = Uint8Array.from(body.subarray(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
         const promised = this.#leaves.get(place);
         if (promised !== undefined && !equalBytes(promised, hash)) this.problems.push(`entry ${place} is another one`);
-        if (promised !== undefined) found.add(place);
         if (this.#unplaced.size > 0) missing.delete(toHex(hash));
         range.append(hash);
         const root = this.#roots.get(range.size);
         if (root !== undefined && !equalBytes(root, range.root()))
           this.problems.push(`forked: the checkpoint of size ${range.size} (${toHex(root)}) is not of this history`);
       }
+      if (width === TILE_WIDTH) tiles.push(Uint8Array.from(body));
     }
+    this.#fresh.leaves.clear();
+    this.#fresh.roots.clear();
     for (const index of this.#leaves.keys())
-      if (!found.has(index) && index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
+      if (index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
     for (const leafHash of missing) this.problems.push(`the leaf ${leafHash} is lost: the log has ${size} others`);
     for (const seen of this.#roots.keys())
       if (seen > size) this.problems.push(`the checkpoint of size ${seen} is lost: the log has ${size}`);
