@@ -6,9 +6,10 @@
  * files, key management services, tokens) is refused by name, never taken for a file.
  */
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import { type PrivateKey, importPrivateKey, importPublicKey, type PublicKey } from "@lacre/core/crypto";
+import { type Algorithm, importPrivateKey, importPublicKey, type PrivateKey, type PublicKey } from "@lacre/core/crypto";
 import { text } from "@lacre/core/bytes";
 import { LacreError } from "@lacre/core/errors";
+import { createKeySigner, type Signer } from "@lacre/core/sign";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { readNamed } from "./trust.ts";
@@ -49,8 +50,12 @@ export async function readPublicKey(context: Context, reference: string): Promis
   }
 }
 
-/** The key to sign with. Throws FILE_UNREADABLE, KEY_INVALID, UNSUPPORTED_FLAG. */
-export async function readPrivateKey(context: Context, reference: string): Promise<PrivateKey> {
+/** What signs with the key that `--key` names. Throws FILE_UNREADABLE, KEY_INVALID, UNSUPPORTED_FLAG. */
+export async function openSigner(context: Context, reference: string, algorithm?: Algorithm): Promise<Signer> {
+  return createKeySigner(await readPrivateKey(context, reference), algorithm);
+}
+
+async function readPrivateKey(context: Context, reference: string): Promise<PrivateKey> {
   const pem = await readPem(context, reference);
   if (/ENCRYPTED|Proc-Type/.test(pem)) {
     throw new CliError("UNSUPPORTED_FLAG", `${reference} is encrypted, and encrypted keys are not read yet`, {

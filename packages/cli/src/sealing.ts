@@ -26,7 +26,7 @@ import { LacreError } from "@lacre/core/errors";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { IDENTITY_FLAGS, obtainToken } from "./identity.ts";
-import { readPrivateKey } from "./keys.ts";
+import { openSigner } from "./keys.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import { plain } from "./terminal.ts";
 import { findOwnRoot, findSigningConfig } from "./trust.ts";
@@ -58,8 +58,8 @@ export interface Workshop {
 export async function openWorkshop(context: Context, flags: SealingFlags): Promise<Workshop> {
   if (flags.offline === true) throw new CliError("OFFLINE", "signing needs its services");
   const isLogged = flags.tlogUpload !== false;
-  const key = flags.key === undefined ? undefined : await readPrivateKey(context, flags.key);
   const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmByFlag(flags.signingAlgorithm);
+  const key = flags.key === undefined ? undefined : await openSigner(context, flags.key, algorithm);
   if (key === undefined && algorithm !== undefined && algorithm.keyDetails !== "PKIX_ECDSA_P256_SHA_256") {
     throw new CliError(
       "UNSUPPORTED_FLAG",
@@ -79,7 +79,7 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
       : (
           (own: Credential) => async () =>
             own
-        )(keyCredential(key, algorithm));
+        )(keyCredential(key));
   const sealer = createSealer({
     credential,
     clocks: services.clocks.map(({ url }) => createClockClient({ url, ...common })),

@@ -13,7 +13,7 @@
  */
 import { equalBytes, toBase64 } from "../bytes/index.ts";
 import type { AuthorityClient, EntryVerifier } from "../client/index.ts";
-import { type Algorithm, algorithmOf, defaultAlgorithm, fits, generateKey, type PrivateKey, sha256 } from "../crypto/index.ts";
+import { type Algorithm, algorithmOf, generateKey, type PublicKey, sha256 } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
 import {
@@ -29,11 +29,12 @@ import {
   prepareRequest,
   signUnsigned,
 } from "../x509/index.ts";
+import { createKeySigner, type Signer } from "./signer.ts";
 import { readToken } from "./token.ts";
 
 /** A key that can sign, and what the world knows it by. Made by `requestCredential` or `keyCredential`. */
 export interface Credential {
-  readonly key: PrivateKey;
+  readonly signer: Signer;
   readonly algorithm: Algorithm;
   /** What a ledger entry records of it. */
   readonly verifier: EntryVerifier;
@@ -76,11 +77,11 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
     checkCodeSigningLeaf(leaf);
     if (trustedRoot !== undefined) checkTrusted(leaf, above, trustedRoot);
     return {
-      key,
+      signer: createKeySigner(key, algorithm),
       algorithm,
       verifier: { kind: "certificate", der: leaf.der, keyDetails: algorithm.keyDetails },
       certificate: leaf,
-      hint: hintOf(key),
+      hint: hintOf(key.publicKey),
       usableUntilMs: arrivedMs + Math.max(0, leaf.notAfterMs - leaf.notBeforeMs - MARGIN_MS),
     };
   } catch (cause) {
@@ -93,19 +94,15 @@ export async function requestCredential({ authority, token, now, trustedRoot }: 
   }
 }
 
-/** A credential from a key of one's own. Throws KEY_INVALID when `algorithm` does not fit the key. */
-export function keyCredential(key: PrivateKey, algorithm: Algorithm = defaultAlgorithm(key.publicKey)): Credential {
-  if (!fits(algorithm, key.publicKey))
-    throw new LacreError("KEY_INVALID", "key is not of the algorithm's type", {
-      expected: algorithm.keyDetails,
-      found: key.publicKey.type,
-    });
+/** A credential from a key of one's own. */
+export function keyCredential(signer: Signer): Credential {
+  const { publicKey, algorithm } = signer;
   return {
-    key,
+    signer,
     algorithm,
-    verifier: { kind: "publicKey", der: key.publicKey.spki, keyDetails: algorithm.keyDetails },
+    verifier: { kind: "publicKey", der: publicKey.spki, keyDetails: algorithm.keyDetails },
     certificate: undefined,
-    hint: hintOf(key),
+    hint: hintOf(publicKey),
     usableUntilMs: Infinity,
   };
 }
@@ -131,8 +128,8 @@ export function createCredentialSource(request: () => Promise<Credential>, now: 
   };
 }
 
-function hintOf(key: PrivateKey): string {
-  return toBase64(sha256(key.publicKey.spki));
+function hintOf(key: PublicKey): string {
+  return toBase64(sha256(key.spki));
 }
 
 /** The certificate leads to one of the root's authorities, and one of its certificate logs knows of it. */

@@ -8,5 +8,6 @@ export {
   requestCredential,
 } from "./credential.ts";
 export { type Chunks, createSealer, type Sealed, type Sealer, type SealerOptions } from "./sealer.ts";
+export { createKeySigner, type Signer } from "./signer.ts";
 export { encodeStatement, type Subject } from "./statement.ts";
 export { readToken, type TokenFacts } from "./token.ts";

@@ -8,15 +8,16 @@
  * Artifacts are read once, as a stream; hash and signature are made on the way.
  */
 import { type Bundle, decodeStatement, encodeBundle, STATEMENT_PAYLOAD_TYPE } from "../bundle/index.ts";
-import { utf8 } from "../bytes/index.ts";
+import { concat, utf8 } from "../bytes/index.ts";
 import type { ClockClient, LedgerClient, LoggedSeal } from "../client/index.ts";
 import { pae } from "../codec/index.ts";
-import { createHasher, createStreamSigner, hash, type HashName, signMessage } from "../crypto/index.ts";
+import { createHasher, hash, type HashName } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import type { TrustedRoot } from "../trust/index.ts";
 import { createVerifier, decidingCheck, type Policy, type Verdict } from "../verify/index.ts";
 import { type Identity, readIdentity } from "../x509/index.ts";
 import type { Credential } from "./credential.ts";
+import type { Signer } from "./signer.ts";
 
 /** An artifact's octets, in order. */
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -48,11 +49,11 @@ export interface Sealed {
   readonly verdict: Verdict | undefined;
 }
 
-/** Seals artifacts and statements with one credential source; holds no artifact in memory. */
+/** Seals artifacts and statements with one credential source; holds no artifact in memory, unless its algorithm asks for it. */
 export interface Sealer {
   /**
-   * Seals an artifact. Throws what the services' clients throw, CREDENTIAL_INVALID, ALGORITHM_UNKNOWN for keys that
-   * cannot sign a stream, SELF_CHECK_FAILED when the finished bundle does not verify.
+   * Seals an artifact. Throws what the signer and the services' clients throw, CREDENTIAL_INVALID, ALGORITHM_UNKNOWN for
+   * algorithms that the ledgers cannot take, TOO_LARGE, SELF_CHECK_FAILED when the finished bundle does not verify.
    */
   sealArtifact(chunks: Chunks): Promise<Sealed>;
   /** Seals a payload in a DSSE envelope, its octets unchanged. Throws as `sealArtifact`, and for an in-toto payload as `decodeStatement`. */
@@ -64,15 +65,10 @@ export function createSealer(options: SealerOptions): Sealer {
   return {
     async sealArtifact(chunks) {
       const credential = await obtain(options);
-      const hasher = createHasher(credential.algorithm.hash);
-      const signer = createStreamSigner(credential.algorithm, credential.key);
-      for await (const chunk of chunks) {
-        hasher.update(chunk);
-        signer.update(chunk);
-      }
-      const digest = { algorithm: credential.algorithm.hash, value: hasher.digest() };
-      const signature = signer.finish();
-      return finish(options, credential, digest, signature, { kind: "message", digest, signature });
+      const { algorithm, signer } = credential;
+      const { digest, signature, message } = await (algorithm.prehashed ? signStream : signWhole)(signer, chunks);
+      const signed = { algorithm: algorithm.hash, value: digest };
+      return finish(options, credential, signed, signature, { kind: "message", digest: signed, signature }, message);
     },
     async sealEnvelope(payload, payloadType) {
       // A statement that verifiers cannot read must not reach the log.
@@ -80,11 +76,54 @@ export function createSealer(options: SealerOptions): Sealer {
       const credential = await obtain(options);
       const encoded = pae(payloadType, payload);
       const digest = { algorithm: credential.algorithm.hash, value: hash(credential.algorithm.hash, encoded) };
-      const signature = signMessage(credential.algorithm, credential.key, encoded);
+      const signature = await credential.signer.sign({ message: encoded });
       const keyid = credential.certificate === undefined ? credential.hint : "";
       return finish(options, credential, digest, signature, { kind: "dsse", payload, payloadType, signature, keyid });
     },
   };
+}
+
+interface Signature {
+  readonly digest: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Only where the scheme signs, and verifiers need, the message itself. */
+  readonly message?: Uint8Array;
+}
+
+async function signStream(signer: Signer, chunks: Chunks): Promise<Signature> {
+  const hasher = createHasher(signer.algorithm.hash);
+  const stream = signer.stream?.();
+  for await (const chunk of chunks) {
+    hasher.update(chunk);
+    stream?.update(chunk);
+  }
+  const digest = hasher.digest();
+  return { digest, signature: stream === undefined ? await signer.sign({ digest }) : stream.finish() };
+}
+
+/** Pure schemes read the message twice: it is held, up to this. */
+const MAX_MESSAGE_BYTES = 256 << 20;
+
+async function signWhole(signer: Signer, chunks: Chunks): Promise<Signature> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    length += chunk.length;
+    if (length > MAX_MESSAGE_BYTES) {
+      throw new LacreError(
+        "TOO_LARGE",
+        "an algorithm that signs the message itself holds it in memory, and this one is too large",
+        {
+          expected: `at most ${MAX_MESSAGE_BYTES} octets, or an algorithm that signs a digest, as ECDSA`,
+          found: signer.algorithm.keyDetails,
+        },
+      );
+    }
+    // A stream may reuse its buffer.
+    parts.push(Uint8Array.from(chunk));
+  }
+  const message = concat(...parts);
+  return { digest: hash(signer.algorithm.hash, message), signature: await signer.sign({ message }), message };
 }
 
 async function obtain(options: SealerOptions): Promise<Credential> {
@@ -104,6 +143,7 @@ async function finish(
   digest: Sealed["digest"],
   signature: Uint8Array,
   content: Bundle["content"],
+  message?: Uint8Array,
 ): Promise<Sealed> {
   const timestamps: Uint8Array[] = [];
   for (const clock of options.clocks) timestamps.push(await clock.timestamp(signature));
@@ -132,7 +172,7 @@ async function finish(
   const verdict =
     options.trustedRoot === undefined
       ? undefined
-      : checkOwn(options, options.trustedRoot, credential, digest, json, content, identity);
+      : checkOwn(options, options.trustedRoot, credential, digest, json, content, identity, message);
   return { bundle, json, digest, identity, verdict };
 }
 
@@ -145,6 +185,7 @@ function checkOwn(
   json: string,
   content: Bundle["content"],
   identity: Identity | undefined,
+  message: Uint8Array | undefined,
 ): Verdict {
   const isKey = identity === undefined;
   const policy: Policy = {
@@ -156,9 +197,12 @@ function checkOwn(
   };
   const verdict = createVerifier({ trustedRoot }).verify({
     bundle: utf8(json),
-    artifact: content.kind === "dsse" ? undefined : { digests: new Map([[digest.algorithm, digest.value]]) },
+    artifact:
+      content.kind === "dsse"
+        ? undefined
+        : { digests: new Map([[digest.algorithm, digest.value]]), ...(message === undefined ? {} : { message }) },
     policy,
-    ...(isKey ? { key: credential.key.publicKey } : {}),
+    ...(isKey ? { key: credential.signer.publicKey } : {}),
     nowMs: options.now(),
   });
   if (verdict.outcome === "verified") return verdict;

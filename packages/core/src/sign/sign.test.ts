@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { generateKeyPairSync, privateEncrypt, sign } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
@@ -19,7 +20,15 @@ import { decodeLogEntry } from "../bundle/index.ts";
 import { utf8 } from "../bytes/index.ts";
 import { hashedRekordRequest, type AuthorityClient, type ClockClient, type LedgerClient } from "../client/index.ts";
 import { JsonObject, pae, type Json } from "../codec/index.ts";
-import { algorithmOf, defaultAlgorithm, generateKey, sha256, type PrivateKey } from "../crypto/index.ts";
+import {
+  algorithmOf,
+  defaultAlgorithm,
+  generateKey,
+  importPublicKey,
+  sha256,
+  type PrivateKey,
+  type Signed,
+} from "../crypto/index.ts";
 import { admitRequest } from "../entry/index.ts";
 import { LacreError, type LacreCode } from "../errors.ts";
 import { decodeTrustedRoot } from "../trust/index.ts";
@@ -38,12 +47,14 @@ import {
 } from "../x509/index.ts";
 import {
   createCredentialSource,
+  createKeySigner,
   createSealer,
   encodeStatement,
   keyCredential,
   readToken,
   requestCredential,
   type SealerOptions,
+  type Signer,
 } from "./index.ts";
 
 const workshop = createWorkshop();
@@ -302,7 +313,7 @@ async function requestFor(content: Uint8Array): Promise<object> {
 
 test("keys of one's own seal: P-256, P-384, P-521, RSA", async () => {
   for (const type of ["P-256", "P-384", "P-521", "RSA"] as const) {
-    const credential = keyCredential(generateKey(type));
+    const credential = keyCredential(createKeySigner(generateKey(type)));
     const sealed = await sealer({ credential: async () => credential }).sealArtifact([utf8("x")]);
     assert.equal(sealed.verdict?.outcome, "verified", type);
     assert.equal(sealed.identity, undefined);
@@ -316,18 +327,65 @@ test("keys of one's own seal: P-256, P-384, P-521, RSA", async () => {
   }
 });
 
-test("a key that signs no digest is refused before anything is signed", async () => {
+test("a key that signs no digest cannot be logged, and is refused before anything is signed", async () => {
   const log = ledger();
-  const credential = keyCredential(generateKey("Ed25519"));
+  const credential = keyCredential(createKeySigner(generateKey("Ed25519")));
   await refusedWith(
     "ALGORITHM_UNKNOWN",
     sealer({ credential: async () => credential, ledgers: [log] }).sealArtifact([utf8("x")]),
   );
   assert.equal(log.requests.length, 0);
-  await refusedWith("ALGORITHM_UNKNOWN", sealer({ credential: async () => credential, ledgers: [] }).sealArtifact([utf8("x")]));
   assert.throws(
-    () => keyCredential(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P384_SHA_384")),
+    () => createKeySigner(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P384_SHA_384")),
     (error) => error instanceof LacreError && error.code === "KEY_INVALID",
+  );
+});
+
+test("pure schemes seal a message from any number of chunks, and an envelope, without a ledger", async () => {
+  for (const type of ["Ed25519", "ML-DSA-65", "ML-DSA-87"] as const) {
+    const credential = keyCredential(createKeySigner(generateKey(type)));
+    const buffer = utf8("one");
+    function* reusing() {
+      yield buffer;
+      buffer.set(utf8("two"));
+      yield buffer;
+    }
+    const sealed = await sealer({ credential: async () => credential, ledgers: [] }).sealArtifact(reusing());
+    assert.equal(sealed.verdict?.outcome, "verified", type);
+    assert.deepEqual(
+      Buffer.from(sealed.digest.value),
+      Buffer.from(new Uint8Array(await crypto.subtle.digest("SHA-512", utf8("onetwo")))),
+    );
+    const said = await sealer({ credential: async () => credential, ledgers: [] }).sealEnvelope(STATEMENT, "application/x");
+    assert.equal(said.verdict?.outcome, "verified", type);
+  }
+});
+
+test("a signer elsewhere is given the digest of a stream, and the message of an envelope", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 3072 });
+  const given: Signed[] = [];
+  const remote: Signer = {
+    publicKey: importPublicKey(publicKey.export({ format: "der", type: "spki" })),
+    algorithm: algorithmOf("PKIX_RSA_PKCS1V15_3072_SHA256"),
+    sign: async (signed) => {
+      given.push(signed);
+      if ("message" in signed) return sign("sha256", signed.message, privateKey);
+      const prefix = Buffer.from("3031300d060960864801650304020105000420", "hex");
+      return privateEncrypt(privateKey, Buffer.concat([prefix, signed.digest]));
+    },
+  };
+  const credential = keyCredential(remote);
+  const sealed = await sealer({ credential: async () => credential }).sealArtifact([utf8("o"), utf8("ne")]);
+  assert.equal(sealed.verdict?.outcome, "verified");
+  await sealer({ credential: async () => credential }).sealEnvelope(STATEMENT, "application/vnd.in-toto+json");
+  assert.deepEqual(
+    given.map((signed) => Object.keys(signed)[0]),
+    ["digest", "message"],
+  );
+  const lying: Signer = { ...remote, sign: async () => new Uint8Array(384).fill(1) };
+  await refusedWith(
+    "SELF_CHECK_FAILED",
+    sealer({ credential: async () => keyCredential(lying), ledgers: [] }).sealArtifact([utf8("x")]),
   );
 });
 
