@@ -3,14 +3,15 @@
  * Which identities are stored, and at which index: what makes a repeated record find its first entry.
  *
  * Entries of the current generation (65,536 of them) are in a map; when a generation is sealed it becomes a segment file
- * `index/identity/0/<N>`, sixteen of which are merged into one of the next level, sixteen of those again. All of it can
- * be made again from the bundles and is, when a file is missing or damaged: losing it costs time, never a promise (I8).
+ * `index/identity/0/<N>`, sixteen of which are merged into one of the next level, sixteen of those again. Those of level
+ * 0 are held in memory, larger ones stay files: memory does not grow with the log. All of it can be made again from the bundles and is, when a file is missing or damaged: losing it costs time, never a promise (I8).
  */
 import { tilePath, TILE_WIDTH } from "@lacre/core/merkle";
 import type { BlobStore } from "../store/index.ts";
 import type { Logger } from "./logger.ts";
 import type { Personality } from "./personality.ts";
-import { buildSegment, candidates, decodeSegment, encodeSegment, mergeSegments, type Segment } from "./segment.ts";
+import { buildSegment, candidates, decodeSegment, encodeSegment, type Segment } from "./segment.ts";
+import { mergedFile, openStored, storedCandidates, type StoredSegment } from "./stored.ts";
 import { readBundle, type Tiles } from "./tiles.ts";
 
 /** Entries of a segment of level 0, and how many segments make one of the next level. */
@@ -36,7 +37,7 @@ interface Placed {
   readonly level: number;
   /** Which of its level. */
   readonly place: number;
-  readonly segment: Segment;
+  readonly segment: Segment | StoredSegment;
 }
 
 /** An identity as a key of maps: one character per octet. */
@@ -104,8 +105,10 @@ export class Identities {
   async #loadOne(level: number, place: number): Promise<void> {
     const { blobs, log, origin } = this.#parts;
     const span = this.#span(level);
-    const bytes = await blobs.get(segmentName(level, place));
-    const segment = bytes && decodeSegment(bytes, place * span, span);
+    const name = segmentName(level, place);
+    const bytes = level > 0 ? undefined : await blobs.get(name);
+    const segment =
+      level > 0 ? await openStored(blobs, name, place * span, span) : bytes && decodeSegment(bytes, place * span, span);
     if (segment !== undefined) {
       this.#segments.push({ level, place, segment });
       return;
@@ -117,14 +120,14 @@ export class Identities {
       return;
     }
     log.warn(
-      { origin, segment: segmentName(level, place), found: bytes === undefined ? "nothing" : "damage" },
+      { origin, segment: name, found: bytes === undefined ? "nothing" : "damage" },
       "an index segment is made again from the entries",
     );
     const identities: [string, number][] = [];
     for (let bundle = (place * span) / TILE_WIDTH; bundle < ((place + 1) * span) / TILE_WIDTH; bundle++) {
       await this.#eachIdentity(bundle, (identity, at) => identities.push([identity, at]));
     }
-    await this.#install(0, place, buildSegment(place * span, identities, span));
+    await this.#install(place, buildSegment(place * span, identities, span));
   }
 
   /** Remembers a committed entry. */
@@ -144,7 +147,7 @@ export class Identities {
     }
     let found: number[] | undefined;
     for (const { segment } of this.#segments) {
-      const hits = candidates(segment, identity);
+      const hits = "words" in segment ? candidates(segment, identity) : storedCandidates(segment, identity);
       if (hits.length > 0) found = found === undefined ? hits : [...found, ...hits];
     }
     return (
@@ -173,31 +176,30 @@ export class Identities {
       const segment = map.size === span ? buildSegment(place * span, map, span) : undefined;
       // Two entries of one identity (an index was lost once): build from the entries, which knows both.
       if (segment === undefined) await this.#loadOne(0, place);
-      else await this.#install(0, place, segment);
+      else await this.#install(place, segment);
       this.#recent.delete(place);
       await this.#merge();
     }
   }
 
-  /**
-   * Takes a segment into service in place of the last `replaced` ones, then writes it; whether that succeeded. One that
-   * cannot be written stays in memory and is made again at the next start.
-   */
-  async #install(level: number, place: number, segment: Segment, replaced = 0): Promise<boolean> {
-    const { blobs, log, origin } = this.#parts;
-    const name = segmentName(level, place);
-    this.#segments = [...this.#segments.slice(0, this.#segments.length - replaced), { level, place, segment }];
+  /** Takes a segment of level 0 into service, then writes it. One that cannot be written is made again at the next start. */
+  async #install(place: number, segment: Segment): Promise<void> {
+    const { blobs } = this.#parts;
+    const name = segmentName(0, place);
+    this.#segments = [...this.#segments, { level: 0, place, segment }];
     try {
       await blobs.putMutable(name, encodeSegment(segment));
       await blobs.flush([name]);
-      return true;
     } catch (cause) {
-      log.warn({ origin, segment: name, cause: String(cause) }, "an index segment cannot be written; it stays in memory");
-      return false;
+      this.#warn(name, cause, "an index segment cannot be written; it stays in memory");
     }
   }
 
-  /** Merges the newest segments while they fill one of the next level. */
+  #warn(segment: string, cause: unknown, message: string): void {
+    this.#parts.log.warn({ origin: this.#parts.origin, segment, cause: String(cause) }, message);
+  }
+
+  /** Merges the newest segments while they fill one of the next level. Look-ups go to the parts until it is a file. */
   async #merge(): Promise<void> {
     const { fan, levels } = this.#shape;
     for (;;) {
@@ -205,13 +207,35 @@ export class Identities {
       if (last === undefined || last.level + 1 >= levels || (last.place + 1) % fan !== 0) return;
       const parts = this.#segments.slice(-fan);
       if (parts.length < fan || parts.some(({ level }) => level !== last.level)) return;
-      const steps = mergeSegments(parts.map(({ segment }) => segment));
-      let step = steps.next();
-      // Look-ups go to the parts meanwhile, and other work gets its turn between the slices.
-      for (; step.done !== true; step = steps.next()) await new Promise((resolve) => setImmediate(resolve));
-      const written = await this.#install(last.level + 1, (last.place + 1) / fan - 1, step.value, fan);
-      if (written)
-        for (const { level, place } of parts) await this.#parts.blobs.remove(segmentName(level, place)).catch(() => {});
+      if (!(await this.#mergeOne(parts, { level: last.level + 1, place: (last.place + 1) / fan - 1 }))) return;
     }
   }
+
+  async #mergeOne(parts: readonly Placed[], { level, place }: Pick<Placed, "level" | "place">): Promise<boolean> {
+    const { blobs } = this.#parts;
+    const name = segmentName(level, place);
+    const span = this.#span(level);
+    try {
+      await blobs.putParts(name, mergedFile(parts.map(({ segment }) => segment)));
+      await blobs.flush([name]);
+      const segment = await openStored(blobs, name, place * span, span);
+      if (segment === undefined) throw new Error("it does not read as it was written");
+      this.#segments = [...this.#segments.slice(0, -parts.length), { level, place, segment }];
+    } catch (cause) {
+      this.#warn(name, cause, "index segments cannot be merged; they stay as they are");
+      return false;
+    }
+    await close(parts);
+    for (const part of parts) await blobs.remove(segmentName(part.level, part.place)).catch(() => {});
+    return true;
+  }
+
+  /** Lets go of the files. */
+  async close(): Promise<void> {
+    await close(this.#segments.splice(0));
+  }
+}
+
+async function close(segments: readonly Placed[]): Promise<void> {
+  for (const { segment } of segments) if ("blob" in segment) await segment.blob.close();
 }

@@ -432,6 +432,7 @@ class EngineLog implements Log {
     this.#publisher.stop(refusal);
     await this.#store.close();
     await this.#anchor.close();
+    await this.#identities.close();
     this.#release();
     this.#end(this.#failure);
   }

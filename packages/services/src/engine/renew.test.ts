@@ -159,6 +159,7 @@ test("an entry that waits for the disk is as old as it is, in the group under wa
       };
       return {
         read: file.read.bind(file),
+        readNow: file.readNow.bind(file),
         write: file.write.bind(file),
         size: file.size.bind(file),
         close: file.close.bind(file),

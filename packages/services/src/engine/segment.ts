@@ -2,18 +2,20 @@
 /**
  * An index segment: which of its entries may have a given identity. Sorted, immutable, derivable from the log by anyone.
  *
- * File, numbers little-endian: `LIX1`, u32 entries, u64 index of the first entry, 16 octets zero, SHA-256 of the body;
- * then per entry one u64, ascending: the first 40 bits of the identity above 24 bits of the entry's place in the segment.
- * Eight octets an entry, and a look-up is an interpolation: identities are hashes, evenly spread.
+ * File, numbers little-endian: `LIX2`, u32 entries, u64 index of the first entry; then per entry one u64, ascending: the
+ * first 40 bits of the identity above 24 bits of the entry's place in the segment; then SHA-256 of all that.
+ * Eight octets an entry, and a look-up is an interpolation: identities are hashes, evenly spread. Small segments are in
+ * memory (`Segment`); large ones stay files, of which every 512th entry is (`stored.ts`).
  *
  * A hit is a candidate, not an answer: whoever asks reads the entry and compares (I8). Of a million entries about one
  * question in a million meets a stranger.
  */
 import { createHash } from "node:crypto";
-import { equalBytes } from "@lacre/core/bytes";
+import { concat, equalBytes } from "@lacre/core/bytes";
 
-const MAGIC = 0x3158494c;
-const HEADER = 64;
+const MAGIC = 0x3258494c;
+export const HEADER = 16;
+export const TRAILER = 32;
 /** A place has 24 bits. */
 export const MAX_ENTRIES: number = 1 << 24;
 
@@ -44,7 +46,8 @@ export function buildSegment(
   return { first, words };
 }
 
-function high(identity: string): number {
+/** The first 32 bits of an identity. */
+export function high(identity: string): number {
   return (
     ((identity.charCodeAt(0) << 24) | (identity.charCodeAt(1) << 16) | (identity.charCodeAt(2) << 8) | identity.charCodeAt(3)) >>>
     0
@@ -67,7 +70,7 @@ export function candidates({ first, words }: Segment, identity: string): number[
 }
 
 /** The first pair that is not below (high, low); an even place. */
-function lowerBound(words: Uint32Array, high: number, low: number): number {
+export function lowerBound(words: Uint32Array, high: number, low: number): number {
   let from = 0;
   let to = words.length / 2;
   let fromHigh = 0;
@@ -127,26 +130,27 @@ function* mergeTwo(a: Uint32Array, b: Uint32Array): Generator<void, Uint32Array>
   return out;
 }
 
-export function encodeSegment({ first, words }: Segment): Uint8Array {
-  const out = new Uint8Array(HEADER + words.byteLength);
+/** The beginning of a segment's file. */
+export function encodeHeader(first: number, count: number): Uint8Array {
+  const out = new Uint8Array(HEADER);
   const view = new DataView(out.buffer);
   view.setUint32(0, MAGIC, true);
-  view.setUint32(4, words.length / 2, true);
+  view.setUint32(4, count, true);
   view.setBigUint64(8, BigInt(first), true);
-  const body = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-  out.set(createHash("sha256").update(body).digest(), 32);
-  out.set(body, HEADER);
   return out;
+}
+
+export function encodeSegment({ first, words }: Segment): Uint8Array {
+  const body = concat(encodeHeader(first, words.length / 2), new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+  return concat(body, createHash("sha256").update(body).digest());
 }
 
 /** A segment of exactly these entries, or undefined for bytes that are anything else. */
 export function decodeSegment(bytes: Uint8Array, first: number, count: number): Segment | undefined {
-  if (bytes.length !== HEADER + 8 * count) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== count || view.getBigUint64(8, true) !== BigInt(first))
-    return undefined;
+  if (bytes.length !== HEADER + 8 * count + TRAILER) return undefined;
+  if (!equalBytes(encodeHeader(first, count), bytes.subarray(0, HEADER))) return undefined;
+  const end = bytes.length - TRAILER;
+  if (!equalBytes(createHash("sha256").update(bytes.subarray(0, end)).digest(), bytes.subarray(end))) return undefined;
   // A copy of its own, whatever kind of array was given: words need alignment.
-  const body = new Uint8Array(bytes.subarray(HEADER));
-  if (!equalBytes(createHash("sha256").update(body).digest(), bytes.subarray(32, HEADER))) return undefined;
-  return { first, words: new Uint32Array(body.buffer) };
+  return { first, words: new Uint32Array(new Uint8Array(bytes.subarray(HEADER, end)).buffer) };
 }

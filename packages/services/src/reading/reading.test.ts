@@ -196,6 +196,7 @@ test("what is packed is synced before it has its name; a busy log is left alone;
       const file = await real.open(path, mode);
       return {
         read: file.read.bind(file),
+        readNow: file.readNow.bind(file),
         write: file.write.bind(file),
         size: file.size.bind(file),
         close: file.close.bind(file),

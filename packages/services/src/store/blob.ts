@@ -17,6 +17,15 @@ import { LacreError } from "@lacre/core/errors";
 import { ServiceError } from "../errors.ts";
 import { storageFailure, systemCode, type FileSystem, type OpenFile } from "./filesystem.ts";
 
+/** A blob held open: what is read is the blob as it was then, also after it was replaced or removed. */
+export interface OpenBlob {
+  /** Octets. */
+  readonly length: number;
+  /** `length` octets from `offset` on, fewer where the blob ends, while the caller waits. Throws STORE_FAILED. */
+  readNow(offset: number, length: number): Uint8Array;
+  close(): Promise<void>;
+}
+
 export interface BlobStore {
   /** A blob that will never have other bytes. With other bytes than before it is LOG_DAMAGED where the store can tell. */
   putImmutable(name: string, bytes: Uint8Array): Promise<void>;
@@ -27,6 +36,8 @@ export interface BlobStore {
   get(name: string): Promise<Uint8Array | undefined>;
   /** `length` octets from `offset` on, fewer where the blob ends; undefined where there is no blob. */
   read(name: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Holds a blob open for many small reads; undefined where there is none. */
+  open(name: string): Promise<OpenBlob | undefined>;
   /** Names of all blobs below a directory, halves of interrupted writes among them. */
   list(directory: string): Promise<string[]>;
   /** Removes a blob; none is fine. Not durable: after a crash it may be back. */
@@ -71,6 +82,17 @@ export function createMemoryBlobStore(places: Map<string, Uint8Array> = new Map(
     read: async (name, offset, length) => {
       checkName(name);
       return places.get(name)?.slice(offset, offset + length);
+    },
+    open: async (name) => {
+      checkName(name);
+      const bytes = places.get(name);
+      return (
+        bytes && {
+          length: bytes.length,
+          readNow: (offset, length) => bytes.slice(offset, offset + length),
+          close: async () => {},
+        }
+      );
     },
     list: async (inside) => {
       checkName(inside);
@@ -133,6 +155,15 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       throw cause instanceof ServiceError || cause instanceof LacreError ? cause : storageFailure(`writing ${name}`, cause);
     }
   };
+  const openBlob = async (name: string): Promise<OpenFile | undefined> => {
+    checkName(name);
+    try {
+      return await fs.open(join(directory, name), "read");
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  };
   const put = (name: string, bytes: Uint8Array): Promise<void> => putBy(name, (file) => file.write(0, bytes));
   const flush = async (names: readonly string[]): Promise<void> => {
     const directories = new Set<string>();
@@ -170,15 +201,25 @@ export function createFileBlobStore(fs: FileSystem, directory: string): BlobStor
       checkName(name);
       return fs.readFile(join(directory, name));
     },
+    async open(name) {
+      const file = await openBlob(name);
+      return (
+        file && {
+          length: await file.size(),
+          readNow(offset, length) {
+            try {
+              return file.readNow(offset, length);
+            } catch (cause) {
+              throw storageFailure(`reading ${name}`, cause);
+            }
+          },
+          close: () => file.close(),
+        }
+      );
+    },
     async read(name, offset, length) {
-      checkName(name);
-      let file: OpenFile;
-      try {
-        file = await fs.open(join(directory, name), "read");
-      } catch (error) {
-        if (systemCode(error) === "ENOENT") return undefined;
-        throw error;
-      }
+      const file = await openBlob(name);
+      if (file === undefined) return undefined;
       try {
         return await file.read(offset, length);
       } finally {

@@ -191,6 +191,23 @@ export function blobStoreContract(name: string, open: () => () => BlobStore): vo
       assert.equal(await store.get("index/0/000"), undefined);
     });
 
+    void test("holds a blob open as it was", async () => {
+      const store = open()();
+      await store.putMutable("index/0/000", utf8("0123456789"));
+      const held = (await store.open("index/0/000"))!;
+      assert.equal(held.length, 10);
+      const part = (offset: number, length: number): string => Buffer.from(held.readNow(offset, length)).toString();
+      assert.deepEqual([part(0, 10), part(3, 4), part(8, 5), part(10, 1)], ["0123456789", "3456", "89", ""]);
+      await store.putMutable("index/0/000", utf8("something else"));
+      assert.equal(part(0, 4), "0123");
+      await store.remove("index/0/000");
+      assert.equal(part(0, 4), "0123");
+      await held.close();
+      await held.close();
+      assert.equal(await store.open("index/0/000"), undefined);
+      assert.equal(await store.open("index/1/000"), undefined);
+    });
+
     void test("reads parts of a blob, and none of one that is not there", async () => {
       const store = open()();
       await store.putMutable("index/0/000", utf8("0123456789"));

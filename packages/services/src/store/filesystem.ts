@@ -8,7 +8,22 @@
  * - a name made, renamed or removed is so once `syncDirectory` of its directory has returned, not before;
  * - a process that is killed loses nothing that `write` or `rename` has returned for.
  */
-import { close, closeSync, constants, fdatasync, fsync, fstat, mkdir, open, read, readdir, rename, rm, writev } from "node:fs";
+import {
+  close,
+  closeSync,
+  constants,
+  fdatasync,
+  fsync,
+  fstat,
+  mkdir,
+  open,
+  read,
+  readdir,
+  readSync,
+  rename,
+  rm,
+  writev,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { ServiceError } from "../errors.ts";
 
@@ -16,6 +31,8 @@ import { ServiceError } from "../errors.ts";
 export interface OpenFile {
   /** Up to `length` octets from `position`; fewer only where the file ends. */
   read(position: number, length: number): Promise<Uint8Array>;
+  /** The same while the caller waits: a few octets, mostly in the machine's cache, that work cannot go on without. */
+  readNow(position: number, length: number): Uint8Array;
   /** All of the parts, one after the other, from `position`. The parts must not change until it returns. */
   write(position: number, ...parts: readonly Uint8Array[]): Promise<void>;
   /** Makes what was written durable. A failure is final: the kernel may have dropped the pages (I7). */
@@ -108,6 +125,16 @@ class NodeFile implements OpenFile {
       if (length === 0) resolve(out);
       else step(0);
     });
+  }
+
+  readNow(position: number, length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length;) {
+      const count = readSync(this.#fd, out, at, length - at, position + at);
+      if (count === 0) return out.subarray(0, at);
+      at += count;
+    }
+    return out;
   }
 
   write(position: number, ...parts: readonly Uint8Array[]): Promise<void> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where logs keep their state: contracts, and their implementations in memory and on files. */
-export { createFileBlobStore, createMemoryBlobStore, type BlobStore } from "./blob.ts";
+export { createFileBlobStore, createMemoryBlobStore, type BlobStore, type OpenBlob } from "./blob.ts";
 export {
   createMemoryCommitStore,
   lastState,

@@ -232,6 +232,7 @@ export class SimulatedDisk implements FileSystem {
   #openFile(path: string, inode: Inode): OpenFile {
     return {
       read: (position, length) => this.#step("read", path, () => inode.seen.slice(position, position + length)),
+      readNow: (position, length) => inode.seen.slice(position, position + length),
       write: (position, ...parts) => this.#step("write", path, () => this.#write(path, inode, position, parts)),
       datasync: () =>
         this.#step("datasync", path, () => {
