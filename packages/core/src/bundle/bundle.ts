@@ -38,6 +38,8 @@ export type BundleContent =
       readonly signature: Uint8Array;
       /** Empty when the envelope names no key. */
       readonly keyid: string;
+      /** The envelope as its client spelled it, where that is known: old log entries record its hash and no signature. */
+      readonly envelope?: Uint8Array;
     };
 
 export interface Bundle {

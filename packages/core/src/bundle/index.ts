@@ -23,6 +23,18 @@ export {
   type NoteSigner,
 } from "./checkpoint.ts";
 export { cosign, type CosignatureKind } from "./cosignature.ts";
+export {
+  assembleLegacy,
+  decodeLegacyBundle,
+  DSSE_MEDIA_TYPE,
+  encodeLegacyPromise,
+  isLegacyBundle,
+  LEGACY_MEDIA_TYPE,
+  SIMPLE_SIGNING_MEDIA_TYPE,
+  type LegacyBundle,
+  type LegacyContent,
+  type LegacySignature,
+} from "./legacy.ts";
 export { decodeLogEntry, encodeLogEntry, type InclusionProof, type LogEntry } from "./entry.ts";
 export { decodeStatement, STATEMENT_PAYLOAD_TYPE, type Statement, type Subject } from "./statement.ts";
 export {

@@ -53,6 +53,12 @@ export function checkEntryMatches(facts: EntryFacts, evidence: EntryEvidence): v
 
 function checkRecordedSignature(facts: EntryFacts, { signature }: EntrySignature, { content }: EntryEvidence): void {
   if (signature === undefined) {
+    // Such an entry records the envelope's own text instead: that binds signature and payload alike, where it is at hand.
+    if (facts.envelopeHash !== undefined && content.kind === "dsse" && content.envelope !== undefined) {
+      const found = hash(facts.envelopeHash.algorithm, content.envelope);
+      if (equalBytes(found, facts.envelopeHash.value)) return;
+      throw mismatch("entry is of another envelope", { expected: toHex(found), found: toHex(facts.envelopeHash.value) });
+    }
     throw new LacreError("ENTRY_UNSUPPORTED", "entries of this kind do not record the signature", {
       found: `${facts.kind} ${facts.version}`,
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What comes in: the bundle (blocks A and B), the artifact, the key. Structure and policy only, before any cryptography. */
-import { decodeBundle, type Bundle } from "../bundle/index.ts";
+import { assembleLegacy, decodeBundle, type Bundle, type LegacySignature } from "../bundle/index.ts";
 import { toBase64 } from "../bytes/index.ts";
 import { parseJson } from "../codec/index.ts";
 import { DIGEST_LENGTH, hash, sha256, type HashName, type PublicKey } from "../crypto/index.ts";
@@ -66,7 +66,20 @@ export class Digests {
 }
 
 /** A2–A4 and B: the bundle, decoded, its structure as its version demands. */
-export function openBundle(evidence: Evidence, rules: Rules, input: Uint8Array | Bundle): Bundle {
+export function openBundle(evidence: Evidence, rules: Rules, input: Uint8Array | Bundle | LegacySignature): Bundle {
+  // Loose parts of the old kind become a bundle, and go on as one.
+  if (!(input instanceof Uint8Array) && !("version" in input)) {
+    const bundle = evidence.prove(
+      STRUCTURE,
+      () => assembleLegacy(input),
+      () => "loose parts put together",
+      (error) =>
+        (error.rule as CheckId | undefined) ??
+        BY_CODE[error.code] ??
+        (error.code === "BAD_JSON" || error.code === "TOO_LARGE" ? "A2" : "B6"),
+    );
+    return checkKinds(evidence, rules, bundle);
+  }
   if (!(input instanceof Uint8Array)) {
     for (const id of STRUCTURE) evidence.assume(id, "decoded by the caller");
     return checkKinds(evidence, rules, input);

@@ -6,7 +6,7 @@
  * first, and nothing that a step returns is used before the step is recorded as passed. The verdict starts as refused;
  * the list of steps that have to be on record is made from policy and bundle alone, not by the steps.
  */
-import type { Bundle } from "../bundle/index.ts";
+import type { Bundle, LegacySignature } from "../bundle/index.ts";
 import { toBase64, toHex } from "../bytes/index.ts";
 import { sha256, type PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
@@ -60,8 +60,11 @@ export interface VerifierOptions extends Thresholds {
 
 /** One thing to verify. */
 export interface Question {
-  /** The bundle's text, or the result of `decodeBundle`: then its structure is the caller's word. */
-  readonly bundle: Uint8Array | Bundle;
+  /**
+   * The bundle's text; or the loose parts of a signature of the old kind; or the result of `decodeBundle`: then its
+   * structure is the caller's word.
+   */
+  readonly bundle: Uint8Array | Bundle | LegacySignature;
   /** What the signature is said to be over. Undefined only for statements, and with `checkClaims: false`. */
   readonly artifact: Artifact | undefined;
   readonly policy: Policy;
