@@ -14,10 +14,12 @@
  */
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { BaseFetcher, Updater } from "tuf-js";
-import { DownloadHTTPError, RepositoryError } from "tuf-js/dist/error.js";
+import { fileURLToPath } from "node:url";
+import type { Fetch } from "@lacre/core/client";
 import { CliError, fileError } from "./errors.ts";
 import { digestOf, writeWhole } from "./home.ts";
+import { openTufClient, type Source } from "./tuf/client.ts";
+import { ExpiredError } from "./tuf/documents.ts";
 
 export interface MirrorOptions {
   readonly url: string;
@@ -26,50 +28,80 @@ export interface MirrorOptions {
   readonly rootDigest: string;
   readonly isOffline: boolean;
   readonly timeoutMs?: number;
+  /** How to ask; default the platform's. */
+  readonly fetch?: Fetch | undefined;
 }
 
-const ROOT_NAME = /^\d+\.root\.json$/;
-const MAX_ROOT_BYTES = 512_000;
-
-class Fetcher extends BaseFetcher {
-  readonly #options: MirrorOptions;
-
-  constructor(options: MirrorOptions) {
-    super();
-    this.#options = options;
+/** The octets of an answer, at most `limit` and one more: what is longer is seen to be, and not read. */
+async function readLimited(answer: Response, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of answer.body as unknown as AsyncIterable<Uint8Array>) {
+    length += part.length;
+    parts.push(part);
+    if (length > limit) throw new CliError("MIRROR_REFUSED", `${answer.url} is longer than ${limit} octets`);
   }
+  return Buffer.concat(parts);
+}
 
-  override async fetch(url: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { folder, isOffline, timeoutMs = 30_000 } = this.#options;
-    const name = basename(new URL(url).pathname);
-    const isRoot = ROOT_NAME.test(name);
-    if (isRoot) {
-      const kept = await readFile(join(folder, "roots", name)).catch(() => undefined);
-      if (kept !== undefined) return new Blob([kept]).stream();
+/** Reads from an http(s) repository, or from a folder by a file: address. */
+function createSource(options: MirrorOptions): Source {
+  const { folder, isOffline, timeoutMs = 30_000 } = options;
+  const base = options.url.replace(/\/+$/, "");
+  const ask = options.fetch ?? ((url, init) => fetch(url, init));
+
+  async function read(path: string, limit: number): Promise<Uint8Array | undefined> {
+    const url = `${base}/${path}`;
+    if (url.startsWith("file:")) {
+      const bytes = await readFile(fileURLToPath(url)).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code === "ENOENT") return undefined;
+        throw fileError("FILE_UNREADABLE", url, cause);
+      });
+      if (bytes !== undefined && bytes.length > limit)
+        throw new CliError("MIRROR_REFUSED", `${url} is longer than ${limit} octets`);
+      return bytes;
     }
-    if (isOffline) {
-      if (isRoot) throw new DownloadHTTPError("offline: no newer root in the cache", 404);
-      if (name === "timestamp.json") return new Blob([await readFile(join(folder, "metadata", name))]).stream();
-      throw new CliError("OFFLINE", `${name} is not in the cache of ${this.#options.url}`);
-    }
-    let answer;
+    let answer: Response;
     try {
-      answer = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+      answer = (await ask(url, { redirect: "manual", signal: AbortSignal.timeout(timeoutMs) })) as unknown as Response;
+      if (answer.status === 404 || answer.status === 403) {
+        await answer.body?.cancel();
+        return undefined;
+      }
+      if (!answer.ok || answer.body === null) {
+        await answer.body?.cancel();
+        throw new CliError("MIRROR_UNREACHABLE", `${url} answers with status ${answer.status}`);
+      }
+      return await readLimited(answer, limit);
     } catch (cause) {
+      if (cause instanceof CliError) throw cause;
       const inner = (cause as { cause?: { code?: string } }).cause;
       throw new CliError("MIRROR_UNREACHABLE", `${url} cannot be read: ${inner?.code ?? (cause as Error).message}`, { cause });
     }
-    if (!answer.ok || answer.body === null) {
-      await answer.body?.cancel();
-      if (isRoot && (answer.status === 404 || answer.status === 403)) throw new DownloadHTTPError(`status ${answer.status}`, 404);
-      throw new CliError("MIRROR_UNREACHABLE", `${url} answers with status ${answer.status}`);
-    }
-    if (!isRoot) return answer.body;
-    const bytes = new Uint8Array(await answer.arrayBuffer());
-    if (bytes.length <= MAX_ROOT_BYTES) await writeWhole(join(folder, "roots", name), bytes);
-    return new Blob([bytes]).stream();
   }
+
+  return {
+    async metadata(name, limit) {
+      if (ROOT_NAME.test(name)) {
+        const kept = await readFile(join(folder, "roots", name)).catch(() => undefined);
+        if (kept !== undefined) return kept;
+        if (isOffline) return undefined;
+      } else if (isOffline) {
+        if (name === "timestamp.json") return await readFile(join(folder, "metadata", name)).catch(() => undefined);
+        throw new CliError("OFFLINE", `${name} is not in the cache of ${options.url}`);
+      }
+      return read(name, limit);
+    },
+    async target(path, limit) {
+      if (isOffline) throw new CliError("OFFLINE", `${basename(path)} is not in the cache of ${options.url}`);
+      const bytes = await read(`targets/${path}`, limit);
+      if (bytes === undefined) throw new CliError("MIRROR_UNREACHABLE", `${base}/targets/${path} is not there`);
+      return bytes;
+    },
+  };
 }
+
+const ROOT_NAME = /^\d+\.root\.json$/;
 
 /** Lays out the cache folder around a pinned root, replacing what an earlier initialisation left. */
 export async function createMirror(folder: string, pinnedRoot: Uint8Array): Promise<void> {
@@ -111,37 +143,26 @@ export async function readTargets(options: MirrorOptions, names: readonly string
       if (bytes !== undefined) await writeWhole(join(metadataDir, name), bytes);
     }
     await writeWhole(join(metadataDir, "root.json"), pinned);
-    const base = url.replace(/\/+$/, "");
-    const targetDir = join(folder, "targets");
-    const updater = new Updater({
+    const client = await openTufClient({
       metadataDir,
-      metadataBaseUrl: base,
-      targetDir,
-      targetBaseUrl: `${base}/targets`,
-      fetcher: new Fetcher(options),
+      source: createSource(options),
+      // Kept only now that it has been verified: what a repository merely served must not bar the way later.
+      onRoot: (version, bytes) => writeWhole(join(folder, "roots", `${version}.root.json`), bytes),
     });
-    await updater.refresh();
+    await client.refresh();
     for (const name of ["timestamp.json", "snapshot.json", "targets.json"]) {
       await rename(join(metadataDir, name), join(folder, "metadata", name)).catch(() => undefined);
     }
     const found: (Uint8Array | undefined)[] = [];
     for (const name of names) {
-      const info = await updater.getTargetInfo(name);
-      if (info === undefined) {
-        found.push(undefined);
-        continue;
-      }
-      const path = (await updater.findCachedTarget(info)) ?? (await updater.downloadTarget(info));
-      found.push(await readFile(path));
+      const facts = await client.findTarget(name);
+      found.push(facts === undefined ? undefined : (await client.downloadTarget(facts, join(folder, "targets"))).bytes);
     }
     return found;
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
     const reason = (cause as Error).message.split("\n")[0]!.slice(0, 300);
-    // The updater wraps what the fetcher throws in text for some roles; the words are all that is left of it.
-    if (reason.includes("CliError"))
-      throw new CliError(options.isOffline ? "OFFLINE" : "MIRROR_UNREACHABLE", reason.replace(/^.*CliError: /, ""), { cause });
-    if (cause instanceof RepositoryError && cause.constructor.name === "ExpiredMetadataError" && options.isOffline) {
+    if (cause instanceof ExpiredError && options.isOffline) {
       throw new CliError("OFFLINE", `the cached trust of ${url} has expired (${reason})`, {
         cause,
         hint: "Run the command once without --offline, or give --trusted-root FILE.",
