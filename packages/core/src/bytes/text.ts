@@ -13,6 +13,24 @@ declare const TextDecoder: new (
   decode(bytes: Uint8Array): string;
 };
 
+// Where there is one (Node, Bun, Deno), it converts some six times as fast as the loops below. It is lenient in reading, so
+// whatever it reads is written again and compared: a text that comes back is the strict spelling of what was read.
+declare const Buffer:
+  | {
+      from(text: string, encoding: "base64" | "hex"): View;
+      from(buffer: ArrayBufferLike, start: number, length: number): View;
+    }
+  | undefined;
+interface View extends Uint8Array {
+  toString(encoding?: "base64" | "hex"): string;
+}
+const native = typeof Buffer === "undefined" ? undefined : Buffer;
+
+// A Buffer's slice() shares memory where a Uint8Array's copies: none leaves this file.
+function plain(view: View): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.length);
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -34,6 +52,7 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
+  if (native !== undefined) return native.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
   let out = "";
   for (const byte of bytes) out += HEX[byte]!;
   return out;
@@ -41,12 +60,19 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Bytes of hexadecimal text, either case. Throws BAD_HEX. */
 export function fromHex(value: string): Uint8Array {
-  if (value.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(value)) {
-    throw new LacreError("BAD_HEX", "text is not hexadecimal", { found: value.slice(0, 40) });
+  if (native !== undefined) {
+    const view = native.from(value, "hex");
+    if (view.toString("hex") !== value.toLowerCase()) throw notHex(value);
+    return plain(view);
   }
+  if (value.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(value)) throw notHex(value);
   const out = new Uint8Array(value.length / 2);
   for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(value.slice(2 * i, 2 * i + 2), 16);
   return out;
+}
+
+function notHex(value: string): LacreError {
+  return new LacreError("BAD_HEX", "text is not hexadecimal", { found: value.slice(0, 40) });
 }
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -60,21 +86,16 @@ const PADDING = 0x3d;
 
 /** Standard base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
-  const out = new Uint8Array(base64Length(bytes));
-  writeBase64(bytes, out, 0);
-  return decoder.decode(out);
+  if (native !== undefined) return native.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+  return toBase64ByDigit(bytes);
 }
 
-/** Characters of the base64 of these bytes. */
-export function base64Length(bytes: Uint8Array): number {
-  return Math.ceil(bytes.length / 3) * 4;
-}
-
-/** Writes base64 as ASCII into `out` from `start` on, where there must be room for it: for what is hashed and not read. */
-export function writeBase64(bytes: Uint8Array, out: Uint8Array, start: number): void {
+/** As toBase64, for platforms that do not write it themselves. */
+export function toBase64ByDigit(bytes: Uint8Array): string {
+  const out = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
   const left = bytes.length % 3;
   const whole = bytes.length - left;
-  let at = start;
+  let at = 0;
   for (let i = 0; i < whole; i += 3) {
     const n = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
     out[at++] = CODES[n >> 18]!;
@@ -89,6 +110,7 @@ export function writeBase64(bytes: Uint8Array, out: Uint8Array, start: number): 
     out[at++] = left === 2 ? CODES[(n >> 6) & 63]! : PADDING;
     out[at] = PADDING;
   }
+  return decoder.decode(out);
 }
 
 /**
@@ -96,6 +118,14 @@ export function writeBase64(bytes: Uint8Array, out: Uint8Array, start: number): 
  * over. Throws BAD_BASE64. One text has one decoding and one decoding has one text.
  */
 export function fromBase64(value: string): Uint8Array {
+  if (native === undefined) return fromBase64ByDigit(value);
+  const view = native.from(value, "base64");
+  if (view.toString("base64") !== value) throw notBase64(value);
+  return plain(view);
+}
+
+/** As fromBase64, for platforms without a decoder of their own. */
+export function fromBase64ByDigit(value: string): Uint8Array {
   const { length } = value;
   if (length % 4 !== 0) throw notBase64(value);
   const padding = value.endsWith("==") ? 2 : value.endsWith("=") ? 1 : 0;

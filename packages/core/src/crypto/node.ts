@@ -11,6 +11,7 @@ import { isPkcs1Encoding, isPssEncoding } from "./rsa.ts";
 /** A public key: what a verification over a digest needs is not what one over a message needs, and each is costly. */
 class NodeKey {
   readonly material: KeyMaterial;
+  #isUsed = false;
   #object: crypto.KeyObject | undefined;
   #claim: Pick<EcdsaClaim, "curve" | "point"> | undefined;
 
@@ -20,6 +21,18 @@ class NodeKey {
 
   get object(): crypto.KeyObject {
     return (this.#object ??= importSpki(this.material));
+  }
+
+  /**
+   * The key for one verification over a message. Most keys verify one signature, and an object for that outlives its use
+   * until the collector comes by: the first time the text serves, and is read on the way.
+   */
+  get once(): crypto.KeyObject | string {
+    if (this.#object === undefined && !this.#isUsed) {
+      this.#isUsed = true;
+      return pemOf(this.material);
+    }
+    return this.object;
   }
 
   get curveAndPoint(): Pick<EcdsaClaim, "curve" | "point"> {
@@ -32,14 +45,15 @@ class NodeKey {
   }
 }
 
-// As PEM: since Node 24 that is parsed in half the time of DER and JWK.
-function importSpki(material: KeyMaterial): crypto.KeyObject {
-  const { spki } = material;
+// Since Node 24 this is parsed in half the time of DER and JWK; how long its lines are is no matter.
+function pemOf({ spki }: KeyMaterial): string {
   const base64 = Buffer.from(spki.buffer, spki.byteOffset, spki.length).toString("base64");
-  let pem = "-----BEGIN PUBLIC KEY-----\n";
-  for (let at = 0; at < base64.length; at += 64) pem += `${base64.slice(at, at + 64)}\n`;
+  return `-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`;
+}
+
+function importSpki(material: KeyMaterial): crypto.KeyObject {
   try {
-    return crypto.createPublicKey(`${pem}-----END PUBLIC KEY-----\n`);
+    return crypto.createPublicKey(pemOf(material));
   } catch (cause) {
     // Not every Node has ML-DSA. Its keys are well formed by their length alone, so nothing else can be wrong.
     if (material.type.startsWith("ML-DSA")) throw noMlDsa(cause);
@@ -64,7 +78,7 @@ function padding(algorithm: Algorithm): { padding?: number; saltLength?: number 
 function verifyMessage(algorithm: Algorithm, key: PlatformKey, message: Uint8Array, signature: Uint8Array): SignatureResult {
   switch (algorithm.family) {
     case "ecdsa":
-      return answer(crypto.verify(algorithm.hash, message, nodeKey(key).object, signature));
+      return answer(verifyEcdsa(algorithm.hash, message, nodeKey(key), signature));
     case "rsa-pkcs1":
     case "rsa-pss":
       return answer(crypto.verify(algorithm.hash, message, { key: nodeKey(key).object, ...padding(algorithm) }, signature));
@@ -73,6 +87,16 @@ function verifyMessage(algorithm: Algorithm, key: PlatformKey, message: Uint8Arr
       return answer(crypto.verify(null, message, nodeKey(key).object, signature));
     case "ed25519ph":
       return "unknown";
+  }
+}
+
+function verifyEcdsa(hashName: HashName, message: Uint8Array, key: NodeKey, signature: Uint8Array): boolean {
+  try {
+    return crypto.verify(hashName, message, key.once, signature);
+  } catch (error) {
+    // If it is the key that the platform cannot take, making an object of it says so.
+    void key.object;
+    throw error;
   }
 }
 

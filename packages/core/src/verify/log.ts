@@ -14,7 +14,7 @@ import {
   type InclusionProof,
   type LogEntry,
 } from "../bundle/index.ts";
-import { base64Length, equalBytes, toHex, utf8, writeBase64 } from "../bytes/index.ts";
+import { equalBytes, toBase64, toHex, utf8 } from "../bytes/index.ts";
 import { checkSignature, defaultAlgorithm, sha256 } from "../crypto/index.ts";
 import { checkEntryMatches, decodeEntry, type EntryEvidence, type EntryFacts } from "../entry/index.ts";
 import { LacreError } from "../errors.ts";
@@ -123,17 +123,11 @@ function checkPromise(entry: LogEntry, signature: Uint8Array, logs: readonly Tra
   }
   const timeMs = Number(integratedTime) * 1000;
   // Members in canonical order (RFC 8785); base64 and hexadecimal need no escaping.
-  const before = utf8('{"body":"');
-  const after = utf8(`","integratedTime":${integratedTime},"logID":"${toHex(logId)}","logIndex":${logIndex}}`);
-  const end = before.length + base64Length(canonicalizedBody);
-  const signed = new Uint8Array(end + after.length);
-  signed.set(before);
-  writeBase64(canonicalizedBody, signed, before.length);
-  signed.set(after, end);
+  const promise = `{"body":"${toBase64(canonicalizedBody)}","integratedTime":${integratedTime},"logID":"${toHex(logId)}","logIndex":${logIndex}}`;
   const log = logs.find((instance) => contains(instance, timeMs));
   if (log === undefined) throw outside("the log's key", logs, timeMs);
   try {
-    checkSignature(defaultAlgorithm(log.key), log.key, { message: signed }, signature);
+    checkSignature(defaultAlgorithm(log.key), log.key, { message: utf8(promise) }, signature);
   } catch (cause) {
     if (!(cause instanceof LacreError) || cause.code === "ALGORITHM_UNKNOWN") throw cause;
     throw new LacreError("PROMISE_INVALID", "the log did not sign this promise for this entry", { found: cause.message, cause });
