@@ -19,6 +19,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ["entry"],
     ["trust"],
     ["client"],
+    ["oci"],
     ["log"],
     ["search"],
     ["verify"],
@@ -26,6 +27,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   ],
   services: [
     ["errors"],
+    ["gate"],
     ["store"],
     ["engine"],
     ["edge"],

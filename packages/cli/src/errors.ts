@@ -41,6 +41,31 @@ export const CLI_CODES = {
     meaning: "A file could not be written.",
     hint: "Check the path, its permissions and the free space.",
   },
+  FILE_EXISTS: {
+    status: 2,
+    meaning: "A file is already there and would be lost.",
+    hint: "Add --yes to replace it, or choose another name.",
+  },
+  PASSWORD_MISSING: {
+    status: 3,
+    meaning: "A key has a password, and none was given.",
+    hint: "Set COSIGN_PASSWORD, or run in a terminal to be asked.",
+  },
+  KEY_LOCKED: {
+    status: 3,
+    meaning: "A private key does not open with the password that was given.",
+    hint: "Check COSIGN_PASSWORD; a password piped in is taken with its line end, as cosign takes it.",
+  },
+  KEY_UNREACHABLE: {
+    status: 3,
+    meaning: "A key service, a cluster or a token did not do what was asked.",
+    hint: "The message has its own words.",
+  },
+  PACKAGE_MISSING: {
+    status: 3,
+    meaning: "A feature needs a package that is not installed with the command.",
+    hint: "Install the package that the message names beside lacre.",
+  },
   TRUST_MISSING: {
     status: 3,
     meaning: "There is no trusted root to check against.",
@@ -118,7 +143,14 @@ export class CliError extends Error {
 }
 
 /** Library codes that mean "could not look" rather than "no". */
-const COULD_NOT_LOOK = new Set<LacreCode>(["SERVICE_UNREACHABLE", "SERVICE_ANSWER_INVALID"]);
+const COULD_NOT_LOOK = new Set<LacreCode>([
+  "SERVICE_UNREACHABLE",
+  "SERVICE_ANSWER_INVALID",
+  "REGISTRY_NOT_FOUND",
+  "REGISTRY_DENIED",
+  "REGISTRY_UNAVAILABLE",
+  "REGISTRY_ANSWER_INVALID",
+]);
 
 /** What a person and a program are told of any failure. */
 export interface Report {

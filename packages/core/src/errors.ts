@@ -170,6 +170,77 @@ export const CODES = {
     meaning: "A service's answer is not what its API promises.",
     hint: "Check that the address in the signing config is that service's.",
   },
+  // oci/
+  REFERENCE_INVALID: {
+    meaning: "Text is not an image reference.",
+    hint: "Write it as registry/repository:tag or registry/repository@sha256:DIGEST.",
+  },
+  MANIFEST_INVALID: {
+    meaning: "A document of a registry is not a manifest or an index that is known.",
+    hint: "Push the image again with a current tool; Docker's schema 1 is not read.",
+  },
+  CONTENT_MISMATCH: {
+    meaning: "Content is not that of its digest and size.",
+    hint: "The registry, or something on the way to it, gave other content than was asked for. Do not use it.",
+  },
+  REGISTRY_NOT_FOUND: {
+    meaning: "The registry has no such image, tag or content.",
+    hint: "Check the name and the tag; some registries answer so to those who may not read.",
+  },
+  REGISTRY_DENIED: {
+    meaning: "The registry wants other credentials, or more rights.",
+    hint: "Sign in with docker login, podman login or lacre login, or give --registry-username and --registry-password.",
+  },
+  REGISTRY_REFUSED: { meaning: "The registry answered with a definite no.", hint: "Its message says why." },
+  REGISTRY_UNAVAILABLE: {
+    meaning: "The registry could not be asked, or asks to wait. Nothing is known about the image.",
+    hint: "Check the address and the network, wait a little, and run the same command again.",
+  },
+  REGISTRY_ANSWER_INVALID: {
+    meaning: "A registry's answer is not what its API promises.",
+    hint: "Check that the address is a registry's.",
+  },
+  // services/gate: policies and their decisions
+  POLICY_INVALID: {
+    meaning: "A policy file breaks a rule of its format.",
+    hint: "The message names the place; docs/formats/policy.md has the format, and lacre policy check FILE reads it.",
+  },
+  CONDITION_INVALID: {
+    meaning: "A condition is not CEL as conditions are written here.",
+    hint: "The message names the place; docs/policy.md lists the names that a condition may use.",
+  },
+  RULE_MISSING: {
+    meaning: "No rule of the policy is for this artifact, and what no rule is for is refused.",
+    hint: "Add a rule whose artifacts have this kind and name, or judge under the name that the policy means.",
+  },
+  SIGNATURE_MISSING: {
+    meaning: "The policy asks for a signature of the artifact, and none was verified.",
+    hint: "Give all bundles of the artifact; the list of seals says why one was refused.",
+  },
+  SIGNERS_MISSING: {
+    meaning: "Fewer of the signers that the policy names have signed than it asks for.",
+    hint: "Have the missing ones sign, or correct the policy's signers; the same signer counts once.",
+  },
+  ATTESTATION_MISSING: {
+    meaning: "The policy asks for a statement about the artifact that is not there.",
+    hint: "Give the bundle of that statement; its predicate type is compared exactly.",
+  },
+  CONDITION_FALSE: {
+    meaning: "A condition on the signature or statement is false.",
+    hint: "The names in the condition are shown with their values; the artifact is not what the policy wants, or the condition is wrong.",
+  },
+  CONDITION_FAILED: {
+    meaning: "A condition has no value: a field is missing, types do not fit, or it costs too much.",
+    hint: "Ask for fields that may be missing with has(…); compare values of one type.",
+  },
+  SEAL_AGE: {
+    meaning: "The signature is not from the time that the policy asks for, or no time of it was proved.",
+    hint: "Sign again, or change the rule's age; the time is the earliest proved one.",
+  },
+  REVOKED: {
+    meaning: "The policy revokes this artifact, signer, key or certificate.",
+    hint: "Use another release; the policy's entry may say why.",
+  },
   // verify/
   POLICY_MISSING: {
     meaning: "The policy does not say who may sign.",

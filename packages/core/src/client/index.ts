@@ -13,4 +13,14 @@ export {
 } from "./ledger.ts";
 export { createLedgerV1Client, decodeEntryMap, dsseProposal, hashedRekordProposal } from "./ledger-v1.ts";
 export { createWitnessClient, type WitnessAnswer, type WitnessClient } from "./witness.ts";
-export { type ClientOptions, type Fetch, type FetchAnswer, readRange, readResource } from "./request.ts";
+export {
+  cleanMessage,
+  type ClientOptions,
+  type Fetch,
+  type FetchAnswer,
+  parseRetryAfter,
+  readBounded,
+  readRange,
+  readResource,
+  reasonOf,
+} from "./request.ts";

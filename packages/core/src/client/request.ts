@@ -212,7 +212,7 @@ async function attemptOnce(url: string, options: ClientOptions, call: Exchange):
 }
 
 /** The whole body, or undefined when it is longer than `maxBytes`. */
-async function readBounded(answer: FetchAnswer, maxBytes: number): Promise<Uint8Array | undefined> {
+export async function readBounded(answer: FetchAnswer, maxBytes: number): Promise<Uint8Array | undefined> {
   const reader = answer.body?.getReader();
   if (reader === undefined) {
     if (Number(answer.headers.get("content-length") ?? 0) > maxBytes) return undefined;
@@ -236,7 +236,7 @@ async function readBounded(answer: FetchAnswer, maxBytes: number): Promise<Uint8
 }
 
 /** Milliseconds of a Retry-After header (seconds or a date, RFC 9110 section 10.2.3). */
-function parseRetryAfter(value: string | null): number | undefined {
+export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
   if (/^\d{1,6}$/.test(value)) return Number(value) * 1000;
   const at = Date.parse(value);
@@ -255,11 +255,11 @@ function messageOf(body: Uint8Array | undefined): string {
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
   }
-  return clean(message);
+  return cleanMessage(message);
 }
 
 /** Text from outside made fit for one line of an error. */
-function clean(message: string): string {
+export function cleanMessage(message: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is removed
   return message
     .replace(TOKEN, "<token>")
@@ -269,10 +269,10 @@ function clean(message: string): string {
 }
 
 /** undici says "fetch failed" and keeps the reason in `cause`; the reason is what helps. */
-function reasonOf(cause: unknown): string {
+export function reasonOf(cause: unknown): string {
   const inner = (cause as { cause?: { code?: unknown; message?: unknown } }).cause;
   for (const candidate of [inner?.code, inner?.message, (cause as { message?: unknown }).message]) {
-    if (typeof candidate === "string" && candidate !== "") return clean(candidate);
+    if (typeof candidate === "string" && candidate !== "") return cleanMessage(candidate);
   }
   return "connection failed";
 }

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Images and registries: references, manifests, the registry client, and how signatures are stored beside images. */
+export { attachmentTag, type Attachment } from "./attachment.ts";
+export type { RegistryCredential } from "./authorization.ts";
+export { checkContent, gather, type Octets } from "./content.ts";
+export { describe, type Descriptor, digestOf, encodeDescriptor, MEDIA, type Platform, splitDigest } from "./descriptor.ts";
+export {
+  artifactTypeOf,
+  decodeManifest,
+  encodeIndex,
+  encodeManifest,
+  type ImageIndex,
+  isIndexType,
+  isManifestType,
+  type Manifest,
+  MAX_MANIFEST_BYTES,
+} from "./manifest.ts";
+export {
+  formatReference,
+  formatRepository,
+  isDigest,
+  isTag,
+  parseReference,
+  parseRepository,
+  type Reference,
+  type Repository,
+} from "./reference.ts";
+export { listed, listReferrers, pushReferrer, referrerReference, removeReferrers } from "./referrers.ts";
+export { type Content, createRegistry, type Fetched, type Registry } from "./registry.ts";
+export { nearnessOf, type RegistryOptions } from "./transport.ts";
