@@ -7,7 +7,7 @@
  * otherwise the refusal that got furthest is told. One bad artifact does not hide another: all are looked at. Status 1
  * wins over 3, 3 over 0.
  */
-import { decodeBundle } from "@lacre/core/bundle";
+import { assembleLegacy, decodeBundle } from "@lacre/core/bundle";
 import { defaultAlgorithm, type HashName, type PublicKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import { decodeCertificate } from "@lacre/core/x509";
@@ -15,6 +15,7 @@ import { createVerifier, decidingCheck, type Policy, type Verdict, type Verifier
 import { describeVerdict } from "./account.ts";
 import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
 import type { Context } from "./context.ts";
+import type { Seal } from "./detached.ts";
 import { CliError, reportOf } from "./errors.ts";
 import { formatReport } from "./report.ts";
 import { findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
@@ -22,7 +23,10 @@ import { findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
 export interface CheckOptions {
   /** undefined: a statement is verified without being about anything. */
   readonly artifacts: readonly (Artifact | undefined)[];
+  /** The file of bundles; with `seal`, only a name. */
   readonly bundlePath: string;
+  /** What to verify with instead: the loose parts of a signature of the old kind. */
+  readonly seal?: Seal | undefined;
   readonly policy: Policy;
   readonly key: PublicKey | undefined;
   readonly trust: TrustFlags;
@@ -37,7 +41,7 @@ const MAX_MESSAGE_BYTES = 256 << 20;
 
 /** Verifies and reports. Returns the exit status. */
 export async function checkAll(context: Context, options: CheckOptions): Promise<number> {
-  const bundles = splitBundles(await readNamed(context, options.bundlePath));
+  const bundles = options.seal === undefined ? splitBundles(await readNamed(context, options.bundlePath)) : [options.seal];
   const verifier = await createConfigured(context, options);
   let worst = 0;
   for (const artifact of options.artifacts) {
@@ -75,7 +79,7 @@ async function checkOne(
   context: Context,
   verifier: Verifier,
   options: CheckOptions,
-  bundles: readonly Uint8Array[],
+  bundles: readonly Seal[],
   artifact: Artifact | undefined,
 ): Promise<Verdict> {
   const needs = bundles.map((bundle) => needsOf(bundle, options.key));
@@ -138,11 +142,11 @@ interface Need {
  * Which digests a bundle's verification will compare. A guess from undecided data: it saves a second pass over a large
  * file and decides nothing, so whatever is wrong with the bundle is left for the verifier to say.
  */
-function needsOf(bytes: Uint8Array, key: PublicKey | undefined): Need {
+function needsOf(seal: Seal, key: PublicKey | undefined): Need {
   const hashes = new Set<HashName>(["sha256"]);
   let isWhole = false;
   try {
-    const bundle = decodeBundle(bytes);
+    const bundle = seal instanceof Uint8Array ? decodeBundle(seal) : assembleLegacy(seal);
     const signer = key ?? (bundle.key.kind === "certificate" ? decodeCertificate(bundle.key.chain[0]!).publicKey : undefined);
     if (bundle.content.kind === "message") {
       if (bundle.content.digest !== undefined) hashes.add(bundle.content.digest.algorithm);

@@ -12,8 +12,14 @@ interface Refused {
 }
 
 const SERVICE_URL = "Put the services into a signing config and give it with --signing-config.";
-const NO_KMS = "Keys in hardware and key services are not built yet: give a PEM file with --key.";
-const DETACHED = "Detached material is not read yet: give the bundle with --bundle.";
+const NO_PIV =
+  "Give the token's key with --key 'pkcs11:…?module-path=/path/to/libykcs11.so' (ykcs11 speaks PKCS#11 for such tokens).";
+
+/** For verbs that read a key: PIV tokens. */
+export const REFUSED_TOKEN: Readonly<Record<"sk" | "slot", Refused>> = {
+  sk: { kind: "toggle", instead: NO_PIV },
+  slot: { kind: "text", instead: NO_PIV },
+};
 
 /** For verbs that sign. */
 export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
@@ -24,8 +30,7 @@ export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
   timestampClientCert: { kind: "text", instead: SERVICE_URL },
   timestampClientKey: { kind: "text", instead: SERVICE_URL },
   timestampServerName: { kind: "text", instead: SERVICE_URL },
-  sk: { kind: "toggle", instead: NO_KMS },
-  slot: { kind: "text", instead: NO_KMS },
+  ...REFUSED_TOKEN,
   certificate: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
   certificateChain: {
     kind: "text",
@@ -41,20 +46,15 @@ export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
 
 /** For verbs that verify. */
 export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
-  signature: { kind: "text", instead: DETACHED },
-  certificate: { kind: "text", instead: DETACHED },
-  certificateChain: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
   caRoots: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
   caIntermediates: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
   timestampCertificateChain: {
     kind: "text",
     instead: "Put the timestamp authority into a trusted root and give it with --trusted-root.",
   },
-  rfc3161Timestamp: { kind: "text", instead: DETACHED },
   sct: { kind: "text", instead: "The promise is read from the certificate." },
   rekorUrl: { kind: "text", instead: "Entries are proved from the bundle; nothing is asked. Leave the flag out." },
-  sk: { kind: "toggle", instead: NO_KMS },
-  slot: { kind: "text", instead: NO_KMS },
+  ...REFUSED_TOKEN,
 };
 
 /** The table rows of refused flags. */

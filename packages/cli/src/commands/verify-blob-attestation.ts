@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseBlob, parseDigest } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
+import { DETACHED_FLAGS, openDetached } from "../detached.ts";
 import { CliError } from "../errors.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
-import { refuse, refusedFlags, refuseOldBundle, REFUSED_CHECKING } from "../refusals.ts";
+import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
-import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+import { choice, defineVerb, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify a statement about a file, with cosign's flags",
@@ -14,11 +15,10 @@ export const verb: Verb = defineVerb({
   flags: {
     ...CHECKING_FLAGS,
     ...refusedFlags(REFUSED_CHECKING),
-    bundle: text("The seal", { placeholder: "file" }),
+    ...DETACHED_FLAGS,
     type: text("The predicate type that the statement must have (default custom)", { placeholder: "type" }),
     digest: text("The file's digest, instead of the file", { placeholder: "hex" }),
     digestAlg: text("Its algorithm (default sha256)", { placeholder: "name" }),
-    newBundleFormat: toggle("Read the bundle format (always)", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
     ...GLOBAL_FLAGS,
   },
@@ -26,8 +26,7 @@ export const verb: Verb = defineVerb({
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
     refuse(REFUSED_CHECKING, flags);
-    refuseOldBundle(flags);
-    if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where is the seal?");
+    const detached = await openDetached(context, flags, "envelope");
     const [file] = operands;
     if (file !== undefined && flags.digest !== undefined) throw new CliError("USAGE", "give the file or its --digest, not both");
     let artifact = file === undefined ? undefined : parseBlob(file, context.cwd);
@@ -41,7 +40,8 @@ export const verb: Verb = defineVerb({
     const { policy, key } = await openPolicy(context, flags, flags.type ?? "custom");
     return checkAll(context, {
       artifacts: [artifact],
-      bundlePath: flags.bundle,
+      bundlePath: detached?.name ?? flags.bundle!,
+      seal: detached?.seal,
       policy,
       key,
       trust: flags,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseBlob } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
-import { CliError } from "../errors.ts";
+import { DETACHED_FLAGS, openDetached } from "../detached.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
-import { refuse, refusedFlags, refuseOldBundle, REFUSED_CHECKING } from "../refusals.ts";
+import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
-import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
+import { choice, defineVerb, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify a file, with cosign's flags",
@@ -14,8 +14,7 @@ export const verb: Verb = defineVerb({
   flags: {
     ...CHECKING_FLAGS,
     ...refusedFlags(REFUSED_CHECKING),
-    bundle: text("The seal", { placeholder: "file" }),
-    newBundleFormat: toggle("Read the bundle format (always)", { hidden: true }),
+    ...DETACHED_FLAGS,
     output: choice(["text", "json"], "How to report", { alias: "o" }),
     ...GLOBAL_FLAGS,
   },
@@ -23,13 +22,13 @@ export const verb: Verb = defineVerb({
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
     refuse(REFUSED_CHECKING, flags);
-    refuseOldBundle(flags);
-    if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where is the seal?");
+    const detached = await openDetached(context, flags, "message");
     const { policy, key } = await openPolicy(context, flags, undefined);
     const artifacts = operands.map((name) => parseBlob(name, context.cwd));
     return checkAll(context, {
       artifacts,
-      bundlePath: flags.bundle,
+      bundlePath: detached?.name ?? flags.bundle!,
+      seal: detached?.seal,
       policy,
       key,
       trust: flags,
