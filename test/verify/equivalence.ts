@@ -105,7 +105,7 @@ function sayEntry(say: (name: string, value: string) => void, entry: Tree, known
   const note = proof?.checkpoint?.envelope;
   if (typeof note !== "string" || note === "") return;
   // The text up to the blank line, octet for octet; below it the log's own line.
-  const [text, lines = ""] = [note.slice(0, note.lastIndexOf("\n\n") + 1), note.slice(note.lastIndexOf("\n\n") + 2)];
+  const [text, lines] = [note.slice(0, note.lastIndexOf("\n\n") + 1), note.slice(note.lastIndexOf("\n\n") + 2)];
   const signed = lines
     .split("\n")
     .map((line) => line.split(" "))
