@@ -17,6 +17,7 @@ import { createHasher, DIGEST_LENGTH, type HashName } from "@lacre/core/crypto";
 import { fromHex } from "@lacre/core/bytes";
 import type { Context } from "./context.ts";
 import { CliError, fileError } from "./errors.ts";
+import { claimStdin } from "./stdin.ts";
 
 export type Artifact =
   | { readonly kind: "file"; readonly name: string; readonly path: string }
@@ -99,7 +100,7 @@ export async function* readArtifact(context: Context, artifact: Artifact): Async
   if (artifact.kind === "digest")
     throw new CliError("USAGE", "a digest has no content to read", { hint: "Signing needs the file itself." });
   let total = 0;
-  let source: AsyncIterable<Uint8Array> = context.stdin;
+  let source: AsyncIterable<Uint8Array> = artifact.kind === "stdin" ? claimStdin(context, "the artifact") : context.stdin;
   if (artifact.kind === "file") {
     try {
       const facts = await stat(artifact.path);

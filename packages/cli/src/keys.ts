@@ -1,73 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Keys of one's own, by `--key`: a PEM file, or `env://NAME` for a PEM in the environment.
+ * Keys of one's own, by `--key`:
  *
- * Public: SubjectPublicKeyInfo. Private: PKCS#8, SEC1 or PKCS#1, unencrypted. What cosign knows beside that (encrypted
- * files, key management services, tokens) is refused by name, never taken for a file.
+ *     FILE                        PEM, also encrypted        env://NAME        the same in an environment variable
+ *     https://HOST/PATH           a public key               k8s://NS/NAME     a secret of the cluster
+ *     hashivault://KEY            Vault or OpenBao           awskms://…        AWS
+ *     pkcs11:…                    a token (RFC 7512)
+ *
+ * A kind's file is loaded when its kind is asked for. What cosign knows beside these is refused by name, never taken for a
+ * file.
  */
-import { createPrivateKey, createPublicKey } from "node:crypto";
-import { type Algorithm, importPrivateKey, importPublicKey, type PrivateKey, type PublicKey } from "@lacre/core/crypto";
-import { text } from "@lacre/core/bytes";
-import { LacreError } from "@lacre/core/errors";
-import { createKeySigner, type Signer } from "@lacre/core/sign";
+import type { Algorithm, PublicKey } from "@lacre/core/crypto";
+import type { Signer } from "@lacre/core/sign";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
-import { readNamed } from "./trust.ts";
+import type { KeyProvider } from "./keys/provider.ts";
 
-async function readPem(context: Context, reference: string): Promise<string> {
-  if (reference.startsWith("env://")) {
-    const name = reference.slice("env://".length);
-    const value = context.env[name];
-    if (value === undefined || value === "") throw new CliError("FILE_UNREADABLE", `the environment variable ${name} is not set`);
-    return value;
-  }
-  const scheme = /^([a-z0-9+.-]+):(\/\/|[a-z])/i.exec(reference)?.[1];
-  if (scheme !== undefined && scheme.length > 1) {
-    throw new CliError("UNSUPPORTED_FLAG", `--key ${scheme}: is not supported yet`, { hint: "Give a PEM file, or env://NAME." });
-  }
-  const bytes = await readNamed(context, reference);
-  try {
-    return text(bytes);
-  } catch (cause) {
-    throw new CliError("FILE_UNREADABLE", `${reference} is not a PEM file`, { cause });
-  }
+interface Kind {
+  readonly load: () => Promise<KeyProvider>;
+  /** Whether it opens connections. */
+  readonly isRemote: boolean;
 }
 
-/** The key to verify with. Throws FILE_UNREADABLE, KEY_INVALID, UNSUPPORTED_FLAG. */
-export async function readPublicKey(context: Context, reference: string): Promise<PublicKey> {
-  const pem = await readPem(context, reference);
-  if (/-----BEGIN CERTIFICATE-----/.test(pem)) {
-    throw new CliError("USAGE", `${reference} is a certificate, not a key`, {
-      hint: "Verify certificates with --certificate-identity and --certificate-oidc-issuer.",
+const KINDS: Readonly<Record<string, Kind>> = {
+  env: { load: async () => (await import("./keys/texts.ts")).environmentKeys, isRemote: false },
+  https: { load: async () => (await import("./keys/texts.ts")).webKeys, isRemote: true },
+  http: { load: async () => (await import("./keys/texts.ts")).webKeys, isRemote: true },
+};
+
+const FILE: Kind = { load: async () => (await import("./keys/texts.ts")).fileKeys, isRemote: false };
+
+const EXPORTED = "Put the key into a file, env://NAME, k8s://, hashivault://, awskms:// or pkcs11:.";
+
+/** Kinds of cosign's that are not built, and the way round. */
+const REFUSED: Readonly<Record<string, string>> = {
+  gcpkms: `Google's key service is not spoken here. ${EXPORTED}`,
+  azurekms: `Azure's key service is not spoken here. ${EXPORTED}`,
+  gitlab: "Give the project's variable as env://COSIGN_PRIVATE_KEY, with COSIGN_PASSWORD beside it.",
+  github: "Give the secret as env://COSIGN_PRIVATE_KEY, with COSIGN_PASSWORD beside it.",
+};
+
+function findKind(reference: string): Kind {
+  const scheme = /^([a-z][a-z0-9+.-]+):(\/\/|[a-z])/i.exec(reference)?.[1]?.toLowerCase();
+  if (scheme === undefined) return FILE;
+  if (Object.hasOwn(KINDS, scheme)) return KINDS[scheme]!;
+  const hint = Object.hasOwn(REFUSED, scheme) ? REFUSED[scheme]! : "Write ./NAME if it is a file. Plug-in programs are not run.";
+  throw new CliError("UNSUPPORTED_FLAG", `${scheme}: is no kind of key that is known here`, { hint });
+}
+
+export interface KeyOptions {
+  /** The algorithm asked for; else what the key is made for. */
+  readonly algorithm?: Algorithm | undefined;
+  readonly offline?: boolean | undefined;
+}
+
+async function openProvider(reference: string, isOffline: boolean): Promise<KeyProvider> {
+  if (reference === "") throw new CliError("USAGE", "--key is empty");
+  const kind = findKind(reference);
+  if (isOffline && kind.isRemote)
+    throw new CliError("OFFLINE", "the key is elsewhere, and --offline forbids to ask for it", {
+      hint: "lacre public-key --key … --outfile FILE keeps the public key as a file.",
     });
-  }
-  if (/PRIVATE KEY-----/.test(pem)) throw new CliError("USAGE", `${reference} is a private key; verifying needs the public one`);
-  try {
-    return importPublicKey(createPublicKey(pem).export({ format: "der", type: "spki" }));
-  } catch (cause) {
-    if (cause instanceof LacreError) throw cause;
-    throw new LacreError("KEY_INVALID", `${reference} holds no public key in PEM`);
-  }
+  return kind.load();
 }
 
-/** What signs with the key that `--key` names. Throws FILE_UNREADABLE, KEY_INVALID, UNSUPPORTED_FLAG. */
-export async function openSigner(context: Context, reference: string, algorithm?: Algorithm): Promise<Signer> {
-  return createKeySigner(await readPrivateKey(context, reference), algorithm);
+/** The key to verify with. Throws USAGE, FILE_UNREADABLE, KEY_INVALID, OFFLINE, and what the key's keeper says. */
+export async function readPublicKey(context: Context, reference: string, options: KeyOptions = {}): Promise<PublicKey> {
+  return (await openProvider(reference, options.offline === true)).readPublicKey(context, reference);
 }
 
-async function readPrivateKey(context: Context, reference: string): Promise<PrivateKey> {
-  const pem = await readPem(context, reference);
-  if (/ENCRYPTED|Proc-Type/.test(pem)) {
-    throw new CliError("UNSUPPORTED_FLAG", `${reference} is encrypted, and encrypted keys are not read yet`, {
-      hint: "openssl pkcs8 -topk8 -nocrypt writes an unencrypted copy of a PEM key.",
+/** The public half of any key that can be named, to print it. Throws as `openSigner`. */
+export async function derivePublicKey(context: Context, reference: string): Promise<PublicKey> {
+  const provider = await openProvider(reference, false);
+  return (provider.derivePublicKey ?? provider.readPublicKey)(context, reference);
+}
+
+/** What signs with the key that `--key` names. Throws as `readPublicKey`, and KEY_LOCKED, PASSWORD_MISSING. */
+export async function openSigner(context: Context, reference: string, options: KeyOptions = {}): Promise<Signer> {
+  return (await openProvider(reference, options.offline === true)).openSigner(context, reference, options.algorithm);
+}
+
+/** Makes a key where the reference says. Throws UNSUPPORTED_FLAG where keys are not made. */
+export async function generateKeyAt(context: Context, reference: string, algorithm: Algorithm | undefined): Promise<PublicKey> {
+  const provider = await openProvider(reference, false);
+  if (provider.generate === undefined)
+    throw new CliError("UNSUPPORTED_FLAG", `no key is made at ${reference.split(":")[0]}:`, {
+      hint: "Make it with the tools of the place, or without --kms as a file.",
     });
-  }
-  let pkcs8;
-  try {
-    pkcs8 = createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
-  } catch {
-    // The cause could quote the key.
-    throw new LacreError("KEY_INVALID", `${reference} holds no private key in PEM`);
-  }
-  return importPrivateKey(pkcs8);
+  return provider.generate(context, reference, algorithm);
 }

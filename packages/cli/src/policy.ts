@@ -48,5 +48,8 @@ export async function openPolicy(
   }
   refuseSigners(flags);
   if (flags.insecureIgnoreSct === true) throw new CliError("USAGE", "--insecure-ignore-sct says nothing about a key");
-  return { policy: { ...common, allowCurrentTime: true }, key: await readPublicKey(context, flags.key) };
+  return {
+    policy: { ...common, allowCurrentTime: true },
+    key: await readPublicKey(context, flags.key, { offline: flags.offline }),
+  };
 }

@@ -11,7 +11,6 @@ interface Refused {
   readonly kind: "text" | "toggle";
 }
 
-const SERVICE_URL = "Put the services into a signing config and give it with --signing-config.";
 const NO_PIV =
   "Give the token's key with --key 'pkcs11:…?module-path=/path/to/libykcs11.so' (ykcs11 speaks PKCS#11 for such tokens).";
 
@@ -23,25 +22,7 @@ export const REFUSED_TOKEN: Readonly<Record<"sk" | "slot", Refused>> = {
 
 /** For verbs that sign. */
 export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
-  fulcioUrl: { kind: "text", instead: SERVICE_URL },
-  rekorUrl: { kind: "text", instead: SERVICE_URL },
-  timestampServerUrl: { kind: "text", instead: SERVICE_URL },
-  timestampClientCacert: { kind: "text", instead: SERVICE_URL },
-  timestampClientCert: { kind: "text", instead: SERVICE_URL },
-  timestampClientKey: { kind: "text", instead: SERVICE_URL },
-  timestampServerName: { kind: "text", instead: SERVICE_URL },
   ...REFUSED_TOKEN,
-  certificate: { kind: "text", instead: "A certificate of one's own is not supported: sign with --key, or with an identity." },
-  certificateChain: {
-    kind: "text",
-    instead: "A certificate of one's own is not supported: sign with --key, or with an identity.",
-  },
-  issueCertificate: { kind: "toggle", instead: "With --key no certificate is issued; leave --key out to sign with an identity." },
-  rfc3161Timestamp: { kind: "text", instead: "The timestamp is in the bundle." },
-  insecureSkipVerify: {
-    kind: "toggle",
-    instead: "A certificate's promise of publication is always checked; give the right --trusted-root.",
-  },
 };
 
 /** For verbs that verify. */
@@ -84,13 +65,10 @@ export function refuse(refused: Readonly<Record<string, Refused>>, flags: Readon
 /** Refuses to write anything but the bundle format: scripts that read the old one would fail later, and elsewhere. */
 export function refuseOldBundle(flags: {
   readonly newBundleFormat?: boolean | undefined;
-  readonly useSigningConfig?: boolean | undefined;
 }): void {
   if (flags.newBundleFormat === false) {
     throw new CliError("UNSUPPORTED_FLAG", "--new-bundle-format=false cannot be honoured", {
       hint: "Bundles are read and written in the new format; old ones: cosign bundle create converts them.",
     });
   }
-  if (flags.useSigningConfig === false)
-    throw new CliError("UNSUPPORTED_FLAG", "--use-signing-config=false cannot be honoured", { hint: SERVICE_URL });
 }

@@ -7,10 +7,10 @@
  * person is asked, and a script needs `--yes`, as with cosign. An installation on this machine is the user's own, and
  * nothing is asked.
  */
-import { formatPem } from "@lacre/core/codec";
-import { toBase64 } from "@lacre/core/bytes";
+import { parsePem } from "@lacre/core/codec";
 import { createAuthorityClient, createClockClient, createLedgerClient, createLedgerV1Client } from "@lacre/core/client";
 import {
+  certifiedCredential,
   createCredentialSource,
   createSealer,
   type Credential,
@@ -19,8 +19,9 @@ import {
   requestCredential,
   type Sealed,
   type Sealer,
+  type Signer,
 } from "@lacre/core/sign";
-import { selectServices, type Service, type SigningConfig } from "@lacre/core/trust";
+import { type Certificate, decodeCertificate } from "@lacre/core/x509";
 import { algorithmByFlag } from "./algorithms.ts";
 import { LacreError } from "@lacre/core/errors";
 import type { Context } from "./context.ts";
@@ -29,14 +30,19 @@ import { IDENTITY_FLAGS, obtainToken } from "./identity.ts";
 import { openSigner } from "./keys.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import { plain } from "./terminal.ts";
-import { findOwnRoot, findSigningConfig } from "./trust.ts";
+import { findServices, SERVICE_FLAGS, type Services } from "./services.ts";
+import { findOwnRoot, readNamed } from "./trust.ts";
 import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
 /** Flags of every verb that signs. */
 export const SEALING_FLAGS = {
   ...IDENTITY_FLAGS,
   key: text("Sign with this private key instead of an identity: PEM file or env://NAME", { placeholder: "file" }),
-  signingConfig: text("Which services to sign with", { placeholder: "file" }),
+  ...SERVICE_FLAGS,
+  issueCertificate: toggle("With --key: also ask the authority for a certificate for it, under your identity"),
+  certificate: text("With --key: a certificate of that key to put into the seal", { placeholder: "file" }),
+  certificateChain: text("Its authorities (not needed: verifiers trust their own)", { placeholder: "file", hidden: true }),
+  insecureSkipVerify: toggle("Do not ask for the certificate's promise of publication", { hidden: true }),
   trustedRoot: text("Check the finished seal against this trusted root", { placeholder: "file" }),
   dir: text("Data directory of the installation to sign with", { placeholder: "dir" }),
   yes: toggle("Do not ask before publishing to a ledger on another machine", { alias: "y" }),
@@ -59,43 +65,48 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
   if (flags.offline === true) throw new CliError("OFFLINE", "signing needs its services");
   const isLogged = flags.tlogUpload !== false;
   const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmByFlag(flags.signingAlgorithm);
-  const key = flags.key === undefined ? undefined : await openSigner(context, flags.key, algorithm);
+  const key = flags.key === undefined ? undefined : await openSigner(context, flags.key, { algorithm });
   if (key === undefined && algorithm !== undefined && algorithm.keyDetails !== "PKIX_ECDSA_P256_SHA_256") {
     throw new CliError(
       "UNSUPPORTED_FLAG",
       `certificates are asked for with ecdsa-sha2-256-nistp256, not ${flags.signingAlgorithm}`,
     );
   }
-  const isBare = key !== undefined && !isLogged && flags.signingConfig === undefined;
-  const chosen = isBare ? undefined : await findSigningConfig(context, flags);
-  const config = chosen?.value;
+  if (flags.insecureSkipVerify === true)
+    context.terminal.warn("--insecure-skip-verify: nobody has promised to publish the certificate");
+  const isCertified = key === undefined || flags.issueCertificate === true;
+  checkOwnCertificate(flags, isCertified);
+  const isBare = !isCertified && !isLogged && namesNoService(flags);
+  const services = isBare ? undefined : await findServices(context, flags, { isCertified, isLogged });
   const root = isBare ? undefined : await findOwnRoot(context, flags);
-  const services = config === undefined ? { ledgers: [], clocks: [] } : selectAll(config, context.now(), isLogged);
-  await agree(context, flags, services.ledgers);
+  await agree(context, flags, services?.ledgers ?? []);
   const common = { fetch: context.fetch };
-  const credential =
-    key === undefined
-      ? await openIdentity(context, flags, config!, root?.value)
-      : (
-          (own: Credential) => async () =>
-            own
-        )(keyCredential(key));
+  const certificate = flags.certificate === undefined ? undefined : await readOwnCertificate(context, flags.certificate);
+  const credential = isCertified
+    ? await openIdentity(context, flags, services!, root?.value, key)
+    : (
+        (own: Credential) => async () =>
+          own
+      )(certificate === undefined ? keyCredential(key) : certifiedCredential(key, certificate));
+  const isChecked = root !== undefined && certificate === undefined;
   const sealer = createSealer({
     credential,
-    clocks: services.clocks.map(({ url }) => createClockClient({ url, ...common })),
-    ledgers: services.ledgers.map(({ url, majorApiVersion }) =>
+    clocks: (services?.clocks ?? []).map((url) => createClockClient({ url, fetch: services!.clockFetch })),
+    ledgers: (services?.ledgers ?? []).map(({ url, majorApiVersion }) =>
       (majorApiVersion === 1 ? createLedgerV1Client : createLedgerClient)({ url, ...common }),
     ),
-    trustedRoot: root?.value,
+    // A certificate of one's own may lead to an authority that this root has never heard of.
+    trustedRoot: isChecked ? root.value : undefined,
+    ignoreSct: flags.insecureSkipVerify,
     now: context.now,
   });
-  const isOwn = chosen?.isLocal === true;
+  const isOwn = services?.isLocal === true;
   return {
     sealer: {
       sealArtifact: (chunks) => sealer.sealArtifact(chunks).catch((error: unknown) => explain(error, isOwn)),
       sealEnvelope: (payload, type) => sealer.sealEnvelope(payload, type).catch((error: unknown) => explain(error, isOwn)),
     },
-    isChecked: root !== undefined,
+    isChecked,
   };
 }
 
@@ -107,58 +118,43 @@ function explain(error: unknown, isOwn: boolean): never {
   throw error;
 }
 
+/** Whether nothing was said of services: then a bare key needs none. */
+function namesNoService(flags: SealingFlags): boolean {
+  return [flags.signingConfig, flags.fulcioUrl, flags.rekorUrl, flags.timestampServerUrl].every((one) => one === undefined) && flags.useSigningConfig !== true;
+}
+
+function checkOwnCertificate(flags: SealingFlags, isCertified: boolean): void {
+  if (flags.certificateChain !== undefined && flags.certificate === undefined)
+    throw new CliError("USAGE", "--certificate-chain goes with --certificate, and that is not given");
+  if (flags.certificate !== undefined && isCertified)
+    throw new CliError("USAGE", "--certificate is of a key of your own: it goes with --key, and without --issue-certificate");
+}
+
+async function readOwnCertificate(context: Context, path: string): Promise<Certificate> {
+  const bytes = await readNamed(context, path);
+  const text = Buffer.from(bytes).toString("latin1");
+  return decodeCertificate(text.includes("-----BEGIN") ? parsePem(text, "CERTIFICATE") : bytes);
+}
+
 async function openIdentity(
   context: Context,
   flags: SealingFlags,
-  config: SigningConfig,
+  { authority, issuers }: Services,
   trustedRoot: Parameters<typeof requestCredential>[0]["trustedRoot"],
+  signer: Signer | undefined,
 ): Promise<() => Promise<Credential>> {
-  const nowMs = context.now();
-  const [authority] =
-    config.caUrls.length === 0 ? [] : selectServices(config.caUrls, { selector: "ANY" }, { supported: [1], nowMs });
-  if (authority === undefined)
-    throw new CliError("SERVICES_MISSING", "the signing config names no certificate authority that can be used");
-  const issuers =
-    config.oidcUrls.length === 0
-      ? []
-      : selectServices(config.oidcUrls, { selector: "ANY" }, { supported: [1], nowMs }).map(({ url }) => url);
   const token = await obtainToken(context, flags, issuers, flags.offline === true);
   const facts = readToken(token, context.now());
   context.terminal.say(`Signing as ${plain(facts.email ?? facts.subject)}, vouched for by ${plain(facts.issuer)}`);
-  const client = createAuthorityClient({ url: authority.url, fetch: context.fetch });
+  // Named, or findServices has refused.
+  const client = createAuthorityClient({ url: authority!, fetch: context.fetch });
   return createCredentialSource(
-    () => requestCredential({ authority: client, token, now: context.now, trustedRoot }),
+    () => requestCredential({ authority: client, token, now: context.now, trustedRoot, signer, ignoreSct: flags.insecureSkipVerify }),
     context.now,
   );
 }
 
-function selectAll(
-  config: SigningConfig,
-  nowMs: number,
-  isLogged: boolean,
-): { readonly ledgers: readonly Service[]; readonly clocks: readonly Service[] } {
-  let ledgers: readonly Service[] = [];
-  if (isLogged) {
-    ledgers = select(config.rekorTlogUrls, config.rekorTlogConfig, [1, 2], nowMs);
-    if (ledgers.length === 0) {
-      throw new CliError("SERVICES_MISSING", "the signing config names no ledger that can be used", {
-        hint: "Use a signing config with a ledger of majorApiVersion 1 or 2, or --tlog-upload=false to do without.",
-      });
-    }
-  }
-  return { ledgers, clocks: select(config.tsaUrls, config.tsaConfig, [1], nowMs) };
-}
-
-function select(
-  services: readonly Service[],
-  rule: SigningConfig["tsaConfig"],
-  supported: readonly number[],
-  nowMs: number,
-): readonly Service[] {
-  return services.length === 0 ? [] : selectServices(services, rule, { supported: [...supported], nowMs });
-}
-
-async function agree(context: Context, flags: SealingFlags, ledgers: readonly Service[]): Promise<void> {
+async function agree(context: Context, flags: SealingFlags, ledgers: Services["ledgers"]): Promise<void> {
   const hosts = ledgers.map(({ url }) => new URL(url).hostname).filter((host) => !isLoopbackHost(host));
   if (hosts.length === 0 || flags.yes === true) return;
   const where = plain(hosts.join(", "));
@@ -191,18 +187,4 @@ export function saySealed(context: Context, name: string, bundlePath: string | u
   const logged = sealed.bundle.logEntries.map(({ logIndex }) => `entry ${logIndex}`).join(", ");
   const where = logged === "" ? "not logged" : `logged as ${logged}`;
   context.terminal.say(`Sealed ${plain(name)}: ${where}${bundlePath === undefined ? "" : `, bundle in ${plain(bundlePath)}`}`);
-}
-
-/** The signature and certificate as detached text, for cosign's old flags. */
-export function detach(
-  sealed: Sealed,
-  isBase64: boolean,
-): { readonly signature: string | Uint8Array; readonly certificate: string | undefined } {
-  const { signature } = sealed.bundle.content;
-  const key = sealed.bundle.key;
-  const pem = key.kind === "certificate" ? formatPem("CERTIFICATE", key.chain[0]!) : undefined;
-  return {
-    signature: isBase64 ? toBase64(signature) : signature,
-    certificate: pem === undefined ? undefined : isBase64 ? toBase64(Buffer.from(pem)) : pem,
-  };
 }

@@ -68,6 +68,11 @@ export class Terminal {
     return this.#options.stdin.isTTY === true && this.#options.stderr.isTTY === true;
   }
 
+  /** Whether standard input is a person at a keyboard, and no file or pipe. */
+  get hasKeyboard(): boolean {
+    return this.#options.stdin.isTTY === true;
+  }
+
   /** A result, with a line end. */
   result(text: string): void {
     this.#results.write(`${text}\n`);
@@ -107,6 +112,14 @@ export class Terminal {
     if (!this.isInteractive) return false;
     const { confirm } = await import("@clack/prompts");
     return (await confirm({ message: question, initialValue: false, output: process.stderr })) === true;
+  }
+
+  /** Asks for a secret, which is not shown; undefined when nobody can be asked, or nobody answers. */
+  async askSecret(question: string): Promise<string | undefined> {
+    if (!this.isInteractive) return undefined;
+    const { isCancel, password } = await import("@clack/prompts");
+    const answer = await password({ message: question, mask: "", output: process.stderr });
+    return isCancel(answer) ? undefined : answer;
   }
 
   /** Progress over `total` octets; it shows itself after one second. */

@@ -34,6 +34,9 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
     brief: "Verify a statement about a file (cosign's spelling)",
     load: () => import("./verify-blob-attestation.ts"),
   },
+  "generate-key-pair": { brief: "Make a key pair of your own", load: () => import("./generate-key-pair.ts") },
+  "import-key-pair": { brief: "Make a key pair from a private key that you have", load: () => import("./import-key-pair.ts") },
+  "public-key": { brief: "Print the public half of a key", load: () => import("./public-key.ts") },
   monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
   log: {
     brief: "Search and read a log, each answer proved",
