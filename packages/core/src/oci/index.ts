@@ -25,6 +25,24 @@ export {
   type Reference,
   type Repository,
 } from "./reference.ts";
-export { listed, listReferrers, pushReferrer, referrerReference, removeReferrers } from "./referrers.ts";
+export { listed, listReferrers, pushReferrer, pushReferrerBytes, removeReferrers } from "./referrers.ts";
 export { type Content, createRegistry, type Fetched, type Registry } from "./registry.ts";
+export {
+  ANNOTATION,
+  type AttachOptions,
+  BUNDLE_ANNOTATION,
+  BUNDLE_TYPE,
+  LAYER,
+  listAttached,
+  listBundles,
+  MAX_ATTACHMENT_BYTES,
+  MAX_SIGNATURES,
+  type NewBundle,
+  type NewLayer,
+  pushAttached,
+  pushBundle,
+  type StoredBundle,
+} from "./signatures.ts";
+export { decodeSimpleSigning, encodeSimpleSigning, goJson, type SimpleSigning } from "./simple-signing.ts";
+export { changeTag, readTag } from "./tag.ts";
 export { nearnessOf, type RegistryOptions } from "./transport.ts";

@@ -5,57 +5,77 @@
  *
  * An entry of the fallback index repeats the artifact type and the annotations of its manifest, so that a reader can
  * choose without reading every manifest. Older tools left both out: readers look into the manifest then.
- *
- * Two clients that update one fallback tag at once can lose an entry: registries know no compare-and-swap. The update is
- * conditional where the registry keeps to `If-Match`, and is read back until the entry is seen there.
  */
 import { LacreError } from "../errors.ts";
+import { attachmentTag } from "./attachment.ts";
 import { type Descriptor, MEDIA } from "./descriptor.ts";
 import { artifactTypeOf, decodeManifest, encodeIndex, encodeManifest, type ImageIndex, type Manifest } from "./manifest.ts";
 import type { Fetched, Registry } from "./registry.ts";
-import type { Reference, Repository } from "./reference.ts";
-import { attachmentTag } from "./attachment.ts";
-
-const ATTEMPTS = 5;
+import type { Repository } from "./reference.ts";
+import { changeTag, readTag } from "./tag.ts";
 
 /** The referrers of a digest, whatever they are; none where there is neither answer nor tag. Throws as `Registry.manifest`. */
 export async function listReferrers(registry: Registry, place: Repository, digest: string): Promise<readonly Descriptor[]> {
-  return (await registry.referrers(place, digest)) ?? (await readFallback(registry, place, digest))?.index.manifests ?? [];
+  const found = await registry.referrers(place, digest);
+  if (found !== undefined) return found;
+  const held = await readTag(registry, place, attachmentTag(digest));
+  return held === undefined ? [] : indexOf(held, digest).manifests;
 }
 
-async function readFallback(
-  registry: Registry,
-  place: Repository,
-  digest: string,
-): Promise<{ readonly index: ImageIndex; readonly etag: string | undefined } | undefined> {
-  let fetched: Fetched;
-  try {
-    fetched = await registry.manifest({ ...place, tag: attachmentTag(digest) });
-  } catch (error) {
-    if (error instanceof LacreError && error.code === "REGISTRY_NOT_FOUND") return undefined;
-    throw error;
-  }
-  if (fetched.manifest.kind === "index") return { index: fetched.manifest, etag: fetched.etag };
+function indexOf(held: Fetched, digest: string): ImageIndex {
+  if (held.manifest.kind === "index") return held.manifest;
   throw new LacreError("MANIFEST_INVALID", `the tag ${attachmentTag(digest)} holds no list of referrers`, {
     expected: MEDIA.index,
-    found: fetched.manifest.mediaType,
+    found: held.manifest.mediaType,
   });
 }
 
 /**
  * Pushes a manifest that refers to a subject, and sees to it that the subject's referrers list it. Throws as
- * `Registry.pushManifest`, and REGISTRY_UNAVAILABLE when others changed the fallback tag again and again.
+ * `Registry.pushManifest`, and REGISTRY_UNAVAILABLE when others change the fallback tag again and again.
  */
 export async function pushReferrer(
   registry: Registry,
   place: Repository,
   manifest: Omit<Manifest, "kind"> & { readonly subject: Descriptor },
 ): Promise<Descriptor> {
-  const bytes = encodeManifest(manifest);
-  const { descriptor, hasSubject } = await registry.pushManifest(place, bytes, manifest.mediaType);
-  if (hasSubject || (await registry.referrers(place, manifest.subject.digest)) !== undefined) return descriptor;
-  await addToFallback(registry, place, manifest.subject.digest, listed(descriptor, bytes));
+  return pushReferrerBytes(registry, place, encodeManifest(manifest), manifest.mediaType, manifest.subject.digest);
+}
+
+/** As `pushReferrer`, for the octets of a manifest that is there already, as when copying. */
+export async function pushReferrerBytes(
+  registry: Registry,
+  place: Repository,
+  bytes: Uint8Array,
+  mediaType: string,
+  subject: string,
+): Promise<Descriptor> {
+  const { descriptor, hasSubject } = await registry.pushManifest(place, bytes, mediaType);
+  if (hasSubject || (await registry.referrers(place, subject)) !== undefined) return descriptor;
+  const entry = listed(descriptor, bytes);
+  await changeTag(
+    registry,
+    place,
+    attachmentTag(subject),
+    (held) =>
+      held !== undefined &&
+      indexOf(held, subject).manifests.some(
+        ({ digest, artifactType }) => digest === entry.digest && artifactType === entry.artifactType,
+      ),
+    async (held) => {
+      const index = held === undefined ? undefined : indexOf(held, subject);
+      const others = (index?.manifests ?? []).filter(({ digest }) => digest !== entry.digest);
+      return encodeList(index, [...others, entry]);
+    },
+  );
   return descriptor;
+}
+
+function encodeList(
+  index: ImageIndex | undefined,
+  manifests: readonly Descriptor[],
+): { readonly bytes: Uint8Array; readonly mediaType: string } {
+  return { bytes: encodeIndex({ ...index, mediaType: MEDIA.index, manifests }), mediaType: MEDIA.index };
 }
 
 /** The descriptor of a manifest as it stands in a list of referrers. */
@@ -71,65 +91,25 @@ export function listed(descriptor: Descriptor, bytes: Uint8Array): Descriptor {
   };
 }
 
-async function addToFallback(registry: Registry, place: Repository, digest: string, entry: Descriptor): Promise<void> {
-  await changeFallback(
-    registry,
-    place,
-    digest,
-    (entries) => [...entries.filter((one) => one.digest !== entry.digest), entry],
-    (entries) => entries.some((one) => one.digest === entry.digest && one.artifactType === entry.artifactType),
-  );
-}
-
-/** Takes referrers off the fallback tag, where there is one; the tag goes with the last of them. */
+/** Takes referrers off the fallback tag, where the registry has no list of its own and there is such a tag. */
 export async function removeReferrers(
   registry: Registry,
   place: Repository,
-  digest: string,
+  subject: string,
   removed: readonly string[],
 ): Promise<void> {
-  if ((await registry.referrers(place, digest)) !== undefined) return;
-  if ((await readFallback(registry, place, digest)) === undefined) return;
-  await changeFallback(
+  if ((await registry.referrers(place, subject)) !== undefined) return;
+  await changeTag(
     registry,
     place,
-    digest,
-    (entries) => entries.filter((one) => !removed.includes(one.digest)),
-    (entries) => !entries.some((one) => removed.includes(one.digest)),
+    attachmentTag(subject),
+    (held) => held === undefined || !indexOf(held, subject).manifests.some(({ digest }) => removed.includes(digest)),
+    async (held) => {
+      const index = indexOf(held!, subject);
+      return encodeList(
+        index,
+        index.manifests.filter(({ digest }) => !removed.includes(digest)),
+      );
+    },
   );
-}
-
-async function changeFallback(
-  registry: Registry,
-  place: Repository,
-  digest: string,
-  change: (entries: readonly Descriptor[]) => readonly Descriptor[],
-  isDone: (entries: readonly Descriptor[]) => boolean,
-): Promise<void> {
-  const tag = attachmentTag(digest);
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const before = await readFallback(registry, place, digest);
-    if (before !== undefined && isDone(before.index.manifests)) return;
-    const manifests = change(before?.index.manifests ?? []);
-    const bytes = encodeIndex({ ...before?.index, mediaType: MEDIA.index, manifests });
-    try {
-      await registry.pushManifest(place, bytes, MEDIA.index, before === undefined ? { tag } : { tag, ifMatch: before.etag });
-    } catch (error) {
-      // The tag moved between reading and writing, says a registry that keeps to conditions: read again.
-      if (error instanceof LacreError && error.code === "REGISTRY_REFUSED" && error.found?.startsWith("status 412") === true)
-        continue;
-      throw error;
-    }
-    const after = await readFallback(registry, place, digest);
-    if (after !== undefined && isDone(after.index.manifests)) return;
-  }
-  throw new LacreError("REGISTRY_UNAVAILABLE", `the tag ${tag} is changed by others all the time`, {
-    expected: "our entry in the list of referrers",
-    found: `not there after ${ATTEMPTS} attempts`,
-  });
-}
-
-/** The reference of one of an image's referrers. */
-export function referrerReference(place: Repository, descriptor: Pick<Descriptor, "digest">): Reference {
-  return { registry: place.registry, repository: place.repository, digest: descriptor.digest };
 }
