@@ -183,6 +183,14 @@ export const CODES = {
     meaning: "Content is not that of its digest and size.",
     hint: "The registry, or something on the way to it, gave other content than was asked for. Do not use it.",
   },
+  CLAIMS_INVALID: {
+    meaning: "A signed document is not one about an image, or says something critical that is not understood.",
+    hint: "Look at the document with lacre download signature.",
+  },
+  CLAIMS_MISMATCH: {
+    meaning: "A good signature is about another image, or has not the annotations that are required.",
+    hint: "Compare the digests; annotations are those that were given with -a when the image was signed.",
+  },
   REGISTRY_NOT_FOUND: {
     meaning: "The registry has no such image, tag or content.",
     hint: "Check the name and the tag; some registries answer so to those who may not read.",

@@ -2,6 +2,14 @@
 /** Images and registries: references, manifests, the registry client, and how signatures are stored beside images. */
 export { attachmentTag, type Attachment } from "./attachment.ts";
 export type { RegistryCredential } from "./authorization.ts";
+export {
+  checkImageClaims,
+  decodeSimpleSigning,
+  readStatementClaims,
+  SIGNATURE_PREDICATE_TYPE,
+  SIMPLE_SIGNING_TYPE,
+  type ImageClaims,
+} from "./claims.ts";
 export { checkContent, gather, type Octets } from "./content.ts";
 export { describe, type Descriptor, digestOf, encodeDescriptor, MEDIA, type Platform, splitDigest } from "./descriptor.ts";
 export {
