@@ -17,6 +17,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ["x509"],
     ["bundle"],
     ["entry"],
+    ["git"],
     ["trust"],
     ["client"],
     ["oci"],

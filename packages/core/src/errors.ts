@@ -21,6 +21,10 @@ export const CODES = {
     hint: "Check that the file is the one you meant and is complete.",
   },
   BAD_NOTE: { meaning: "Text is not a C2SP signed note.", hint: "Fetch the checkpoint again, byte for byte." },
+  BAD_PROTOBUF: {
+    meaning: "Bytes are not a protobuf message of the expected shape.",
+    hint: "The structure is damaged, or of another kind.",
+  },
   BAD_PEM: { meaning: "Text is not a single PEM block of the expected kind.", hint: "Check the BEGIN and END lines." },
   BAD_TILE_PATH: {
     meaning: "Text is not the path of a tile.",
@@ -135,6 +139,27 @@ export const CODES = {
   ENTRY_REQUEST_INVALID: {
     meaning: "A request to log an entry is not of a known type, or contradicts itself.",
     hint: "Send one hashedRekordRequestV002 or dsseRequestV002 whose digest, signature and key belong together.",
+  },
+  // git/
+  GIT_UNSIGNED: {
+    meaning: "The commit or tag has no signature of this kind.",
+    hint: "Sign with gitsign (git config gpg.format x509, gpg.x509.program gitsign); PGP and SSH signatures are not read.",
+  },
+  GIT_OBJECT_INVALID: {
+    meaning: "Bytes are not a commit or tag as Git writes them, or carry more than one signature.",
+    hint: "Look at it with git cat-file -p; an object that Git itself refuses must not be trusted.",
+  },
+  GIT_SIGNATURE_INVALID: {
+    meaning: "The signature of a commit or tag is not CMS as gitsign writes it.",
+    hint: "Sign the commit again with a current gitsign.",
+  },
+  GIT_SIGNATURE_MISMATCH: {
+    meaning: "The signature is of another commit or tag.",
+    hint: "The object was changed after signing. Do not use it.",
+  },
+  GIT_ENTRY_MISSING: {
+    meaning: "The signature does not carry its log entry, and the ledger has none of it.",
+    hint: "Give the ledger that gitsign signed with by --rekor-url, or let the signer set gitsign.rekorMode to offline.",
   },
   // trust/
   TRUSTED_ROOT_INVALID: {

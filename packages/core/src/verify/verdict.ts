@@ -147,6 +147,8 @@ export interface VerdictIdentity {
   readonly value: string;
   readonly issuer?: string;
   readonly claims: Readonly<Record<string, string>>;
+  /** Serial number of the certificate, hexadecimal: what a revocation may name. */
+  readonly serial?: string;
 }
 
 /** One subject of a verified statement. */

@@ -378,11 +378,12 @@ function tellArtifact(digests: Digests, { compared }: Signed): Readonly<Record<s
   return Object.fromEntries(compared.map((name) => [name, toHex(digests.get(name))]));
 }
 
-function tellIdentity({ identity: { san, issuer, claims } }: Signer): VerdictIdentity {
+function tellIdentity({ certificate, identity: { san, issuer, claims } }: Signer): VerdictIdentity {
   return {
     kind: san.kind,
     value: san.value,
     ...(issuer === undefined ? undefined : { issuer }),
     claims: Object.fromEntries(claims),
+    serial: toHex(certificate.serial),
   };
 }
