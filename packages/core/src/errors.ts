@@ -209,7 +209,7 @@ export const CODES = {
     hint: "The registry, or something on the way to it, gave other content than was asked for. Do not use it.",
   },
   CLAIMS_INVALID: {
-    meaning: "A signed document is not one about an image, or says something critical that is not understood.",
+    meaning: "A signed statement is not about an image in a form that is read.",
     hint: "Look at the document with lacre download signature.",
   },
   CLAIMS_MISMATCH: {

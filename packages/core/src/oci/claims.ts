@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a verified signature says about an image. Called after verification: the octets here are those that were signed.
+ * What a verified signature says about an image, whichever way it says it: a simple-signing payload (`simple-signing.ts`),
+ * or an in-toto statement with the image's digest among its subjects, whose annotations are that subject's. Called after
+ * verification: the octets here are those that were signed.
  *
- * Simple signing (containers/image, "signature format"; cosign's old signatures sign this document):
- *
- *     {"critical": {"identity": {"docker-reference": text},
- *                   "image": {"docker-manifest-digest": digest},
- *                   "type": "cosign container image signature"},
- *      "optional": null, or an object: annotations by name}
- *
- * What is in `critical` must be understood or refused, so that no member there is passed over. The reference is who the
- * signer says the image is; it is told and not compared, because images are copied.
- *
- * Statements (in-toto): the digest is among the subjects, annotations are those of that subject.
+ * The reference in a payload is who the signer says the image is. It is told and not compared, because images are copied.
  */
 import { JsonObject, parseJson, type Json } from "../codec/index.ts";
 import { LacreError } from "../errors.ts";
-import { isDigest } from "./reference.ts";
 import { splitDigest } from "./descriptor.ts";
+import { decodeSimpleSigning, SIMPLE_SIGNING_TYPE } from "./simple-signing.ts";
 
-/** The type that cosign writes. */
-export const SIMPLE_SIGNING_TYPE = "cosign container image signature";
 /** The predicate type of statements that stand for a signature of an image. */
 export const SIGNATURE_PREDICATE_TYPE = "https://sigstore.dev/cosign/sign/v1";
 
@@ -33,39 +23,19 @@ export interface ImageClaims {
   readonly annotations: Readonly<Record<string, Json>>;
 }
 
-const MAX_DOCUMENT = 1 << 20;
-
 function invalid(message: string, detail: { expected?: string; found?: string } = {}): LacreError {
   return new LacreError("CLAIMS_INVALID", message, detail);
 }
 
-/** Reads a simple signing document. Throws BAD_JSON, TOO_LARGE, CLAIMS_INVALID. */
-export function decodeSimpleSigning(payload: Uint8Array): ImageClaims {
-  const document = new JsonObject(parseJson(payload, { maxBytes: MAX_DOCUMENT, maxDepth: 16 }), "claims");
-  const critical = document.object("critical");
-  refuseUnknown(critical, ["identity", "image", "type"]);
-  const identity = critical.object("identity");
-  refuseUnknown(identity, ["docker-reference"]);
-  const image = critical.object("image");
-  refuseUnknown(image, ["docker-manifest-digest"]);
-  const type = critical.string("type");
-  if (type !== SIMPLE_SIGNING_TYPE)
-    throw invalid("the signed document is not an image signature", { expected: SIMPLE_SIGNING_TYPE, found: type.slice(0, 100) });
-  const digest = image.string("docker-manifest-digest");
-  if (!isDigest(digest)) throw invalid("the signed document has no digest of an image", { found: digest.slice(0, 150) });
-  return { reference: identity.string("docker-reference"), digest, type, annotations: readObject(document.get("optional")) };
-}
-
-/** Go's reader would take a name in other letters for the same: no two readers may differ about what is critical. */
-function refuseUnknown(object: JsonObject, known: readonly string[]): void {
-  for (const key of object.keys()) {
-    if (!known.includes(key)) throw invalid(`${object.where} has a member that is not understood`, { found: key.slice(0, 80) });
-  }
+/** What a verified simple-signing payload says. Throws as `decodeSimpleSigning`. */
+export function readPayloadClaims(payload: Uint8Array): ImageClaims {
+  const { dockerReference, digest, optional } = decodeSimpleSigning(payload);
+  return { reference: dockerReference, digest, type: SIMPLE_SIGNING_TYPE, annotations: optional };
 }
 
 function readObject(value: Json | undefined): Readonly<Record<string, Json>> {
   if (value === undefined || value === null) return {};
-  if (typeof value !== "object" || Array.isArray(value)) throw invalid("annotations of the signed document are no object");
+  if (typeof value !== "object" || Array.isArray(value)) throw invalid("annotations of the subject are no object");
   return value as Readonly<Record<string, Json>>;
 }
 

@@ -4,10 +4,9 @@ export { attachmentTag, type Attachment } from "./attachment.ts";
 export type { RegistryCredential } from "./authorization.ts";
 export {
   checkImageClaims,
-  decodeSimpleSigning,
+  readPayloadClaims,
   readStatementClaims,
   SIGNATURE_PREDICATE_TYPE,
-  SIMPLE_SIGNING_TYPE,
   type ImageClaims,
 } from "./claims.ts";
 export { checkContent, gather, type Octets } from "./content.ts";

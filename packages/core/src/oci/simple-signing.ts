@@ -26,7 +26,8 @@ export interface SimpleSigning {
   readonly optional: Readonly<Record<string, Json>>;
 }
 
-const TYPE = "cosign container image signature";
+/** The type that cosign writes, and the only one that is read. */
+export const SIMPLE_SIGNING_TYPE = "cosign container image signature";
 const MAX_BYTES = 1 << 20;
 
 /** The octets of a payload. */
@@ -36,7 +37,7 @@ export function encodeSimpleSigning({ dockerReference, digest, optional }: Simpl
       critical: {
         identity: { "docker-reference": dockerReference },
         image: { "docker-manifest-digest": digest },
-        type: TYPE,
+        type: SIMPLE_SIGNING_TYPE,
       },
       optional: Object.keys(optional).length === 0 ? null : sorted(optional as Readonly<Record<string, string>>),
     }),
@@ -47,9 +48,15 @@ export function encodeSimpleSigning({ dockerReference, digest, optional }: Simpl
 export function decodeSimpleSigning(bytes: Uint8Array): SimpleSigning {
   const payload = new JsonObject(parseJson(bytes, { maxBytes: MAX_BYTES, maxDepth: 32 }), "payload");
   const critical = payload.object("critical");
+  refuseUnknown(critical, ["identity", "image", "type"]);
+  refuseUnknown(critical.object("identity"), ["docker-reference"]);
+  refuseUnknown(critical.object("image"), ["docker-manifest-digest"]);
   const type = critical.string("type");
-  if (type !== TYPE)
-    throw new LacreError("MANIFEST_INVALID", "the payload is no image signature", { expected: TYPE, found: type.slice(0, 100) });
+  if (type !== SIMPLE_SIGNING_TYPE)
+    throw new LacreError("MANIFEST_INVALID", "the payload is no image signature", {
+      expected: SIMPLE_SIGNING_TYPE,
+      found: type.slice(0, 100),
+    });
   const digest = critical.object("image").string("docker-manifest-digest");
   if (!isDigest(digest))
     throw new LacreError("MANIFEST_INVALID", "the payload names no digest of an image", { found: digest.slice(0, 150) });
@@ -57,6 +64,15 @@ export function decodeSimpleSigning(bytes: Uint8Array): SimpleSigning {
   const values = Object.create(null) as Record<string, Json>;
   for (const name of optional?.keys() ?? []) values[name] = optional?.get(name) ?? null;
   return { dockerReference: critical.object("identity").optionalString("docker-reference") ?? "", digest, optional: values };
+}
+
+// What is critical is understood or refused; Go would also take a name in other letters for the same.
+function refuseUnknown(object: JsonObject, known: readonly string[]): void {
+  const strange = object.keys().find((key) => !known.includes(key));
+  if (strange === undefined) return;
+  throw new LacreError("MANIFEST_INVALID", `${object.where} has a member that is not understood`, {
+    found: strange.slice(0, 80),
+  });
 }
 
 const ESCAPED: Readonly<Record<string, string>> = {
