@@ -187,9 +187,9 @@ export async function pushAttached(
     registry,
     place,
     tag,
-    (held) => held !== undefined && layersOf(held).some(isSame),
+    (held) => held !== undefined && layersOf(held).some(isSame) && !layersOf(held).some((one) => !isSame(one) && replaces(one)),
     async (held) => {
-      const layers = [...(held === undefined ? [] : layersOf(held)).filter((one) => !replaces(one)), layer];
+      const layers = [...(held === undefined ? [] : layersOf(held)).filter((one) => !replaces(one) && !isSame(one)), layer];
       refuseFlood(layers.length);
       return encodeAttached(registry, place, layers, dockerTypes);
     },
