@@ -120,7 +120,10 @@ function explain(error: unknown, isOwn: boolean): never {
 
 /** Whether nothing was said of services: then a bare key needs none. */
 function namesNoService(flags: SealingFlags): boolean {
-  return [flags.signingConfig, flags.fulcioUrl, flags.rekorUrl, flags.timestampServerUrl].every((one) => one === undefined) && flags.useSigningConfig !== true;
+  return (
+    [flags.signingConfig, flags.fulcioUrl, flags.rekorUrl, flags.timestampServerUrl].every((one) => one === undefined) &&
+    flags.useSigningConfig !== true
+  );
 }
 
 function checkOwnCertificate(flags: SealingFlags, isCertified: boolean): void {
@@ -149,7 +152,8 @@ async function openIdentity(
   // Named, or findServices has refused.
   const client = createAuthorityClient({ url: authority!, fetch: context.fetch });
   return createCredentialSource(
-    () => requestCredential({ authority: client, token, now: context.now, trustedRoot, signer, ignoreSct: flags.insecureSkipVerify }),
+    () =>
+      requestCredential({ authority: client, token, now: context.now, trustedRoot, signer, ignoreSct: flags.insecureSkipVerify }),
     context.now,
   );
 }

@@ -7,7 +7,8 @@ import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
 import { predicateType } from "../predicates.ts";
-import { refuse, refusedFlags, refuseOldBundle, REFUSED_SIGNING } from "../refusals.ts";
+import { formatOldBundle, writePieces } from "../pieces.ts";
+import { refuse, refusedFlags, REFUSED_SIGNING } from "../refusals.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
 import { readNamed } from "../trust.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
@@ -34,8 +35,12 @@ export const verb: Verb = defineVerb({
     statement: text("A ready-made in-toto statement; - for standard input", { placeholder: "file" }),
     type: text("Type of the predicate: a short name or a URI (default custom)", { placeholder: "type" }),
     hash: text("Digest of FILE, instead of reading it", { placeholder: "hex" }),
-    newBundleFormat: toggle("Write the bundle format (always)", { hidden: true }),
-    useSigningConfig: toggle("Use a signing config (always)", { hidden: true }),
+    newBundleFormat: toggle("Write the bundle format; false: the one of cosign before 3 (default true)", { hidden: true }),
+    outputAttestation: text("Also write the statement here", { placeholder: "file" }),
+    outputSignature: text("Also write the signed envelope here", { placeholder: "file" }),
+    outputCertificate: text("Also write the certificate here", { placeholder: "file" }),
+    rfc3161TimestampBundle: text("Also write the timestamp here", { placeholder: "file" }),
+    rekorEntryType: choice(["dsse", "intoto"], "Kind of the ledger entry (default dsse)", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
     ...GLOBAL_FLAGS,
   },
@@ -43,8 +48,13 @@ export const verb: Verb = defineVerb({
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
     refuse(REFUSED_SIGNING, flags);
-    refuseOldBundle(flags);
-    if (flags.bundle === undefined) throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
+    if (flags.bundle === undefined && flags.outputSignature === undefined)
+      throw new CliError("USAGE", "--bundle is missing: where shall the seal go?");
+    if (flags.rekorEntryType === "intoto") {
+      throw new CliError("UNSUPPORTED_FLAG", "--rekor-entry-type intoto cannot be honoured: it is the ledgers' old kind", {
+        hint: "Use dsse, which every verifier of the last years reads.",
+      });
+    }
     const [file] = operands;
     if ((flags.predicate === undefined) === (flags.statement === undefined))
       throw new CliError("USAGE", "give either --predicate or --statement");
@@ -66,7 +76,17 @@ export const verb: Verb = defineVerb({
     }
     const { sealer } = await openWorkshop(context, flags);
     const sealed = await sealer.sealEnvelope(payload, IN_TOTO);
-    await writeWhole(resolve(context.cwd, flags.bundle), sealed.json, 0o644);
+    if (flags.bundle !== undefined) {
+      const text = flags.newBundleFormat === false ? formatOldBundle(sealed) : sealed.json;
+      await writeWhole(resolve(context.cwd, flags.bundle), text, 0o644);
+    }
+    await writePieces(context, sealed, {
+      signature: flags.outputSignature,
+      certificate: flags.outputCertificate,
+      attestation: flags.outputAttestation,
+      timestamp: flags.rfc3161TimestampBundle,
+      isBase64: false,
+    });
     const name = file ?? flags.statement ?? "statement";
     if (flags.output === "json") context.terminal.result(JSON.stringify(describeSealed(name, flags.bundle, sealed)));
     else saySealed(context, name, flags.bundle, sealed);

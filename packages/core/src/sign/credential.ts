@@ -27,7 +27,6 @@ import {
   issuerKeyHash,
   loggedTbs,
   prepareRequest,
-  signUnsigned,
 } from "../x509/index.ts";
 import { createKeySigner, type Signer } from "./signer.ts";
 import { readToken } from "./token.ts";
@@ -54,34 +53,40 @@ export interface CredentialRequest {
   readonly now: () => number;
   /** Given: the certificate must lead to one of its authorities. */
   readonly trustedRoot?: TrustedRoot | undefined;
+  /** The key to certify. Default: a fresh one of P-256. */
+  readonly signer?: Signer | undefined;
+  /** Do not ask for a promise of publication. */
+  readonly ignoreSct?: boolean | undefined;
 }
 
 /** Signing and logging happen within this before a certificate's end. */
 const MARGIN_MS = 60_000;
 
 /**
- * A certificate for a fresh P-256 key and the token's identity. Throws TOKEN_INVALID, CREDENTIAL_INVALID and what the
+ * A certificate for a key (a fresh one of P-256, where none is given) and the token's identity. Throws TOKEN_INVALID, CREDENTIAL_INVALID and what the
  * authority's client throws.
  */
-export async function requestCredential({ authority, token, now, trustedRoot }: CredentialRequest): Promise<Credential> {
+export async function requestCredential(request: CredentialRequest): Promise<Credential> {
+  const { authority, token, now, trustedRoot, ignoreSct = false } = request;
   readToken(token, now());
-  const key = generateKey("P-256");
-  const algorithm = algorithmOf("PKIX_ECDSA_P256_SHA_256");
-  const csr = signUnsigned(prepareRequest({ publicKey: key.publicKey, algorithm, subject: EMPTY_NAME }), key);
+  const signer = request.signer ?? createKeySigner(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P256_SHA_256"));
+  const { publicKey, algorithm } = signer;
+  const unsigned = prepareRequest({ publicKey, algorithm, subject: EMPTY_NAME });
+  const csr = unsigned.assemble(await signer.sign({ message: unsigned.toBeSigned }));
   const chain = await authority.signingCertificate({ token, csr });
   const arrivedMs = now();
   try {
     const [leaf, ...above] = chain.map(decodeCertificate);
-    if (leaf === undefined || !equalBytes(leaf.spki, key.publicKey.spki))
+    if (leaf === undefined || !equalBytes(leaf.spki, publicKey.spki))
       throw new LacreError("CREDENTIAL_INVALID", "the certificate is not for the key it was asked for");
     checkCodeSigningLeaf(leaf);
-    if (trustedRoot !== undefined) checkTrusted(leaf, above, trustedRoot);
+    if (trustedRoot !== undefined) checkTrusted(leaf, above, trustedRoot, ignoreSct);
     return {
-      signer: createKeySigner(key, algorithm),
+      signer,
       algorithm,
       verifier: { kind: "certificate", der: leaf.der, keyDetails: algorithm.keyDetails },
       certificate: leaf,
-      hint: hintOf(key.publicKey),
+      hint: hintOf(publicKey),
       usableUntilMs: arrivedMs + Math.max(0, leaf.notAfterMs - leaf.notBeforeMs - MARGIN_MS),
     };
   } catch (cause) {
@@ -102,6 +107,24 @@ export function keyCredential(signer: Signer): Credential {
     algorithm,
     verifier: { kind: "publicKey", der: publicKey.spki, keyDetails: algorithm.keyDetails },
     certificate: undefined,
+    hint: hintOf(publicKey),
+    usableUntilMs: Infinity,
+  };
+}
+
+/**
+ * A credential from a key of one's own and a certificate that one has for it. Nothing is known of who would trust the
+ * certificate. Throws CREDENTIAL_INVALID when it is another key's.
+ */
+export function certifiedCredential(signer: Signer, certificate: Certificate): Credential {
+  const { publicKey, algorithm } = signer;
+  if (!equalBytes(certificate.spki, publicKey.spki))
+    throw new LacreError("CREDENTIAL_INVALID", "the certificate is not for the key to sign with");
+  return {
+    signer,
+    algorithm,
+    verifier: { kind: "certificate", der: certificate.der, keyDetails: algorithm.keyDetails },
+    certificate,
     hint: hintOf(publicKey),
     usableUntilMs: Infinity,
   };
@@ -133,8 +156,9 @@ function hintOf(key: PublicKey): string {
 }
 
 /** The certificate leads to one of the root's authorities, and one of its certificate logs knows of it. */
-function checkTrusted(leaf: Certificate, above: readonly Certificate[], root: TrustedRoot): void {
+function checkTrusted(leaf: Certificate, above: readonly Certificate[], root: TrustedRoot, ignoreSct: boolean): void {
   const issuer = findIssuer(leaf, above, root);
+  if (ignoreSct) return;
   const logged = { tbs: loggedTbs(leaf.tbs), issuerKeyHash: issuerKeyHash(issuer) };
   for (const sct of embeddedScts(leaf)) {
     const log = root.ctlogs.find((one) => equalBytes(one.logId, sct.logId) && isWithin(one, sct.timestampMs));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Signing: from an identity or a key to a bundle that verifies. */
 export {
+  certifiedCredential,
   createCredentialSource,
   type Credential,
   type CredentialRequest,

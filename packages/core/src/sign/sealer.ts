@@ -32,6 +32,8 @@ export interface SealerOptions {
   readonly ledgers: readonly LedgerClient[];
   /** Given: no seal is returned that this root does not verify. */
   readonly trustedRoot?: TrustedRoot | undefined;
+  /** Check finished seals without asking for the certificate's promise of publication. */
+  readonly ignoreSct?: boolean | undefined;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -194,6 +196,7 @@ function checkOwn(
       : { identities: [{ identity: { exact: identity.san.value }, issuer: { exact: identity.issuer ?? "" } }] }),
     ...(content.kind === "dsse" ? { checkClaims: false, payloadTypes: [content.payloadType] } : {}),
     ...(options.ledgers.length === 0 ? { ignoreTlog: true } : {}),
+    ...(options.ignoreSct === true && !isKey ? { ignoreSct: true } : {}),
   };
   const verdict = createVerifier({ trustedRoot }).verify({
     bundle: utf8(json),
