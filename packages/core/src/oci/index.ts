@@ -50,6 +50,6 @@ export {
   pushBundle,
   type StoredBundle,
 } from "./signatures.ts";
-export { encodeSimpleSigning, goJson } from "./simple-signing.ts";
+export { decodeSimpleSigning, encodeSimpleSigning, goJson, type SimpleSigning } from "./simple-signing.ts";
 export { changeTag, readTag } from "./tag.ts";
 export { nearnessOf, type RegistryOptions } from "./transport.ts";
