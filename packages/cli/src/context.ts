@@ -14,6 +14,8 @@ export interface Context {
   readonly cwd: string;
   readonly now: () => number;
   readonly fetch: Fetch;
+  /** Puts the global flags (limit, telling) to a fetch of a verb's own. */
+  readonly dress?: (fetch: Fetch) => Fetch;
   readonly stdin: AsyncIterable<Uint8Array>;
   /** Shows a page to the person at this terminal. */
   readonly openBrowser: (url: string) => Promise<void>;

@@ -36,6 +36,11 @@ export const CLI_CODES = {
   },
   CONFIRMATION_MISSING: { status: 2, meaning: "Signing would publish data for ever and nobody agreed.", hint: "Add --yes." },
   FILE_UNREADABLE: { status: 3, meaning: "A file could not be read.", hint: "Check the path and its permissions." },
+  GIT_UNREADABLE: {
+    status: 3,
+    meaning: "Git could not be asked, or knows no such commit or tag.",
+    hint: "Run it in the repository; git rev-parse says what a name stands for. A tag must be annotated to be signed.",
+  },
   FILE_UNWRITABLE: {
     status: 3,
     meaning: "A file could not be written.",
@@ -95,6 +100,11 @@ export const CLI_CODES = {
     status: 1,
     meaning: "The identity provider's answer did not belong to this sign-in.",
     hint: "Do not use that browser window again; start over.",
+  },
+  CREDENTIALS_UNREADABLE: {
+    status: 3,
+    meaning: "Credentials for a registry are kept somewhere and could not be read.",
+    hint: "Check Docker's config.json (DOCKER_CONFIG) and the credential helper that it names.",
   },
   OFFLINE: {
     status: 3,

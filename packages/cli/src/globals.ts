@@ -33,23 +33,28 @@ export function applyGlobals(context: Context, flags: GlobalFlags): Context {
   // No limit unless asked for: hashing a very large file is not a fault.
   const limitMs = parseDuration(flags.timeout ?? "0");
   const limit = limitMs === 0 ? undefined : AbortSignal.timeout(limitMs);
-  const limited: Fetch =
-    limit === undefined
-      ? context.fetch
-      : (url, init) =>
-          context.fetch(url, {
-            ...init,
-            signal: init?.signal === undefined ? limit : AbortSignal.any([limit, init.signal as AbortSignal]),
-          });
-  return { ...context, fetch: flags.verbose === true ? tell(context, limited) : limited };
+  const dress = (fetch: Fetch): Fetch => {
+    const limited: Fetch =
+      limit === undefined
+        ? fetch
+        : (url, init) =>
+            fetch(url, {
+              ...init,
+              signal: init?.signal === undefined ? limit : AbortSignal.any([limit, init.signal as AbortSignal]),
+            });
+    return flags.verbose === true ? tell(context, limited) : limited;
+  };
+  return { ...context, fetch: dress(context.fetch), dress };
 }
 
-/** Says what is asked of whom, and what came back: never a header, never a body. */
+/** Says what is asked of whom, and what came back: never a header, never a body, and of a query only that there is one. */
 function tell(context: Context, ask: Fetch): Fetch {
-  return async (url, init) => {
+  return async (address, init) => {
     const began = context.now();
+    // Addresses that a store of content hands out let in whoever has their query.
+    const url = address.replace(/\?.*$/s, "?…");
     try {
-      const answer = await ask(url, init);
+      const answer = await ask(address, init);
       context.terminal.say(`${init?.method ?? "GET"} ${plain(url)} → ${answer.status} (${context.now() - began} ms)`);
       return answer;
     } catch (error) {

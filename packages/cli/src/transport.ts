@@ -10,6 +10,8 @@
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import { request } from "node:https";
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { Fetch, FetchAnswer } from "@lacre/core/client";
 import { CliError, fileError } from "./errors.ts";
@@ -49,16 +51,15 @@ export interface TlsOptions {
   readonly key?: string | undefined;
   /** The name in the service's certificate, where it is not the address's. */
   readonly serverName?: string | undefined;
+  /** Whether any certificate will do. */
+  readonly isUnchecked?: boolean | undefined;
 }
 
-/** Answers larger than this are cut off. */
-const MAX_BYTES = 64 << 20;
-
-/** A `fetch` for https addresses, with certificates of its own. Redirects are answers like others. */
+/** A `fetch` with certificates of its own. Redirects are answers like others. A body may be an iterable of octets. */
 export function createTlsFetch(tls: TlsOptions): Fetch {
   return (url, init = {}) =>
     new Promise<FetchAnswer>((resolve, reject) => {
-      const asked = request(
+      const asked = (url.startsWith("http:") ? http.request : request)(
         url,
         {
           method: init.method ?? "GET",
@@ -69,28 +70,25 @@ export function createTlsFetch(tls: TlsOptions): Fetch {
           ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
           ...(tls.key === undefined ? {} : { key: tls.key }),
           ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+          ...(tls.isUnchecked === true ? { rejectUnauthorized: false } : {}),
         },
         (answer) => {
-          const parts: Buffer[] = [];
-          let length = 0;
-          answer.on("data", (part: Buffer) => {
-            length += part.length;
-            if (length > MAX_BYTES) answer.destroy(new Error("the answer is too large"));
-            else parts.push(part);
-          });
-          answer.on("error", reject);
-          answer.on("end", () => {
-            const bytes = Buffer.concat(parts);
-            resolve({
-              status: answer.statusCode ?? 0,
-              headers: { get: (name) => answer.headers[name.toLowerCase()]?.toString() ?? null },
-              arrayBuffer: async () => bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer,
-            });
+          const body = Readable.toWeb(answer) as ReadableStream<Uint8Array>;
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: { get: (name) => answer.headers[name.toLowerCase()]?.toString() ?? null },
+            body,
+            arrayBuffer: () => new Response(body).arrayBuffer(),
           });
         },
       );
       // The clients look at `cause.code` for the words, as fetch has it.
       asked.on("error", (cause) => reject(new TypeError("fetch failed", { cause })));
-      asked.end(init.body);
+      const { body } = init;
+      if (body === undefined || typeof body === "string" || body instanceof Uint8Array) asked.end(body);
+      else
+        Readable.from(body as Iterable<Uint8Array>, { objectMode: false })
+          .on("error", (cause) => asked.destroy(cause))
+          .pipe(asked);
     });
 }
