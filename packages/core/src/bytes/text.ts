@@ -17,7 +17,7 @@ declare const TextDecoder: new (
 // whatever it reads is written again and compared: a text that comes back is the strict spelling of what was read.
 declare const Buffer:
   | {
-      from(text: string, encoding: "base64" | "hex"): View;
+      from(text: string, encoding: "base64" | "hex" | "utf8"): View;
       from(buffer: ArrayBufferLike, start: number, length: number): View;
     }
   | undefined;
@@ -36,7 +36,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** UTF-8 bytes of a string. */
 export function utf8(value: string): Uint8Array {
-  return encoder.encode(value);
+  return native === undefined ? encoder.encode(value) : plain(native.from(value, "utf8"));
 }
 
 /** The string of UTF-8 bytes; a byte order mark is kept. Throws BAD_UTF8. */

@@ -5,7 +5,8 @@
  *
  * The parser takes what RFC 8259 takes, less what makes two readers disagree: duplicate member names (compared after
  * unescaping), a byte order mark, bytes that are not UTF-8. Size and depth are bounded before anything is built: one
- * linear scan over the text looks at brackets and member names only, and the platform's own parser does the rest.
+ * linear scan over the text looks at brackets and counts members, and the platform's own parser does the rest. A value
+ * with as many members as its text has lost none.
  *
  * Member names are data: `__proto__` is a name like another. Read members through `JsonObject`, which looks at own
  * properties only.
@@ -39,19 +40,26 @@ export function parseJson(input: Uint8Array | string, limits: Partial<JsonLimits
     });
   }
   const source = typeof input === "string" ? input : text(input);
-  scan(source, maxDepth);
+  const members = scan(source, maxDepth, false);
+  let value: Json;
   try {
-    return JSON.parse(source) as Json;
+    value = JSON.parse(source) as Json;
   } catch (cause) {
     throw new LacreError("BAD_JSON", "text is not JSON", { cause });
   }
+  // Of two members with one name the platform's parser keeps the last: then there are fewer than the text has. Which
+  // name it was takes a second look, and so decides a look at every name.
+  if (countMembers(value) !== members) scan(source, maxDepth, true);
+  return value;
 }
 
-// Looks at depth and member names. The text need not be JSON: whatever passes here still goes through JSON.parse, so it
-// is enough to be right about texts that are. Linear: no character is looked at more than twice.
-function scan(source: string, maxDepth: number): void {
+// Looks at depth and member names; returns the number of members. The text need not be JSON: whatever passes here still
+// goes through JSON.parse, so it is enough to be right about texts that are. Linear: no character is looked at more than
+// twice. Names are compared only when `compareNames` says so.
+function scan(source: string, maxDepth: number, compareNames: boolean): number {
   // The names seen at each level of nesting, reused by later objects at that level.
   const seen: Set<string>[] = [];
+  let members = 0;
   let depth = 0;
   let keyStart = -1;
   let keyEnd = -1;
@@ -65,12 +73,15 @@ function scan(source: string, maxDepth: number): void {
         break;
       }
       case 0x3a: {
-        const names = seen[depth];
-        if (keyStart < 0 || names === undefined) throw new LacreError("BAD_JSON", "a colon without a member name");
-        const name = unescaped(source.slice(keyStart, keyEnd));
-        if (names.has(name))
-          throw new LacreError("BAD_JSON", "a member name appears twice in one object", { found: name.slice(0, 80) });
-        names.add(name);
+        if (keyStart < 0 || depth === 0) throw new LacreError("BAD_JSON", "a colon without a member name");
+        members++;
+        if (compareNames) {
+          const names = (seen[depth] ??= new Set());
+          const name = unescaped(source.slice(keyStart, keyEnd));
+          if (names.has(name))
+            throw new LacreError("BAD_JSON", "a member name appears twice in one object", { found: name.slice(0, 80) });
+          names.add(name);
+        }
         keyStart = -1;
         break;
       }
@@ -79,9 +90,7 @@ function scan(source: string, maxDepth: number): void {
         depth++;
         if (depth > maxDepth)
           throw new LacreError("TOO_LARGE", "JSON is nested too deeply", { expected: `at most ${maxDepth} levels` });
-        const names = seen[depth];
-        if (names === undefined) seen[depth] = new Set();
-        else if (names.size > 0) names.clear();
+        seen[depth]?.clear();
         break;
       }
       case 0x7d:
@@ -90,6 +99,24 @@ function scan(source: string, maxDepth: number): void {
         break;
     }
   }
+  return members;
+}
+
+// How many members the objects of a value have, all together. No deeper than what `scan` lets through.
+function countMembers(value: Json): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let members = 0;
+  if (Array.isArray(value)) {
+    for (const item of value as readonly Json[]) if (typeof item === "object") members += countMembers(item);
+    return members;
+  }
+  const object = value as { readonly [key: string]: Json };
+  for (const key in object) {
+    members++;
+    const item = object[key]!;
+    if (typeof item === "object") members += countMembers(item);
+  }
+  return members;
 }
 
 // Position of the quote that ends the string whose content starts at `start`, or -1.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Signatures: made, and checked. The only place that decides whether one is good. */
 import { platform } from "#platform";
-import { openDer, readIntegerBytes, TAG } from "../codec/der.ts";
+import { TAG } from "../codec/der.ts";
 import { LacreError } from "../errors.ts";
 import { DIGEST_LENGTH, type Algorithm, type HashName, type KeyType } from "./algorithms.ts";
-import { curveOf } from "./curve.ts";
-import { fromOctets } from "./numbers.ts";
+import { CURVES } from "./curve.ts";
+import { toOctets } from "./numbers.ts";
 import type { DigestClaim, Hasher, SignatureResult, StreamSigner } from "./platform.ts";
 import { fits, type PrivateKey, type PublicKey } from "./key.ts";
 
@@ -133,24 +133,50 @@ export function sha256(data: Uint8Array): Uint8Array {
   return platform.hash("sha256", data);
 }
 
-/** The numbers of an ECDSA signature: strict DER, both in [1, n-1]. Throws SIGNATURE_INVALID. */
-export function checkEcdsaEncoding(signature: Uint8Array, type: KeyType): { readonly r: bigint; readonly s: bigint } {
-  const order = curveOf(type)?.n;
+/**
+ * Proves that an ECDSA signature is strict DER of two numbers, both in [1, n-1]. Throws SIGNATURE_INVALID. Read in place:
+ * this is asked of every signature, and as values and numbers its parts would cost more than all that is compared.
+ */
+export function checkEcdsaEncoding(signature: Uint8Array, type: KeyType): void {
+  const order = ORDERS[type];
   if (order === undefined) throw new TypeError(`${type} is not an ECDSA key`);
-  try {
-    const fields = openDer(signature);
-    const r = positive(readIntegerBytes(fields.next(TAG.integer)));
-    const s = positive(readIntegerBytes(fields.next(TAG.integer)));
-    fields.end();
-    if (r >= 1n && r < order && s >= 1n && s < order) return { r, s };
-  } catch (cause) {
-    if (!(cause instanceof LacreError)) throw cause;
-    throw new LacreError("SIGNATURE_INVALID", "ECDSA signature is not strict DER", { cause });
-  }
+  // Two numbers of at most 67 octets: the length is of one octet, or behind 0x81.
+  const long = signature[1] === 0x81;
+  const start = long ? 3 : 2;
+  const length = signature[start - 1]!;
+  if (signature[0] !== TAG.sequence || length !== signature.length - start || (long ? length < 0x80 : length >= 0x80))
+    throw notStrict();
+  const middle = endOfInteger(signature, start);
+  if (endOfInteger(signature, middle) !== signature.length) throw notStrict();
+  if (isBelow(signature, start, middle, order) && isBelow(signature, middle, signature.length, order)) return;
   throw new LacreError("SIGNATURE_INVALID", "ECDSA signature has a number out of range");
 }
 
-// The number of an INTEGER's content, 0 (out of range) for a negative one.
-function positive(bytes: Uint8Array): bigint {
-  return bytes[0]! >= 0x80 ? 0n : fromOctets(bytes);
+const ORDERS: Partial<Readonly<Record<KeyType, Uint8Array>>> = Object.fromEntries(
+  Object.values(CURVES).map(({ name, n, octets }) => [name, toOctets(n, octets)]),
+);
+
+function notStrict(): LacreError {
+  return new LacreError("SIGNATURE_INVALID", "ECDSA signature is not strict DER");
+}
+
+// The INTEGER that begins at `at`: minimal, of less than 128 octets. Octets that are missing fail every comparison.
+function endOfInteger(bytes: Uint8Array, at: number): number {
+  const length = bytes[at + 1]!;
+  const [first, second] = [bytes[at + 2]!, bytes[at + 3]!];
+  if (bytes[at] !== TAG.integer || !(length >= 1 && length < 0x80) || at + 2 + length > bytes.length) throw notStrict();
+  if (length > 1 && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) throw notStrict();
+  return at + 2 + length;
+}
+
+// Whether the INTEGER between these offsets is positive and below the order.
+function isBelow(bytes: Uint8Array, at: number, end: number, order: Uint8Array): boolean {
+  let start = at + 2;
+  if (bytes[start]! >= 0x80) return false;
+  if (bytes[start] === 0) start++;
+  const length = end - start;
+  if (length === 0 || length > order.length) return false;
+  if (length < order.length) return true;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== order[i]) return bytes[start + i]! < order[i]!;
+  return false;
 }
