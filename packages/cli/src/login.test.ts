@@ -273,3 +273,51 @@ test("a device sign-in that is denied or never done ends", async (t) => {
   const waiting = await provide(t, { tokens: () => ({ status: 400, body: { error: "authorization_pending" } }) });
   await failsWith("LOGIN_FAILED", login(options(waiting.issuer, { flow: "device", timeoutMs: 100 })));
 });
+
+test("a code that is pasted signs in, bound by PKCE and the nonce", async (t) => {
+  const provider = await provide(t);
+  const world = createWorld();
+  const paste = async (): Promise<string> => {
+    // The person's browser, anywhere: the address is on the terminal.
+    const address = new URL(/http\S+auth\S+/.exec(world.stderr())![0]);
+    assert.equal(address.searchParams.get("redirect_uri"), "urn:ietf:wg:oauth:2.0:oob");
+    await fetch(address);
+    return "code";
+  };
+  const token = await login(options(provider.issuer, { flow: "code", terminal: world.context.terminal, readCode: paste }));
+  assert.match(token, /^eyJ/);
+  assert.deepEqual(
+    ["code", "redirect_uri"].map((name) => provider.tokenRequests[0]!.get(name)),
+    ["code", "urn:ietf:wg:oauth:2.0:oob"],
+  );
+  await failsWith("LOGIN_FAILED", login(options(provider.issuer, { flow: "code", readCode: async () => "" })));
+  const forged = await provide(t, { claims: { nonce: "another" } });
+  const second = createWorld();
+  const read = async (): Promise<string> => {
+    await fetch(/http\S+auth\S+/.exec(second.stderr())![0]);
+    return "code";
+  };
+  await failsWith(
+    "LOGIN_REFUSED",
+    login(options(forged.issuer, { flow: "code", terminal: second.context.terminal, readCode: read })),
+  );
+});
+
+test("a program signs in with its secret", async (t) => {
+  const now = Math.floor(Date.now() / 1000);
+  const provider = await provide(t, {
+    tokens: (form) =>
+      form.get("grant_type") === "client_credentials" && form.get("client_secret") === "secret"
+        ? {
+            status: 200,
+            body: {
+              access_token: "a",
+              token_type: "Bearer",
+              id_token: jwt({ iss: provider.issuer, aud: "sigstore", sub: "program", iat: now, exp: now + 600 }),
+            },
+          }
+        : { status: 401, body: { error: "invalid_client" } },
+  });
+  assert.match(await login(options(provider.issuer, { flow: "credentials", clientSecret: "secret" })), /^eyJ/);
+  await failsWith("LOGIN_FAILED", login(options(provider.issuer, { flow: "credentials", clientSecret: "wrong" })));
+});

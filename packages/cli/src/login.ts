@@ -8,6 +8,11 @@
  * answers nothing else, and closes.
  *
  * Device (RFC 8628): an address and a code for a browser elsewhere, then polling until it is done.
+ *
+ * Code: as in a browser, but the provider's page shows a code (redirect address `urn:ietf:wg:oauth:2.0:oob`), and the person
+ * pastes it. No answer comes back by itself, so there is no `state` to compare; PKCE and the nonce bind the code to us.
+ *
+ * Credentials (RFC 6749 4.4): a program signs in with a secret of its own; nobody is asked.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -20,7 +25,9 @@ export interface LoginOptions {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret?: string | undefined;
-  readonly flow: "browser" | "device";
+  readonly flow: "browser" | "device" | "code" | "credentials";
+  /** Reads the code that a person pastes. */
+  readonly readCode?: () => Promise<string>;
   /** A fixed address to come back to, on loopback. Default: a free port. */
   readonly redirectUrl?: string | undefined;
   readonly terminal: Terminal;
@@ -36,7 +43,8 @@ const BROWSER_LIMIT_MS = 120_000;
 /** An identity token (JWT). Throws LOGIN_FAILED, LOGIN_REFUSED. */
 export async function login(options: LoginOptions): Promise<string> {
   const config = await discover(options);
-  const tokens = options.flow === "device" ? await deviceFlow(config, options) : await browserFlow(config, options);
+  const flows = { device: deviceFlow, browser: browserFlow, code: codeFlow, credentials: credentialsFlow };
+  const tokens = await flows[options.flow](config, options);
   const token = tokens.id_token;
   if (token === undefined) throw new CliError("LOGIN_FAILED", `${options.issuer} gave no identity token`);
   return token;
@@ -107,6 +115,43 @@ async function browserFlow(config: oidc.Configuration, options: LoginOptions): P
     }
   } finally {
     listener.close("This sign-in is over.");
+  }
+}
+
+const OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob";
+
+async function codeFlow(config: oidc.Configuration, options: LoginOptions): Promise<Tokens> {
+  const [state, nonce, verifier] = [oidc.randomState(), oidc.randomNonce(), oidc.randomPKCECodeVerifier()];
+  const url = oidc.buildAuthorizationUrl(config, {
+    redirect_uri: OUT_OF_BAND,
+    scope: SCOPE,
+    state,
+    nonce,
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+  });
+  options.terminal.complain(`To sign in, visit\n  ${url.href}\nand paste the code it shows here:`);
+  const code = await options.readCode?.();
+  if (code === undefined || code === "") throw new CliError("LOGIN_FAILED", "no code was given");
+  // The page's answer, as it would have come back to us.
+  const answer = new URL(`${OUT_OF_BAND}?${new URLSearchParams({ code, state }).toString()}`);
+  try {
+    return await oidc.authorizationCodeGrant(config, answer, {
+      expectedState: state,
+      expectedNonce: nonce,
+      pkceCodeVerifier: verifier,
+      idTokenExpected: true,
+    });
+  } catch (cause) {
+    throw grantError(cause, options.issuer);
+  }
+}
+
+async function credentialsFlow(config: oidc.Configuration, options: LoginOptions): Promise<Tokens> {
+  try {
+    return (await oidc.clientCredentialsGrant(config, { scope: SCOPE })) as Tokens;
+  } catch (cause) {
+    throw grantError(cause, options.issuer);
   }
 }
 

@@ -56,6 +56,8 @@ export interface Services {
 export interface Needs {
   readonly isCertified: boolean;
   readonly isLogged: boolean;
+  /** Interfaces of ledgers that will do; default all that are known. */
+  readonly ledgerVersions?: readonly number[] | undefined;
 }
 
 /** Finds the services. Throws USAGE for flags that contradict each other, SERVICES_MISSING for what is needed and not named. */
@@ -80,7 +82,9 @@ export async function findServices(context: Context, flags: ServiceFlags, needs:
           : "The signing config names none that can be used: give --fulcio-url, or another config.",
     });
   }
-  const ledgers = !needs.isLogged ? [] : findLedgers(flags, config, pick(config?.rekorTlogUrls, config?.rekorTlogConfig, [1, 2]));
+  const ledgers = !needs.isLogged
+    ? []
+    : findLedgers(flags, config, pick(config?.rekorTlogUrls, config?.rekorTlogConfig, needs.ledgerVersions ?? [1, 2]));
   if (needs.isLogged && ledgers.length === 0) {
     throw new CliError("SERVICES_MISSING", "the signing config names no ledger that can be used", {
       hint: "Use a signing config with a ledger of majorApiVersion 1 or 2, or --rekor-url, or --tlog-upload=false to do without.",
