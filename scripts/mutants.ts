@@ -5,8 +5,7 @@
 // our own (both dialects of the ledger, message and statement, certificate and key), and the public conformance cases
 // where they lie beside the repository. What may still be accepted is written down in test/verify/equivalence.ts. Prints a
 // line for each way; the last line is `N passed, N failed`.
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
@@ -14,10 +13,8 @@ import { runInNewContext } from "node:vm";
 import { parsePem } from "@lacre/core/codec";
 import { importPublicKey } from "@lacre/core/crypto";
 import { decodeTrustedRoot } from "@lacre/core/trust";
-import { up } from "@lacre/services";
-import { runLine } from "../packages/cli/src/run.ts";
-import { createWorld } from "../test/cli/world.ts";
-import { homeEnv, scratch } from "../test/harness.ts";
+import { makeFresh } from "../test/fresh.ts";
+import { scratch } from "../test/harness.ts";
 import { judgeMutants, subjectOf, vectorSubjects, workshopSubjects, type Subject } from "../test/verify/mutants.ts";
 import { createWorkshop } from "../test/workshop/workshop.ts";
 
@@ -46,96 +43,23 @@ if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed)) {
 /** Bundles as our own services make them today. */
 async function freshSubjects(): Promise<Subject[]> {
   const work = scratch("mutants");
-  const folder = join(work.path, "work");
-  mkdirSync(folder);
-  Object.assign(process.env, homeEnv(join(work.path, "home")));
-  const server = await up({
-    dir: join(work.path, "one"),
-    listen: { host: "localhost", port: 0 },
-    stateDir: join(work.path, "state"),
-  });
-  const lacre = async (...args: string[]): Promise<string> => {
-    const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init) });
-    const status = await runLine(args, world.context);
-    if (status !== 0) throw new Error(`lacre ${args[0]} ended with ${status}: ${world.stderr()}`);
-    return world.stdout().trim();
-  };
   try {
-    const trust = join(work.path, "one", "trust");
-    const artifact = Buffer.from("the artifact\n");
-    writeFileSync(join(folder, "app"), artifact);
-    writeFileSync(join(folder, "predicate.json"), '{"builder":"mutants"}');
-    execFileSync("openssl", ["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", join(folder, "k.pem")], {
-      stdio: "ignore",
-    });
-    const pem = execFileSync("openssl", ["ec", "-in", join(folder, "k.pem"), "-pubout"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    const key = importPublicKey(parsePem(pem, "PUBLIC KEY"));
-    const config = JSON.parse(readFileSync(join(trust, "signing_config.v0.2.json"), "utf8"));
-    for (const version of [1, 2]) {
-      const ledgers = config.rekorTlogUrls.filter(
-        ({ majorApiVersion }: { majorApiVersion: number }) => majorApiVersion === version,
+    const { folder, trustedRoot, identity, issuer, bundles } = await makeFresh(work.path);
+    const key = importPublicKey(parsePem(readFileSync(join(folder, "k.pub"), "utf8"), "PUBLIC KEY"));
+    const message = readFileSync(join(folder, "app"));
+    const trusted = decodeTrustedRoot(readFileSync(trustedRoot));
+    return bundles
+      .filter(({ log }) => log !== "none")
+      .map(({ file, signer }) =>
+        subjectOf(`fresh ${file}`, readFileSync(join(folder, file), "utf8"), trusted, {
+          artifact: { digests: new Map(), message },
+          nowMs: Date.now(),
+          ...(signer === "key"
+            ? { policy: {}, key }
+            : { policy: { identities: [{ identity: { exact: identity }, issuer: { exact: issuer } }] } }),
+        }),
       );
-      writeFileSync(join(folder, `v${version}.config`), JSON.stringify({ ...config, rekorTlogUrls: ledgers }));
-    }
-    const root = join(trust, "trusted_root.json");
-    const subjects: Subject[] = [];
-    for (const version of ["v1", "v2"]) {
-      // The log's first entry has an empty proof, which leaves little to damage.
-      await lacre(
-        "sign-blob",
-        "predicate.json",
-        "--bundle",
-        "first",
-        "--key",
-        "k.pem",
-        "--signing-config",
-        `${version}.config`,
-        "--trusted-root",
-        root,
-      );
-      for (const content of ["message", "statement"]) {
-        for (const signer of ["certificate", "key"]) {
-          const verb =
-            content === "message"
-              ? ["sign-blob"]
-              : ["attest-blob", "--predicate", "predicate.json", "--type", "https://example.com/p"];
-          const who =
-            signer === "key"
-              ? ["--key", "k.pem"]
-              : ["--identity-token", await lacre("token", "--email", "you@example.com", "--dir", join(work.path, "one"))];
-          await lacre(
-            ...verb,
-            "app",
-            "--bundle",
-            "sealed",
-            "--signing-config",
-            `${version}.config`,
-            "--trusted-root",
-            root,
-            ...who,
-          );
-          const policy = { identities: [{ identity: { exact: "you@example.com" }, issuer: { exact: `${server.url}/oidc` } }] };
-          subjects.push(
-            subjectOf(
-              `fresh ${version} ${content} ${signer}`,
-              readFileSync(join(folder, "sealed"), "utf8"),
-              decodeTrustedRoot(readFileSync(root)),
-              {
-                artifact: { digests: new Map(), message: artifact },
-                nowMs: Date.now(),
-                ...(signer === "key" ? { policy: {}, key } : { policy }),
-              },
-            ),
-          );
-        }
-      }
-    }
-    return subjects;
   } finally {
-    await server.close();
     work.remove();
   }
 }
