@@ -264,12 +264,31 @@ export function gitsignJourneys(setting: Setting, work: string): Journey[] {
   const git = (args: readonly string[], more: Record<string, string> = {}) =>
     succeed("git", ["-C", repository, ...args], { env: env(more) });
   const verify = ["verify", "--certificate-oidc-issuer", setting.issuer, "--certificate-identity"];
+  const verifyHere = async (verb: string, name: string, more: readonly string[]): Promise<void> => {
+    const flags = [
+      "--trusted-root",
+      join(setting.trust, "trusted_root.json"),
+      "--certificate-oidc-issuer",
+      setting.issuer,
+      ...more,
+    ];
+    const verifyBy = (identity: string) =>
+      run(process.execPath, [LACRE, verb, name, ...flags, "--certificate-identity", identity], { cwd: repository });
+    const { status, stdout, stderr } = await verifyBy(setting.identity);
+    if (status !== 0) throw new Error(`lacre ${verb} ended with ${status}: ${stdout}${stderr}`);
+    if ((await verifyBy("other@example.com")).status !== 1) throw new Error("another identity is not refused");
+  };
   const commitAndVerify = async (more: Record<string, string>): Promise<void> => {
     await git(["commit", "--allow-empty", "--quiet", "-m", "a change"], { ...more, SIGSTORE_ID_TOKEN: await setting.token() });
     const outcome = await succeed(command, [...verify, setting.identity, "HEAD"], { cwd: repository, env: env(more) });
     if (!/Good signature/.test(outcome.stdout + outcome.stderr)) throw new Error(outcome.stdout + outcome.stderr);
     const wrong = await run(command, [...verify, "other@example.com", "HEAD"], { cwd: repository, env: env(more) });
     if (wrong.status === 0) throw new Error("gitsign accepted another identity: the check proves nothing");
+    await verifyHere(
+      "verify-commit",
+      "HEAD",
+      more["GITSIGN_REKOR_MODE"] === "offline" ? ["--offline"] : ["--rekor-url", setting.url],
+    );
   };
   return [
     {
@@ -296,6 +315,16 @@ export function gitsignJourneys(setting: Setting, work: string): Journey[] {
     {
       name: "gitsign signs a commit that carries its entry, and verifies it offline",
       go: () => commitAndVerify({ GITSIGN_REKOR_MODE: "offline" }),
+    },
+    {
+      name: "gitsign signs a tag that carries its entry, and lacre verifies it offline",
+      async go() {
+        await git(["tag", "-s", "v1", "-m", "a release"], {
+          GITSIGN_REKOR_MODE: "offline",
+          SIGSTORE_ID_TOKEN: await setting.token(),
+        });
+        await verifyHere("verify-tag", "v1", ["--offline"]);
+      },
     },
     {
       // L3: within the same second it refuses its own commit, so the clock is made to wait.

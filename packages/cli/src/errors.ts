@@ -7,8 +7,11 @@
  */
 import { LacreError, type LacreCode } from "@lacre/core/errors";
 
-/** 1: a definite no. 2: the command line is wrong. 3: nothing was found out. */
-export type ExitStatus = 0 | 1 | 2 | 3;
+/**
+ * 1: a definite no. 2: the command line is wrong. 3: nothing was found out. cosign's own, for images: 10: no signature,
+ * 11: no such image, 12: no signature that fits, 13: no certificate to compare an identity with.
+ */
+export type ExitStatus = 0 | 1 | 2 | 3 | 10 | 11 | 12 | 13;
 
 interface Row {
   readonly status: ExitStatus;
@@ -110,6 +113,27 @@ export const CLI_CODES = {
     status: 3,
     meaning: "The network is needed and --offline forbids it.",
     hint: "Do without --offline, or give the missing material as a file.",
+  },
+  IMAGE_UNSIGNED: {
+    status: 10,
+    meaning: "The image has no signature (or no attestation), and the place where they are kept was looked at.",
+    hint: "Sign it with lacre sign IMAGE; signatures may lie in another repository (COSIGN_REPOSITORY).",
+  },
+  IMAGE_MISSING: { status: 11, meaning: "There is no such image.", hint: "Check the name and the tag." },
+  IMAGE_UNMATCHED: {
+    status: 12,
+    meaning: "The image has signatures, and none of them is good, by who is asked for, and about what is asked for.",
+    hint: "The reasons are listed, one for each signature.",
+  },
+  CERTIFICATE_MISSING: {
+    status: 13,
+    meaning: "An identity is asked for, and the image's signatures were made with keys, without certificates.",
+    hint: "Verify with the public key: --key FILE.",
+  },
+  IMAGE_INCOMPLETE: {
+    status: 1,
+    meaning: "An image in a file cannot be held against its signatures, or lacks content.",
+    hint: "Name the image in its registry with --reference, or save it as an OCI layout: lacre save IMAGE --dir DIR.",
   },
   MIRROR_REFUSED: {
     status: 1,

@@ -37,6 +37,18 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
   "generate-key-pair": { brief: "Make a key pair of your own", load: () => import("./generate-key-pair.ts") },
   "import-key-pair": { brief: "Make a key pair from a private key that you have", load: () => import("./import-key-pair.ts") },
   "public-key": { brief: "Print the public half of a key", load: () => import("./public-key.ts") },
+  "verify-commit": { brief: "Verify commits that gitsign signed", load: () => import("./verify-commit.ts") },
+  "verify-tag": { brief: "Verify annotated tags that gitsign signed", load: () => import("./verify-tag.ts") },
+  "pkcs11-tool": {
+    brief: "Look into tokens by their PKCS#11 module",
+    verbs: {
+      "list-tokens": { brief: "List the tokens that a module sees", load: () => import("./pkcs11-tool/list-tokens.ts") },
+      "list-keys-uris": {
+        brief: "List the keys of a token as URIs for --key",
+        load: () => import("./pkcs11-tool/list-keys-uris.ts"),
+      },
+    },
+  },
   monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
   log: {
     brief: "Search and read a log, each answer proved",

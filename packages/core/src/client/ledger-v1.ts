@@ -38,6 +38,41 @@ export function createLedgerV1Client(options: ClientOptions): LedgerClient {
   };
 }
 
+/** Entries looked up for one digest. */
+const MAX_FOUND = 32;
+const UUID = /^[0-9a-f]{64}(?:[0-9a-f]{16})?$/;
+
+/**
+ * The entries that a ledger in the v1 dialect says it has of a digest, in its order, at most 32 of them. What it leaves out
+ * nobody can tell, and what it gives is a claim: it goes through the verifier. Throws as the other questions do.
+ */
+export async function findEntriesV1(
+  options: ClientOptions,
+  digest: { readonly algorithm: string; readonly value: Uint8Array },
+): Promise<readonly LogEntry[]> {
+  const found = await exchange(options, {
+    method: "POST",
+    headers: HEADERS,
+    service: SERVICE,
+    path: "api/v1/index/retrieve",
+    body: JSON.stringify({ hash: `${digest.algorithm}:${toHex(digest.value)}` }),
+    success: [200],
+  });
+  const uuids = decodeAnswer(SERVICE, () => {
+    const list = parseJson(found);
+    if (!Array.isArray(list) || !list.every((uuid): uuid is string => typeof uuid === "string" && UUID.test(uuid)))
+      throw new LacreError("BAD_JSON", "the answer is not a list of UUIDs");
+    return list;
+  });
+  const entries: LogEntry[] = [];
+  for (const uuid of uuids.slice(0, MAX_FOUND)) {
+    const question = { method: "GET", headers: { accept: "application/json" }, service: SERVICE } as const;
+    const body = await exchange(options, { ...question, path: `${PATH}/${uuid}`, success: [200] });
+    entries.push(decodeAnswer(SERVICE, () => decodeEntryMap(body)));
+  }
+  return entries;
+}
+
 /** The proposal of a signature over a digest (kind hashedrekord 0.0.1). */
 export function hashedRekordProposal({
   digest,

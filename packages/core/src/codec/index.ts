@@ -12,4 +12,5 @@ export {
   type Note,
   type NoteSignature,
 } from "./note.ts";
+export { ProtobufMessage } from "./protobuf.ts";
 export { formatPem, parsePem, parsePemAll, type PemBlock } from "./pem.ts";

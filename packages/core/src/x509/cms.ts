@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * CMS SignedData (RFC 5652) as RFC 3161 tokens use it: embedded content, one signer, signed attributes.
+ * CMS SignedData (RFC 5652) as RFC 3161 tokens and Git signatures use it: one signer, signed attributes, and the content
+ * embedded (tokens) or elsewhere (Git).
  *
  *     ContentInfo = SEQUENCE { signedData, [0] SignedData }
  *     SignedData  = SEQUENCE { version, SET digestAlgorithms, SEQUENCE { type, [0] OCTET STRING },
@@ -58,6 +59,12 @@ export interface SignedData {
   readonly signature: Uint8Array;
 }
 
+/** A SignedData whose content is elsewhere. */
+export interface DetachedSignedData extends Omit<SignedData, "content"> {
+  /** Attributes that nobody signed, by type: offers by whoever held the signature last. */
+  readonly unsignedAttributes: ReadonlyMap<string, der.Der>;
+}
+
 /** Embedded certificates that are accepted: as many as a path may have. */
 export const MAX_EMBEDDED = 10;
 
@@ -73,6 +80,21 @@ function invalid(message: string, found?: string): LacreError {
  * ALGORITHM_UNKNOWN, TOO_LARGE.
  */
 export function decodeSignedData(whole: Uint8Array): SignedData {
+  const { content, unsigned: _, ...rest } = readSignedData(whole);
+  if (content === undefined) throw invalid("SignedData has no content");
+  return { ...rest, content };
+}
+
+/** Reads a ContentInfo without content; proves nothing. Throws as {@link decodeSignedData}. */
+export function decodeDetached(whole: Uint8Array): DetachedSignedData {
+  const { content, unsigned, ...rest } = readSignedData(whole);
+  if (content !== undefined) throw invalid("SignedData brings a content of its own");
+  return { ...rest, unsignedAttributes: unsigned === undefined ? new Map() : readAttributes(unsigned, false) };
+}
+
+type Read = Omit<SignedData, "content"> & { readonly content: Uint8Array | undefined; readonly unsigned: Uint8Array | undefined };
+
+function readSignedData(whole: Uint8Array): Read {
   const info = der.openDer(whole);
   const type = der.readOid(info.next(TAG.oid));
   if (type !== CMS.signedData) throw invalid("token is not CMS SignedData", type);
@@ -93,9 +115,12 @@ export function decodeSignedData(whole: Uint8Array): SignedData {
   }
   const encapsulated = fields.enter();
   const contentType = der.readOid(encapsulated.next(TAG.oid));
-  const content = encapsulated.enter(der.contextTag(0));
-  const octets = content.next(TAG.octetString).content;
-  content.end();
+  let octets: Uint8Array | undefined;
+  if (!encapsulated.done) {
+    const content = encapsulated.enter(der.contextTag(0));
+    octets = content.next(TAG.octetString).content;
+    content.end();
+  }
   encapsulated.end();
   const certificates = readCertificates(fields.optional(der.contextTag(0)));
   fields.optional(der.contextTag(1));
@@ -120,7 +145,7 @@ function readCertificates(set: der.Der | undefined): readonly Uint8Array[] {
   return certificates;
 }
 
-function readSigner(fields: der.DerReader): Omit<SignedData, "contentType" | "content" | "certificates"> {
+function readSigner(fields: der.DerReader): Omit<Read, "contentType" | "content" | "certificates"> {
   const version = der.readSmall(fields.next(TAG.integer));
   const signer = readSignerId(fields);
   // RFC 5652 section 5.3: the version follows from the way the signer is named.
@@ -130,13 +155,22 @@ function readSigner(fields: der.DerReader): Omit<SignedData, "contentType" | "co
   if (attributes === undefined) throw invalid("token has no signed attributes");
   const signatureAlgorithm = readSignerAlgorithm(fields.next(TAG.sequence).whole, digest);
   const signature = der.readOctets(fields.next(TAG.octetString));
-  fields.optional(der.contextTag(1));
+  // Of timestamps nobody reads these.
+  const unsigned = fields.optional(der.contextTag(1))?.content;
   fields.end();
   if (signatureAlgorithm.hash !== digest)
     throw invalid("digest and signature algorithms disagree", `${digest}, ${signatureAlgorithm.name}`);
   const signedBytes = Uint8Array.from(attributes.whole);
   signedBytes[0] = TAG.set;
-  return { signer, digest, signedBytes, signedAttributes: readAttributes(attributes.content), signatureAlgorithm, signature };
+  return {
+    signer,
+    digest,
+    signedBytes,
+    signedAttributes: readAttributes(attributes.content, true),
+    unsigned,
+    signatureAlgorithm,
+    signature,
+  };
 }
 
 function readSignerId(fields: der.DerReader): SignerId {
@@ -156,21 +190,21 @@ function readSignerAlgorithm(whole: Uint8Array, digest: HashName): SignatureAlgo
   return readSignatureAlgorithm(whole);
 }
 
-function readAttributes(content: Uint8Array): ReadonlyMap<string, der.Der> {
+function readAttributes(content: Uint8Array, isSigned: boolean): ReadonlyMap<string, der.Der> {
   const attributes = new Map<string, der.Der>();
   const list = new der.DerReader(content);
   let previous: Uint8Array = new Uint8Array();
   while (!list.done) {
     const attribute = list.next(TAG.sequence);
-    if (compareBytes(previous, attribute.whole) > 0) throw invalid("signed attributes are not in DER order");
+    if (isSigned && compareBytes(previous, attribute.whole) > 0) throw invalid("signed attributes are not in DER order");
     previous = attribute.whole;
     const fields = new der.DerReader(attribute.content);
     const type = der.readOid(fields.next(TAG.oid));
     const values = fields.enter(TAG.set);
     fields.end();
-    if (attributes.has(type)) throw invalid("a signed attribute stands twice", type);
+    if (attributes.has(type)) throw invalid("an attribute stands twice", type);
     attributes.set(type, values.next());
-    if (!values.done) throw invalid("a signed attribute has several values", type);
+    if (!values.done) throw invalid("an attribute has several values", type);
   }
   return attributes;
 }

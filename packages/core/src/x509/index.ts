@@ -54,7 +54,7 @@ export {
   type Sct,
 } from "./sct.ts";
 export { algorithmFor, readSignatureAlgorithm, signatureAlgorithmOf, type SignatureAlgorithm } from "./signature.ts";
-export { CMS, MAX_EMBEDDED, type SignedData, type SignerId } from "./cms.ts";
+export { CMS, decodeDetached, MAX_EMBEDDED, type DetachedSignedData, type SignedData, type SignerId } from "./cms.ts";
 export {
   checkEmbeddedSigner,
   checkTimestamp,
