@@ -30,6 +30,7 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
   "sign-blob": { brief: "Seal a file (cosign's spelling)", load: () => import("./sign-blob.ts") },
   "verify-blob": { brief: "Verify a file (cosign's spelling)", load: () => import("./verify-blob.ts") },
   "attest-blob": { brief: "Seal a statement about a file (cosign's spelling)", load: () => import("./attest-blob.ts") },
+  "verify-attestation": { brief: "Verify attestations of images", load: () => import("./verify-attestation.ts") },
   "verify-blob-attestation": {
     brief: "Verify a statement about a file (cosign's spelling)",
     load: () => import("./verify-blob-attestation.ts"),
