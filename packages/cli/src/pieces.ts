@@ -57,7 +57,8 @@ export function formatSignature({ bundle }: Sealed, isBase64: boolean): string |
   return isBase64 ? toBase64(bundle.content.signature) : bundle.content.signature;
 }
 
-function formatEnvelope({ bundle }: Sealed): string {
+/** The DSSE envelope of a statement's seal, as the ledger was shown it. */
+export function formatEnvelope({ bundle }: Sealed): string {
   const { content } = bundle;
   if (content.kind !== "dsse") throw new TypeError("no envelope");
   return JSON.stringify({
@@ -69,28 +70,34 @@ function formatEnvelope({ bundle }: Sealed): string {
 
 /** A seal as cosign wrote it before the bundle format. Throws UNSUPPORTED_FLAG for a ledger entry that it has no room for. */
 export function formatOldBundle(sealed: Sealed): string {
-  const { content, key, logEntries } = sealed.bundle;
-  const [entry] = logEntries;
-  if (logEntries.length > 1 || (entry !== undefined && entry.signedEntryTimestamp === undefined)) {
-    throw new CliError("UNSUPPORTED_FLAG", "the old bundle format has no room for this ledger's entry", {
-      hint: "Use a ledger of interface version 1 (--rekor-url URL --rekor-version 1), or the new format.",
-    });
-  }
+  const { content, key } = sealed.bundle;
+  const rekorBundle = promiseOf(sealed);
   return JSON.stringify({
     base64Signature: toBase64(content.kind === "dsse" ? Buffer.from(formatEnvelope(sealed)) : content.signature),
     ...(key.kind === "certificate" ? { cert: toBase64(Buffer.from(formatPem("CERTIFICATE", key.chain[0]!))) } : {}),
-    ...(entry === undefined
-      ? {}
-      : {
-          rekorBundle: {
-            SignedEntryTimestamp: toBase64(entry.signedEntryTimestamp!),
-            Payload: {
-              body: toBase64(entry.canonicalizedBody),
-              integratedTime: Number(entry.integratedTime),
-              logIndex: Number(entry.logIndex),
-              logID: toHex(entry.logId),
-            },
-          },
-        }),
+    ...(rekorBundle === undefined ? {} : { rekorBundle }),
   });
+}
+
+/**
+ * The ledger's promise in cosign's old form; undefined when nothing was logged. Throws UNSUPPORTED_FLAG for an entry that
+ * the form has no room for.
+ */
+export function promiseOf({ bundle: { logEntries } }: Sealed): object | undefined {
+  const [entry] = logEntries;
+  if (entry === undefined) return undefined;
+  if (logEntries.length > 1 || entry.signedEntryTimestamp === undefined) {
+    throw new CliError("UNSUPPORTED_FLAG", "the old format has no room for this ledger's entry", {
+      hint: "Use a ledger of interface version 1 (--rekor-url URL --rekor-version 1), or the new format.",
+    });
+  }
+  return {
+    SignedEntryTimestamp: toBase64(entry.signedEntryTimestamp),
+    Payload: {
+      body: toBase64(entry.canonicalizedBody),
+      integratedTime: Number(entry.integratedTime),
+      logIndex: Number(entry.logIndex),
+      logID: toHex(entry.logId),
+    },
+  };
 }

@@ -17,34 +17,11 @@ import {
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { fileCredentials } from "./registry/credentials.ts";
+import type { RegistryFlags } from "./registry/flags.ts";
 import { plain } from "./terminal.ts";
 import { readNamed } from "./trust.ts";
-import { choice, type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
-/** Flags of every verb that speaks to a registry. */
-export const REGISTRY_FLAGS = {
-  allowInsecureRegistry: toggle("Take any TLS certificate of the registry, and plain HTTP"),
-  allowHttpRegistry: toggle("Speak plain HTTP with the registry where it has no TLS, and send credentials so"),
-  registryUsername: text("User at the registry", { placeholder: "name" }),
-  registryPassword: text("Password at the registry (better: lacre login)", { placeholder: "text" }),
-  registryToken: text("Bearer token for the registry", { placeholder: "text" }),
-  registryCacert: text("Authority of the registry's TLS certificate, PEM", { placeholder: "file" }),
-  registryClientCert: text("TLS certificate to show to the registry, PEM", { placeholder: "file" }),
-  registryClientKey: text("Key of --registry-client-cert, PEM", { placeholder: "file" }),
-  registryServerName: text("Name in the registry's TLS certificate", { placeholder: "name" }),
-  k8sKeychain: toggle("Credentials of the cloud that the cluster runs in", { hidden: true }),
-} as const satisfies FlagTable;
-
-/** Flags about where signatures are kept. */
-export const STORAGE_FLAGS = {
-  registryReferrersMode: choice(
-    ["legacy", "oci-1-1"],
-    "How signatures are attached: by tags of cosign 2, or as referrers (default)",
-  ),
-  attachmentTagPrefix: text("What tags of cosign 2 begin with", { placeholder: "text" }),
-} as const satisfies FlagTable;
-
-export type RegistryFlags = FlagValues<typeof REGISTRY_FLAGS>;
+export { REGISTRY_FLAGS, type RegistryFlags, STORAGE_FLAGS } from "./registry/flags.ts";
 
 /** Reads an image reference. Throws USAGE. */
 export function parseImage(name: string): Reference {

@@ -60,8 +60,15 @@ export interface Workshop {
   readonly isChecked: boolean;
 }
 
-/** Prepares to sign. Asks where needed; asks nobody twice. */
-export async function openWorkshop(context: Context, flags: SealingFlags): Promise<Workshop> {
+/**
+ * Prepares to sign. Asks where needed; asks nobody twice. `ledgerVersions`: interfaces of ledgers that will do, for formats
+ * that have room for the promise of version 1 alone.
+ */
+export async function openWorkshop(
+  context: Context,
+  flags: SealingFlags,
+  { ledgerVersions }: { readonly ledgerVersions?: readonly number[] } = {},
+): Promise<Workshop> {
   if (flags.offline === true) throw new CliError("OFFLINE", "signing needs its services");
   const isLogged = flags.tlogUpload !== false;
   const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmByFlag(flags.signingAlgorithm);
@@ -77,7 +84,7 @@ export async function openWorkshop(context: Context, flags: SealingFlags): Promi
   const isCertified = key === undefined || flags.issueCertificate === true;
   checkOwnCertificate(flags, isCertified);
   const isBare = !isCertified && !isLogged && namesNoService(flags);
-  const services = isBare ? undefined : await findServices(context, flags, { isCertified, isLogged });
+  const services = isBare ? undefined : await findServices(context, flags, { isCertified, isLogged, ledgerVersions });
   const root = isBare ? undefined : await findOwnRoot(context, flags);
   await agree(context, flags, services?.ledgers ?? []);
   const common = { fetch: context.fetch };

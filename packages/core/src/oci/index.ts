@@ -39,6 +39,7 @@ export {
   type AttachOptions,
   BUNDLE_ANNOTATION,
   BUNDLE_TYPE,
+  encodeConfig,
   LAYER,
   listAttached,
   listBundles,

@@ -125,7 +125,7 @@ export async function pushBundle(
     annotations: {
       [BUNDLE_ANNOTATION.content]: content,
       ...(predicateType === undefined ? {} : { [BUNDLE_ANNOTATION.predicateType]: predicateType }),
-      [BUNDLE_ANNOTATION.created]: new Date(createdMs).toISOString().replace(/\.\d+Z$/, "Z"),
+      [BUNDLE_ANNOTATION.created]: formatTime(createdMs),
     },
     subject: { mediaType: subject.mediaType, size: subject.size, digest: subject.digest },
   });
@@ -165,6 +165,8 @@ export interface AttachOptions {
   readonly prefix?: string;
   /** Layers that the new one stands instead of. Default: none. */
   readonly replaces?: (layer: Descriptor) => boolean;
+  /** When the layers were put together, for the configuration; without it the year 1. */
+  readonly createdMs?: number | undefined;
   /** Docker's media types for registries that know no other (COSIGN_DOCKER_MEDIA_TYPES). */
   readonly dockerTypes?: boolean;
 }
@@ -176,7 +178,7 @@ export async function pushAttached(
   digest: string,
   attachment: Attachment,
   { mediaType, bytes, annotations }: NewLayer,
-  { prefix = "", replaces = () => false, dockerTypes = false }: AttachOptions = {},
+  { prefix = "", replaces = () => false, dockerTypes = false, createdMs }: AttachOptions = {},
 ): Promise<string> {
   const tag = attachmentTag(digest, attachment, prefix);
   const layer: Descriptor = { ...describe(mediaType, bytes), ...(annotations === undefined ? {} : { annotations }) };
@@ -191,7 +193,7 @@ export async function pushAttached(
     async (held) => {
       const layers = [...(held === undefined ? [] : layersOf(held)).filter((one) => !replaces(one) && !isSame(one)), layer];
       refuseFlood(layers.length);
-      return encodeAttached(registry, place, layers, dockerTypes);
+      return encodeAttached(registry, place, layers, dockerTypes, createdMs);
     },
   );
   return tag;
@@ -202,8 +204,9 @@ async function encodeAttached(
   place: Repository,
   layers: readonly Descriptor[],
   dockerTypes: boolean,
+  createdMs: number | undefined,
 ): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }> {
-  const bytes = encodeConfig(layers);
+  const bytes = encodeConfig(layers, createdMs);
   const config = describe(dockerTypes ? "application/vnd.docker.container.image.v1+json" : MEDIA.config, bytes);
   await registry.pushBlob(place, config, bytes);
   const mediaType = dockerTypes ? MEDIA.dockerManifest : MEDIA.manifest;
@@ -212,8 +215,8 @@ async function encodeAttached(
 }
 
 /** The configuration of an image that is none, as go-containerregistry makes it: for registries that look at it. */
-function encodeConfig(layers: readonly Descriptor[]): Uint8Array {
-  const created = "0001-01-01T00:00:00Z";
+export function encodeConfig(layers: readonly Descriptor[], createdMs?: number): Uint8Array {
+  const created = createdMs === undefined ? "0001-01-01T00:00:00Z" : formatTime(createdMs);
   return utf8(
     goJson({
       architecture: "",
@@ -224,4 +227,9 @@ function encodeConfig(layers: readonly Descriptor[]): Uint8Array {
       config: {},
     }),
   );
+}
+
+/** A moment in RFC 3339, in whole seconds. */
+function formatTime(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace(/\.\d+Z$/, "Z");
 }
