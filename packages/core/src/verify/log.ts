@@ -273,11 +273,15 @@ function checkSameTree(proof: InclusionProof, checkpoint: Checkpoint): void {
   }
 }
 
-// F6: the log's key, under the log's name, on a checkpoint that calls itself that log's. Names are compared whole.
+// F6: the log's key, under the log's name, on a checkpoint that calls itself that log's. Names are compared whole. A root
+// made of a bare key says no name: then the log is whoever its key says it is.
 function checkSigned(checkpoint: Checkpoint, log: TransparencyLog): boolean {
   const { note, origin } = checkpoint;
   const names = namesOf(log);
-  const name = names.find((candidate) => note.signatures.some((line) => line.name === candidate)) ?? log.name;
+  const name =
+    names.find((candidate) => note.signatures.some((line) => line.name === candidate)) ??
+    (names.length > 0 ? log.name : note.signatures.find((line) => equalBytes(line.keyHint, log.logId.subarray(0, 4)))?.name) ??
+    log.name;
   checkNoteSignature({ note, name, keyHint: log.logId, key: log.key });
   if (origin === name) return false;
   if (origin.startsWith(`${name} - `) && /^[0-9]{1,20}$/.test(origin.slice(name.length + 3))) return true;
