@@ -3,7 +3,8 @@
  * What an ARTIFACT on the command line means, and its digests.
  *
  * - `./x`, `../x`, `/x`, `file:x`: a file. `-`: standard input.
- * - `oci://r`, `r@sha256:…`, a name with a registry's host or with a tag: an image.
+ * - `oci://r`, `r@sha256:…`, a name with a registry's host or with a tag: an image. `oci-layout:DIR`, `oci-archive:FILE`
+ *   and `docker-archive:FILE`: one in a file.
  * - `sha256:` (sha384, sha512) and hexadecimal: a digest, unless a file of that name exists.
  * - A bare name is a file only with `--bundle` and if it exists, else an image. Where it could be both: exit 2, with the
  *   two spellings that are not ambiguous.
@@ -40,6 +41,7 @@ export function parseArtifact(name: string, { cwd, hasBundle }: { readonly cwd: 
   if (name === "") throw new CliError("USAGE", "the artifact has no name");
   if (name === "-") return { kind: "stdin", name };
   if (name.startsWith("file:")) return { kind: "file", name, path: resolve(cwd, name.slice("file:".length)) };
+  if (/^(oci-layout|oci-archive|docker-archive):/.test(name)) return { kind: "image", name, reference: name };
   if (name.startsWith("oci://")) return { kind: "image", name, reference: name.slice("oci://".length) };
   if (isAbsolute(name) || /^\.\.?(\/|$)/.test(name)) return { kind: "file", name, path: resolve(cwd, name) };
   const isFile = existsSync(resolve(cwd, name));

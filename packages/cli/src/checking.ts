@@ -67,7 +67,11 @@ export async function checkAll(context: Context, options: CheckOptions): Promise
   return worst;
 }
 
-async function createConfigured(context: Context, options: CheckOptions): Promise<Verifier> {
+/** The verifier that the flags ask for. Throws TRUST_MISSING and what reading a trusted root throws. */
+export async function createConfigured(
+  context: Context,
+  options: Pick<CheckOptions, "key" | "policy" | "trust">,
+): Promise<Verifier> {
   // Without a log to check, a key needs nobody's word: no root is looked for, and nothing is asked.
   const isBare = options.key !== undefined && options.policy.ignoreTlog === true && options.trust.trustedRoot === undefined;
   if (isBare) return createVerifier({});
@@ -112,7 +116,8 @@ function reach(verdict: Verdict): number {
   return check === undefined ? -1 : verdict.checks.filter((one) => one.status === "pass").length;
 }
 
-async function holdArtifact(
+/** An artifact held in memory, for schemes that sign the message itself. Throws TOO_LARGE. */
+export async function holdArtifact(
   context: Context,
   artifact: Artifact,
   algorithms: readonly HashName[],
@@ -132,7 +137,7 @@ async function holdArtifact(
   return { message, digests: new Map(algorithms.map((algorithm) => [algorithm, hash(algorithm, message)])) };
 }
 
-interface Need {
+export interface Need {
   readonly hashes: readonly HashName[];
   /** The scheme signs the message itself. */
   readonly isWhole: boolean;
@@ -142,7 +147,7 @@ interface Need {
  * Which digests a bundle's verification will compare. A guess from undecided data: it saves a second pass over a large
  * file and decides nothing, so whatever is wrong with the bundle is left for the verifier to say.
  */
-function needsOf(seal: Seal, key: PublicKey | undefined): Need {
+export function needsOf(seal: Seal, key: PublicKey | undefined): Need {
   const hashes = new Set<HashName>(["sha256"]);
   let isWhole = false;
   try {

@@ -4,7 +4,10 @@ import { resolve } from "node:path";
 import { parseArtifact } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
+import { HANDED_FLAGS, IMAGE_FLAGS, readAnnotations } from "../images/flags.ts";
+import { checkImages } from "../images/verification.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
+import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { pairSigners } from "../signers.ts";
 import { choice, defineVerb, list, text, type Verb } from "../verb.ts";
@@ -14,8 +17,11 @@ export const verb: Verb = defineVerb({
   details: `  lacre verify ./FILE --bundle FILE.sigstore.json \\
     --certificate-identity you@example.com --certificate-oidc-issuer https://issuer.example
   lacre verify sha256:DIGEST --bundle FILE.sigstore.json --key public.pem
+  lacre verify registry.example/app:v1 --key cosign.pub | jq '.[0].critical.image'
+  lacre verify oci-layout:DIR --key cosign.pub
 
-Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
+Exit status: 0 verified, 1 refused, 2 usage, 3 could not look; for images also 10 no signature, 11 no such image, 12 no
+signature that fits, 13 no certificate.`,
   isCosign: true,
   flags: {
     ...CHECKING_FLAGS,
@@ -25,26 +31,53 @@ Exit status: 0 verified, 1 refused, 2 usage, 3 could not look.`,
     certificateOidcIssuer: list("The issuer that vouched for the identity: one for all, or one for each, in order", {
       placeholder: "url",
     }),
+    ...refusedFlags(REFUSED_CHECKING),
+    ...IMAGE_FLAGS,
+    ...HANDED_FLAGS,
     bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
     type: text("The predicate type that the statement must have", { placeholder: "type" }),
-    output: choice(["text", "json"], "How to report", { alias: "o" }),
+    output: choice(["text", "json", "verdict"], "How to report; for images json is cosign's claims, verdict our whole record", {
+      alias: "o",
+    }),
     ...GLOBAL_FLAGS,
   },
-  operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, sha256:DIGEST, - for standard input" },
+  operands: {
+    name: "ARTIFACT",
+    brief:
+      "./FILE, file:FILE, sha256:DIGEST, - for standard input; an image: registry/name:tag, oci-layout:DIR, docker-archive:FILE",
+  },
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
     // An empty list is a flag that was not given.
     const several = pairSigners(flags.certificateIdentity ?? [], flags.certificateOidcIssuer ?? []);
     const { policy, key } = await openPolicy(context, { ...flags, ...several[0]! }, flags.type, several);
-    const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
-    const image = artifacts.find(({ kind }) => kind === "image");
-    if (image !== undefined) {
-      throw new CliError("NOT_IMPLEMENTED", `${image.name} is read as an image, and images are not built yet`, {
-        hint: `Write ./${image.name} if you mean a file.`,
+    refuse(REFUSED_CHECKING, flags);
+    const artifacts = operands.map((name) =>
+      flags.localImage === true
+        ? ({ kind: "image", name, reference: name } as const)
+        : parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }),
+    );
+    const images = artifacts.flatMap((artifact) => (artifact.kind === "image" ? [artifact.reference] : []));
+    if (images.length > 0) {
+      if (images.length < artifacts.length) throw new CliError("USAGE", "files and images are verified apart");
+      if (flags.bundle !== undefined) throw new CliError("USAGE", "--bundle is for files; an image's signatures are beside it");
+      return checkImages(context, images, {
+        kind: "signature",
+        policy,
+        key,
+        annotations: readAnnotations(flags.annotations),
+        output: flags.output ?? "json",
+        flags,
       });
     }
     let worst = 0;
-    const common = { policy, key, trust: flags, asJson: flags.output === "json", stream: "stdout" as const };
+    const common = {
+      policy,
+      key,
+      trust: flags,
+      asJson: flags.output === "json" || flags.output === "verdict",
+      stream: "stdout" as const,
+    };
     if (flags.bundle !== undefined) return checkAll(context, { ...common, artifacts, bundlePath: flags.bundle });
     for (const artifact of artifacts) {
       const bundlePath = artifact.kind === "file" ? `${artifact.path}.sigstore.json` : undefined;
