@@ -79,8 +79,8 @@ export function createSealer(options: SealerOptions): Sealer {
       const encoded = pae(payloadType, payload);
       const digest = { algorithm: credential.algorithm.hash, value: hash(credential.algorithm.hash, encoded) };
       const signature = await credential.signer.sign({ message: encoded });
-      const keyid = credential.certificate === undefined ? credential.hint : "";
-      return finish(options, credential, digest, signature, { kind: "dsse", payload, payloadType, signature, keyid });
+      // No key id: the bundle names the key, and cosign refuses an envelope that names one (it would call it otherwise).
+      return finish(options, credential, digest, signature, { kind: "dsse", payload, payloadType, signature, keyid: "" });
     },
   };
 }
