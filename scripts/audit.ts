@@ -18,7 +18,7 @@ import { decodeTrustedRoot, type TransparencyLog, type TrustedRoot } from "@lacr
 import { CT_PERSONALITY, ctNoteKeyId, treeHeadSignedData } from "../packages/services/src/ct/index.ts";
 import { createFileAnchor, type Personality } from "../packages/services/src/engine/index.ts";
 import { decodeBatch } from "../packages/services/src/engine/batch.ts";
-import { DEFAULT_SHAPE, key as keyOf, segmentName } from "../packages/services/src/engine/identities.ts";
+import { DEFAULT_SHAPE, key as keyOf, segmentName, spanOf } from "../packages/services/src/engine/identities.ts";
 import { buildSegment, encodeSegment } from "../packages/services/src/engine/segment.ts";
 import { decodeTimes, timesName } from "../packages/services/src/engine/tiles.ts";
 import { ServiceError } from "../packages/services/src/errors.ts";
@@ -362,10 +362,9 @@ async function indexProblems(
   sealed: number,
 ): Promise<readonly string[]> {
   const problems: string[] = [];
-  const { generation, fan, levels } = DEFAULT_SHAPE;
   let from = 0;
-  for (let level = levels - 1; level >= 0; level--) {
-    const span = generation * fan ** level;
+  for (let level = DEFAULT_SHAPE.fans.length; level >= 0; level--) {
+    const span = spanOf(DEFAULT_SHAPE, level);
     for (; from + span <= sealed; from += span) {
       const name = segmentName(level, from / span);
       const found = await source(name);

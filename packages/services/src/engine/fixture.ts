@@ -117,7 +117,7 @@ export function openOnDisk({ disk, oracle, ...rest }: LogOnDisk): Promise<Log> {
     anchor: createFileAnchor("/state/anchor", ORIGIN, disk),
     signCheckpoint: oracle.sign,
     segmentBytes: 1 << 15,
-    indexShape: { generation: 512, fan: 2, levels: 3 },
+    indexShape: { generation: 512, fans: [2, 2] },
     ticks: { minMs: 0, maxMs: 0 },
     ...rest,
   });

@@ -3,7 +3,7 @@
  * Which identities are stored, and at which index: what makes a repeated record find its first entry.
  *
  * Entries of the current generation (65,536 of them) are in a map; when a generation is sealed it becomes a segment file
- * `index/identity/0/<N>`, sixteen of which are merged into one of the next level, sixteen of those again. Those of level
+ * `index/identity/0/<N>`, sixteen of which are merged into one of the next level, four of those again, and so on. Those of level
  * 0 are held in memory, larger ones stay files: memory does not grow with the log. All of it can be made again from the bundles and is, when a file is missing or damaged: losing it costs time, never a promise (I8).
  */
 import { tilePath, TILE_WIDTH } from "@lacre/core/merkle";
@@ -14,15 +14,22 @@ import { buildSegment, candidates, decodeSegment, encodeSegment, type Segment } 
 import { mergedFile, openStored, storedCandidates, type StoredSegment } from "./stored.ts";
 import { readBundle, type Tiles } from "./tiles.ts";
 
-/** Entries of a segment of level 0, and how many segments make one of the next level. */
+/** Entries of a segment of level 0, and how many segments of each level make one of the next. */
 export interface IndexShape {
   readonly generation: number;
-  readonly fan: number;
-  readonly levels: number;
+  readonly fans: readonly number[];
 }
 
-/** 65,536, 1,048,576 and 16,777,216 entries: the last is as many as a segment can hold. */
-export const DEFAULT_SHAPE: IndexShape = { generation: 65_536, fan: 16, levels: 3 };
+/**
+ * 65,536, 1,048,576, 4,194,304 and 16,777,216 entries: the last is as many as a segment can hold. Small steps between those
+ * that are files, because each of them is a read for every new entry.
+ */
+export const DEFAULT_SHAPE: IndexShape = { generation: 65_536, fans: [16, 4, 4] };
+
+/** Entries of a segment of this level. */
+export function spanOf({ generation, fans }: IndexShape, level: number): number {
+  return fans.slice(0, level).reduce((span, fan) => span * fan, generation);
+}
 
 export interface IdentityParts {
   readonly blobs: BlobStore;
@@ -84,7 +91,7 @@ export class Identities {
   }
 
   #span(level: number): number {
-    return this.#shape.generation * this.#shape.fan ** level;
+    return spanOf(this.#shape, level);
   }
 
   async #eachIdentity(bundle: number, take: (identity: string, index: number) => void): Promise<void> {
@@ -97,7 +104,7 @@ export class Identities {
   async #load(sealed: number): Promise<void> {
     const whole = Math.floor(sealed / this.#shape.generation) * this.#shape.generation;
     let from = 0;
-    for (let level = this.#shape.levels - 1; level >= 0; level--) {
+    for (let level = this.#shape.fans.length; level >= 0; level--) {
       for (const span = this.#span(level); from + span <= whole; from += span) await this.#loadOne(level, from / span);
     }
   }
@@ -115,7 +122,8 @@ export class Identities {
     }
     // Larger ones are merged from smaller ones, which are where the merge was not finished; or are made again too.
     if (level > 0) {
-      for (let below = 0; below < this.#shape.fan; below++) await this.#loadOne(level - 1, place * this.#shape.fan + below);
+      const fan = this.#shape.fans[level - 1]!;
+      for (let below = 0; below < fan; below++) await this.#loadOne(level - 1, place * fan + below);
       await this.#merge();
       return;
     }
@@ -201,10 +209,10 @@ export class Identities {
 
   /** Merges the newest segments while they fill one of the next level. Look-ups go to the parts until it is a file. */
   async #merge(): Promise<void> {
-    const { fan, levels } = this.#shape;
     for (;;) {
       const last = this.#segments.at(-1);
-      if (last === undefined || last.level + 1 >= levels || (last.place + 1) % fan !== 0) return;
+      const fan = last && this.#shape.fans[last.level];
+      if (last === undefined || fan === undefined || (last.place + 1) % fan !== 0) return;
       const parts = this.#segments.slice(-fan);
       if (parts.length < fan || parts.some(({ level }) => level !== last.level)) return;
       if (!(await this.#mergeOne(parts, { level: last.level + 1, place: (last.place + 1) / fan - 1 }))) return;
