@@ -34,8 +34,6 @@ export function createWorld(
     },
     stdin: (async function* () {})(),
     propose: async () => [],
-    end: () => undefined,
-    fail: () => undefined,
     ...more,
     env,
     now,

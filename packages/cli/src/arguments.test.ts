@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { escapeValue, type FlagShape, normalize, unescapeValue } from "./arguments.ts";
+import { type FlagShape, readLine } from "./arguments.ts";
 import { CliError } from "./errors.ts";
 
 const FLAGS: readonly FlagShape[] = [
@@ -24,14 +24,10 @@ interface Read {
 }
 
 function read(args: string[], env: Record<string, string> = {}): Read {
-  const { inputs, warnings } = normalize(args, FLAGS, env);
-  const end = inputs.indexOf("--");
-  const flags: Record<string, string[]> = {};
-  for (const input of inputs.slice(0, end)) {
-    const [, name, value] = /^--([^=]+)=([^]*)$/.exec(input)!;
-    (flags[name!] ??= []).push(value!.startsWith(":") ? unescapeValue(value!) : value!);
-  }
-  return { flags, operands: inputs.slice(end + 1).map(unescapeValue), warnings };
+  const line = readLine(args, FLAGS, env);
+  if (typeof line === "string") throw new TypeError(`help: ${line}`);
+  const { flags, operands, warnings } = line;
+  return { flags: Object.fromEntries([...flags].map(([name, given]) => [name, [...given]])), operands: [...operands], warnings };
 }
 
 function usage(args: string[], env: Record<string, string> = {}): CliError {
@@ -133,18 +129,8 @@ test("COSIGN_<FLAG> fills what the line does not give", () => {
   usage([], { COSIGN_YES: "perhaps" });
 });
 
-test("help is passed on alone", () => {
-  for (const word of ["--help", "-h", "--help-all"]) assert.deepEqual(normalize(["x", word, "--nonsense"], FLAGS).inputs, [word]);
-});
-
-test("escaping has one way back, and gives one word", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (value) => {
-      const escaped = escapeValue(value);
-      assert.equal(unescapeValue(escaped), value);
-      assert.match(`--x=${escaped}`, /^--x=(.+)$/);
-    }),
-  );
+test("help is told before anything is wrong", () => {
+  for (const word of ["--help", "-h", "--help-all"]) assert.equal(readLine(["x", word, "--nonsense"], FLAGS), word);
 });
 
 test("any line is read or refused, and operands are never lost", () => {

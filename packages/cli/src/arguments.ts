@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Reads a command line the way cosign's does, and writes it again in one unambiguous spelling.
+ * Reads a command line the way cosign's does.
  *
  * What scripts contain and is understood: `--flag value`, `--flag=value`, `--flag=` (empty), values that begin with a
  * dash or hold line ends, `--bool=false`, `-f value`, `-fvalue`, `-f=value`, single-dash long forms of the v1 days (with a
  * warning), `--cert…` for `--certificate…`, repeated flags (the last one counts, a warning when they differ), `--` as the
  * end of flags, and `COSIGN_<FLAG>` in the environment for any flag that the line does not give.
- *
- * The output is `--flag=:value` with `\` and line ends escaped, booleans as `--flag=true|false`, and the operands behind
- * `--`: nothing in it can be taken for something else by the argument parser (which would read `-ay=1`, `--flag=` and
- * values with line ends as operands).
  */
 import { CliError } from "./errors.ts";
 
@@ -25,36 +21,28 @@ export interface FlagShape {
   readonly alias?: string;
 }
 
-export interface NormalLine {
-  readonly inputs: readonly string[];
-  /** Undefined where help is asked for. */
-  readonly operands?: readonly string[];
+/** What a line says: the flags that it gives, by name, in the order in which they appear, and the operands. */
+export interface Line {
+  /** A toggle's value is "true" or "false". */
+  readonly flags: ReadonlyMap<string, readonly string[]>;
+  readonly operands: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** Passed on untouched: flags that belong to the application. */
-const PASSED = new Set(["--help", "-h", "--help-all", "-H"]);
+const HELP = new Set(["--help", "-h", "--help-all", "-H"]);
 
 const TRUE = new Set(["true", "t", "1", "T", "TRUE", "True"]);
 const FALSE = new Set(["false", "f", "0", "F", "FALSE", "False"]);
 
-/** Escapes a value so that it is one word without line ends and never empty. */
-export function escapeValue(value: string): string {
-  return `:${value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\u2028", "\\u").replaceAll("\u2029", "\\v")}`;
-}
-
-/** The value of `escapeValue`. */
-export function unescapeValue(escaped: string): string {
-  const ends: Readonly<Record<string, string>> = { n: "\n", r: "\r", u: "\u2028", v: "\u2029", "\\": "\\" };
-  return escaped.slice(1).replaceAll(/\\(.)/g, (_, letter: string) => ends[letter] ?? letter);
-}
-
-/** Reads the arguments behind a command's name. Throws USAGE for an unknown flag or a missing value. */
-export function normalize(
+/**
+ * Reads the arguments behind a command's name; the word itself where help is asked for. Throws USAGE for an unknown flag
+ * or a missing value.
+ */
+export function readLine(
   args: readonly string[],
   flags: readonly FlagShape[],
   env: Readonly<Record<string, string | undefined>> = {},
-): NormalLine {
+): Line | string {
   const byName = new Map(flags.map((flag) => [flag.name, flag]));
   const byAlias = new Map(flags.flatMap((flag) => (flag.alias === undefined ? [] : [[flag.alias, flag] as const])));
   const warnings: string[] = [];
@@ -90,7 +78,7 @@ export function normalize(
       operands.push(...args.slice(at));
       break;
     }
-    if (PASSED.has(argument)) return { inputs: [argument], warnings: [] };
+    if (HELP.has(argument)) return argument;
     if (!argument.startsWith("-") || argument === "-") {
       operands.push(argument);
       continue;
@@ -139,11 +127,7 @@ export function normalize(
       give(flag, flag.takesValue ? one : readBoolean(`COSIGN_${flag.name.toUpperCase()}`, one));
   }
 
-  const inputs: string[] = [];
-  for (const [flag, given] of values) {
-    for (const value of given) inputs.push(flag.takesValue ? `--${flag.name}=${escapeValue(value)}` : `--${flag.name}=${value}`);
-  }
-  return { inputs: [...inputs, "--", ...operands.map(escapeValue)], operands, warnings };
+  return { flags: new Map([...values].map(([flag, given]) => [flag.name, given])), operands, warnings };
 }
 
 function readBoolean(spelled: string, value: string): "true" | "false" {

@@ -21,8 +21,4 @@ export interface Context {
   readonly openBrowser: (url: string) => Promise<void>;
   /** What may follow these words on a line. */
   propose(words: readonly string[]): Promise<readonly string[]>;
-  /** Takes the exit status of the verb. */
-  end(status: number): void;
-  /** Takes what the verb threw. */
-  fail(error: unknown): void;
 }

@@ -1,44 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From arguments to exit status: the line is normalised, the verb loaded and run, any failure explained. */
-import { proposeCompletions, run as runApplication } from "@stricli/core";
-import { createApp } from "./app.ts";
-import { normalize } from "./arguments.ts";
+/** From arguments to exit status: the verb is loaded, the line read and run, any failure explained. */
+import { readLine } from "./arguments.ts";
 import { findEntry } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { reportOf } from "./errors.ts";
 import { formatReport } from "./report.ts";
+import { openOutput, standardInput } from "./standard.ts";
 import { Terminal } from "./terminal.ts";
-
-interface StricliProcess {
-  readonly stdout: { write(text: string): void };
-  readonly stderr: { write(text: string): void };
-  readonly env: Readonly<Record<string, string>>;
-  exitCode?: number | string | null;
-}
+import type { Verb } from "./verb.ts";
 
 /** Runs the command line in this process and sets its exit status. */
 export async function main(args: readonly string[]): Promise<void> {
-  const terminal = new Terminal({
-    stdout: process.stdout,
-    stderr: process.stderr,
-    stdin: process.stdin,
-    env: process.env,
-    now: Date.now,
-  });
-  // A reader that goes away (`lacre verify … | head`) is no failure of ours.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+  const stdout = openOutput(1);
+  const stderr = openOutput(2);
   process.exitCode = await runLine(args, {
-    process: { stdout: process.stdout, stderr: process.stderr },
-    terminal,
+    process: { stdout, stderr },
+    terminal: new Terminal({ stdout, stderr, stdin: standardInput, env: process.env, now: Date.now }),
     env: process.env,
     cwd: process.cwd(),
     now: Date.now,
     fetch: (url, init) => fetch(url, init),
-    stdin: process.stdin,
+    stdin: standardInput,
     async openBrowser(url) {
       const { default: open } = await import("open");
       const child = await open(url);
@@ -49,42 +31,33 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 /** Runs a command line in a given world and returns its exit status. */
-export async function runLine(args: readonly string[], world: Omit<Context, "end" | "fail" | "propose">): Promise<number> {
-  let status: number | undefined;
-  let failure: unknown;
-  const context: Context = {
-    ...world,
-    end: (given) => {
-      status = given;
-    },
-    fail: (error) => {
-      failure = error ?? new Error("unknown failure");
-    },
-    propose: (words) => propose(words, context),
-  };
+export async function runLine(args: readonly string[], world: Omit<Context, "propose">): Promise<number> {
+  const context: Context = { ...world, propose: (words) => propose(words, context) };
   try {
     const words = findVerb(args);
-    const found = findEntry(words);
-    const verb = found === undefined ? undefined : (await found.entry.load()).verb;
-    const names = words.slice(0, found?.words);
-    let inputs = words;
-    if (verb !== undefined) {
-      const line = normalize(words.slice(names.length), verb.shapes, verb.isCosign ? world.env : {});
-      for (const warning of line.warnings) world.terminal.warn(warning);
-      if (line.operands !== undefined) verb.checkOperands(line.operands);
-      inputs = [...names, ...line.inputs];
-    }
-    const parser: StricliProcess = { ...world.process, env: { STRICLI_NO_COLOR: "1" } };
-    await runApplication(createApp(verb === undefined ? {} : { [names.join(" ")]: verb }), inputs, {
-      ...context,
-      process: parser,
-    } as never);
-    if (failure !== undefined) throw failure;
-    // Negative statuses are the parser's own: an unknown verb, a bad value.
-    return status ?? (Number(parser.exitCode ?? 0) < 0 ? 2 : 0);
+    const { name, verb, rest } = await load(words);
+    if (verb === undefined) return await help(words, {}, context);
+    const line = readLine(rest, verb.shapes, verb.isCosign ? world.env : {});
+    if (typeof line === "string") return await help([...name, line], { [name.join(" ")]: verb }, context);
+    for (const warning of line.warnings) world.terminal.warn(warning);
+    return await verb.run(context, line);
   } catch (error) {
     return explain(error, context, wantsJson(args));
   }
+}
+
+async function help(words: readonly string[], loaded: Readonly<Record<string, Verb>>, context: Context): Promise<number> {
+  const { showHelp } = await import("./help.ts");
+  return showHelp(words, loaded, context);
+}
+
+/** The verb that the words begin with, and what follows its name. */
+async function load(
+  words: readonly string[],
+): Promise<{ readonly name: readonly string[]; readonly verb: Verb | undefined; readonly rest: readonly string[] }> {
+  const found = findEntry(words);
+  const count = found?.words ?? 0;
+  return { name: words.slice(0, count), verb: found && (await found.entry.load()).verb, rest: words.slice(count) };
 }
 
 /** Flags that may stand before the verb, and whether they take a value. */
@@ -111,10 +84,9 @@ function findVerb(args: readonly string[]): readonly string[] {
 /** What may follow these words: verbs, flags, values. */
 async function propose(words: readonly string[], context: Context): Promise<readonly string[]> {
   // The last word is being written.
-  const found = findEntry(words.slice(0, -1));
-  const app = createApp(found === undefined ? {} : { [words.slice(0, found.words).join(" ")]: (await found.entry.load()).verb });
-  const proposals = await proposeCompletions(app, words.length === 0 ? [""] : words, context as never);
-  return proposals.map(({ completion }) => completion);
+  const { name, verb } = await load(words.slice(0, -1));
+  const { complete } = await import("./help.ts");
+  return complete(words, verb === undefined ? {} : { [name.join(" ")]: verb }, context);
 }
 
 /** Writes what went wrong and what to do, for people on stderr and, where JSON was asked for, as JSON on stdout. */

@@ -3,10 +3,9 @@
  * A verb of the command: its flags as a table, its operands, and what it does.
  *
  * From the same table come the types a verb receives, the reading of the command line (`arguments.ts`), the help text
- * and the completion.
+ * and the completion (`help.ts`).
  */
-import { buildCommand, type Command, type CommandContext } from "@stricli/core";
-import { type FlagShape, unescapeValue } from "./arguments.ts";
+import type { FlagShape, Line } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
 
@@ -72,12 +71,13 @@ export function toggle(brief: string, more: Omit<ToggleFlag, "kind" | "brief"> =
 
 /** A verb ready to be run. */
 export interface Verb {
+  /** What help and completion tell of it. */
+  readonly about: Pick<VerbDefinition<FlagTable>, "brief" | "details" | "flags" | "operands">;
   readonly shapes: readonly FlagShape[];
   /** Whether `COSIGN_<FLAG>` counts for it. */
   readonly isCosign: boolean;
-  /** Throws USAGE when there are too few operands or too many. */
-  readonly checkOperands: (given: readonly string[]) => void;
-  readonly command: Command<Context & CommandContext>;
+  /** Does it, and returns the exit status. Throws USAGE when there are too few operands or too many. */
+  readonly run: (context: Context, line: Line) => Promise<number>;
 }
 
 export interface VerbDefinition<T extends FlagTable> {
@@ -95,58 +95,28 @@ const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-
 
 /** Builds a verb from its definition. */
 export function defineVerb<T extends FlagTable>(definition: VerbDefinition<T>): Verb {
-  const entries = Object.entries(definition.flags);
-  const shapes = entries.map(([name, flag]) => ({
+  const { flags: table, operands } = definition;
+  const shapes = Object.entries(table).map(([name, flag]) => ({
     name: kebab(name),
     takesValue: flag.kind !== "toggle",
     isList: flag.kind === "list",
     ...(flag.alias === undefined ? {} : { alias: flag.alias }),
   }));
-  const { operands } = definition;
-  const positional =
-    operands === undefined
-      ? { kind: "tuple", parameters: [] }
-      : { kind: "array", parameter: { brief: operands.brief, placeholder: operands.name, parse: unescapeValue } };
-  const parameters = {
-    flags: Object.fromEntries(entries.map(([name, flag]) => [name, parameterOf(flag)])),
-    aliases: Object.fromEntries(entries.flatMap(([name, flag]) => (flag.alias === undefined ? [] : [[flag.alias, name]]))),
-    positional,
-  };
-  const run = async (context: Context, flags: FlagValues<T>, given: readonly string[]): Promise<number | void> => {
-    checkChoices(definition.flags, flags);
-    return definition.run(context, flags, given);
-  };
-  const command = buildCommand({
-    docs: {
-      brief: definition.brief,
-      ...(definition.details === undefined ? {} : { fullDescription: `${definition.brief}\n\n${definition.details}` }),
-    },
-    // The table's types are this file's own; the parser's cannot be computed from a mapped type.
-    parameters: parameters as never,
-    async func(this: Context, flags: never, ...given: string[]): Promise<void> {
-      // The parser would swallow an error; the world is told of it instead.
-      await run(this, flags, given).then(
-        (status) => this.end(status ?? 0),
-        (error: unknown) => this.fail(error),
-      );
-    },
-  }) as unknown as Verb["command"];
-  return { shapes, isCosign: definition.isCosign ?? false, checkOperands: (given) => checkOperands(operands, given), command };
-}
-
-function parameterOf(flag: Flag): object {
-  const { brief, hidden = false } = flag;
-  if (flag.kind === "toggle") return { kind: "boolean", optional: true, brief, hidden, withNegated: false };
-  const placeholder = flag.placeholder ?? (flag.kind === "choice" ? flag.values.join("|") : "value");
-  const completions = flag.kind === "choice" ? { proposeCompletions: (): readonly string[] => flag.values } : {};
   return {
-    kind: "parsed",
-    optional: true,
-    brief,
-    placeholder,
-    parse: unescapeValue,
-    ...(flag.kind === "list" ? { variadic: true } : { hidden }),
-    ...completions,
+    about: definition,
+    shapes,
+    isCosign: definition.isCosign ?? false,
+    async run(context, line) {
+      checkOperands(operands, line.operands);
+      const values: Record<string, string | boolean | readonly string[]> = {};
+      for (const [name, flag] of Object.entries(table)) {
+        const given = line.flags.get(kebab(name));
+        if (given !== undefined)
+          values[name] = flag.kind === "list" ? given : flag.kind === "toggle" ? given[0] === "true" : given[0]!;
+      }
+      checkChoices(table, values);
+      return (await definition.run(context, values as FlagValues<T>, line.operands)) ?? 0;
+    },
   };
 }
 
