@@ -190,20 +190,30 @@ refuses(
   "CHAIN_INVALID",
   SECOND,
 );
-refuses(
-  "an intermediate with name constraints",
-  {
-    recipe: under(
-      issuing((fields) => ({
-        ...fields,
-        extensions: [...fields.extensions, { oid: "2.5.29.30", critical: true, value: der.sequence() }],
-      })),
-    ),
-  },
-  "H3",
-  "CHAIN_INVALID",
-  SECOND,
-);
+/** An intermediate that permits URIs of one host. */
+const onlyFor = (host: string): Recipe =>
+  under(
+    issuing((fields) => ({
+      ...fields,
+      extensions: [
+        ...fields.extensions,
+        {
+          oid: "2.5.29.30",
+          critical: true,
+          value: der.sequence(der.context(0, der.sequence(der.contextPrimitive(6, utf8(host))))),
+        },
+      ],
+    })),
+  );
+accepts("an identity that the intermediate's name constraints permit", { recipe: onlyFor("ci.example") });
+for (const host of ["example", ".ci.example", "ci.example.org"])
+  refuses(
+    `an identity that the intermediate's name constraints do not permit: ${host}`,
+    { recipe: onlyFor(host) },
+    "H3",
+    "CHAIN_INVALID",
+    SECOND,
+  );
 test("an intermediate in the bundle helps to find a path, and its own root does not", () => {
   const helper = issuing((fields) => fields);
   const shipped = (...extra: readonly Certificate[]): Recipe => ({

@@ -5,7 +5,7 @@
  * Anchors are trusted because the caller says so; intermediates are only help. For each certificate of the path: valid at
  * the given time, signed by the next, names equal as DER, no critical extension that we do not process; for each
  * authority: basicConstraints, keyCertSign, path length, and if it names purposes then this one among them (nested).
- * Name constraints are not processed: an authority that carries them is refused, so they are never ignored.
+ * Name constraints of an authority hold for all that stand below it (`constraints.ts`).
  *
  * Signatures between certificates of a trusted root are computed once for the life of the Certificate objects: keep
  * those, and a verification computes the leaf's signature alone.
@@ -13,6 +13,7 @@
 import { equalBytes } from "../bytes/index.ts";
 import { LacreError } from "../errors.ts";
 import type { Certificate } from "./certificate.ts";
+import { checkNameConstraints } from "./constraints.ts";
 import { EXTENSION, PURPOSE } from "./extensions.ts";
 import { formatName } from "./name.ts";
 
@@ -78,13 +79,7 @@ function showTime(timeMs: number): string {
 // What a certificate must be by itself, wherever in the path it stands. `below`: authorities between it and the leaf.
 function checkAuthority(authority: Certificate, below: number, purpose: Purpose, timeMs: number): void {
   const name = (): string => formatName(authority.subject);
-  if (authority.extensions.has(EXTENSION.nameConstraints)) {
-    throw new LacreError("CHAIN_INVALID", "authority has name constraints, which are not processed", {
-      rule: "H3",
-      found: name(),
-    });
-  }
-  checkNoUnknownCritical(authority);
+  checkNoUnknownCritical(authority, EXTENSION.nameConstraints);
   if (authority.pathLength !== undefined && below > authority.pathLength) {
     throw new LacreError("CHAIN_INVALID", "path is longer than an authority allows", {
       rule: "H3",
@@ -99,8 +94,9 @@ function checkAuthority(authority: Certificate, below: number, purpose: Purpose,
   checkValidAt(authority, timeMs);
 }
 
-function checkNoUnknownCritical(certificate: Certificate): void {
-  const [oid] = certificate.unknownCritical;
+// `processed`: an extension that is processed in this place, and in no other.
+function checkNoUnknownCritical(certificate: Certificate, processed?: string): void {
+  const oid = certificate.unknownCritical.find((unknown) => unknown !== processed);
   if (oid !== undefined)
     throw new LacreError("CHAIN_INVALID", "certificate has a critical extension that is not processed", {
       rule: "H3",
@@ -143,6 +139,7 @@ export function checkChain({ leaf, intermediates, anchors, timeMs, purpose }: Ch
           checkNoLoop(path, issuer);
           checkAuthority(issuer, path.length - 1, purpose, timeMs);
           checkIssuedBy(child, issuer);
+          checkNameConstraints(issuer, path);
         } catch (error) {
           if (!(error instanceof LacreError) || error.code === "TOO_LARGE") throw error;
           if (path.length > failedAt) [failure, failedAt] = [error, path.length];
