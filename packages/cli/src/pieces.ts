@@ -9,6 +9,7 @@
  *     --new-bundle-format=false   {"base64Signature", "cert", "rekorBundle": {"SignedEntryTimestamp", "Payload"}}
  */
 import { resolve } from "node:path";
+import { formatLoggedEnvelope } from "@lacre/core/client";
 import { formatPem } from "@lacre/core/codec";
 import { toBase64, toHex } from "@lacre/core/bytes";
 import type { Sealed } from "@lacre/core/sign";
@@ -61,11 +62,7 @@ export function formatSignature({ bundle }: Sealed, isBase64: boolean): string |
 export function formatEnvelope({ bundle }: Sealed): string {
   const { content } = bundle;
   if (content.kind !== "dsse") throw new TypeError("no envelope");
-  return JSON.stringify({
-    payloadType: content.payloadType,
-    payload: toBase64(content.payload),
-    signatures: [{ keyid: content.keyid, sig: toBase64(content.signature) }],
-  });
+  return formatLoggedEnvelope(content);
 }
 
 /** A seal as cosign wrote it before the bundle format. Throws UNSUPPORTED_FLAG for a ledger entry that it has no room for. */

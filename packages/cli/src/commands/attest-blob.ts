@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { basename, resolve } from "node:path";
-import { parseJson } from "@lacre/core/codec";
 import { encodeStatement } from "@lacre/core/sign";
 import { hashArtifact, parseBlob } from "../artifact.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
-import { predicateType } from "../predicates.ts";
+import { encodePredicate, predicateType } from "../predicates.ts";
 import { formatOldBundle, writePieces } from "../pieces.ts";
 import { refuse, refusedFlags, REFUSED_SIGNING } from "../refusals.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS } from "../sealing.ts";
@@ -67,10 +66,11 @@ export const verb: Verb = defineVerb({
           ? (await hashArtifact(context, parseBlob(file, context.cwd), ["sha256"])).get("sha256")!
           : Buffer.from(flags.hash, "hex");
       if (value.length !== 32) throw new CliError("USAGE", "--hash is not a SHA-256 in hexadecimal");
-      const predicate = parseJson(await readAll(context, flags.predicate!));
+      const type = flags.type ?? "custom";
+      const predicate = encodePredicate(type, await readAll(context, flags.predicate!), context.now());
       payload = encodeStatement(
         [{ name: basename(file), digest: { algorithm: "sha256", value } }],
-        predicateType(flags.type ?? "custom"),
+        predicateType(type),
         predicate,
       );
     }

@@ -47,3 +47,21 @@ export type ImageFlags = FlagValues<typeof IMAGE_FLAGS> & {
   readonly bundle?: string | undefined;
   readonly output?: string | undefined;
 };
+
+/** Flags of `attest`. */
+export const ATTEST_FLAGS = {
+  ...REGISTRY_FLAGS,
+  ...STORAGE_FLAGS,
+  predicate: text("What is said: a file; - for standard input", { placeholder: "file" }),
+  statement: text("A ready-made in-toto statement about the image; - for standard input", { placeholder: "file" }),
+  type: text("Type of the predicate: a short name or a URI (default custom)", { placeholder: "type" }),
+  replace: toggle("Take away what was stated of this type before"),
+  recursive: toggle("Also about every image of an index", { alias: "r", hidden: true }),
+  noUpload: toggle("Do not store the attestation; print it"),
+  bundle: text("Also write the attestation here", { placeholder: "file" }),
+  newBundleFormat: toggle("Store a bundle; false: as cosign before 3 (default true)", { hidden: true }),
+  recordCreationTimestamp: toggle("Say when the attestation was stored", { hidden: true }),
+  rekorEntryType: choice(["dsse", "intoto"], "Kind of the ledger entry (default dsse)", { hidden: true }),
+} as const satisfies FlagTable;
+
+export type AttestFlags = FlagValues<typeof ATTEST_FLAGS> & { readonly output?: string | undefined };

@@ -11,7 +11,14 @@ export {
   type LedgerClient,
   type LoggedSeal,
 } from "./ledger.ts";
-export { createLedgerV1Client, decodeEntryMap, dsseProposal, findEntriesV1, hashedRekordProposal } from "./ledger-v1.ts";
+export {
+  createLedgerV1Client,
+  decodeEntryMap,
+  dsseProposal,
+  findEntriesV1,
+  formatLoggedEnvelope,
+  hashedRekordProposal,
+} from "./ledger-v1.ts";
 export { createWitnessClient, type WitnessAnswer, type WitnessClient } from "./witness.ts";
 export {
   cleanMessage,

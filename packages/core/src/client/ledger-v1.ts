@@ -89,12 +89,26 @@ export function hashedRekordProposal({
   };
 }
 
+/**
+ * An envelope with one signature as text, members in the order in which cosign writes them. The entry holds the hash of
+ * this very text: whoever stores the envelope beside the entry (cosign before 3) stores it so.
+ */
+export function formatLoggedEnvelope(envelope: {
+  readonly payload: Uint8Array;
+  readonly payloadType: string;
+  readonly signature: Uint8Array;
+  readonly keyid: string;
+}): string {
+  const { payload, payloadType, signature, keyid } = envelope;
+  return JSON.stringify({ payloadType, payload: toBase64(payload), signatures: [{ keyid, sig: toBase64(signature) }] });
+}
+
 /** The proposal of an envelope with one signature (kind dsse 0.0.1). */
 export function dsseProposal(
   { signature, verifier }: Pick<LoggedSeal, "signature" | "verifier">,
   { payload, payloadType, keyid }: NonNullable<LoggedSeal["envelope"]>,
 ): object {
-  const envelope = JSON.stringify({ payload: toBase64(payload), payloadType, signatures: [{ sig: toBase64(signature), keyid }] });
+  const envelope = formatLoggedEnvelope({ signature, payload, payloadType, keyid });
   return { apiVersion: "0.0.1", kind: "dsse", spec: { proposedContent: { envelope, verifiers: [pemOf(verifier)] } } };
 }
 
