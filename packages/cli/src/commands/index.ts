@@ -67,6 +67,15 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
       follow: { brief: "Print new entries as they come, each proved", load: () => import("./log/follow.ts") },
     },
   },
+  policy: {
+    brief: "Policies: learn one from good artifacts, try it, have it explained",
+    verbs: {
+      learn: { brief: "Write the smallest policy that accepts these artifacts", load: () => import("./policy/learn.ts") },
+      test: { brief: "Hold a policy against cases with known outcomes", load: () => import("./policy/test.ts") },
+      explain: { brief: "Say in plain words what a policy wants, and of an artifact why it has it or not", load: () => import("./policy/explain.ts") },
+      check: { brief: "Read a policy and the keys it names, and say what is wrong with it", load: () => import("./policy/check.ts") },
+    },
+  },
   initialize: { brief: "Remember an installation: its trust, verified by TUF", load: () => import("./initialize.ts") },
   completion: { brief: "Print a completion script for bash, zsh or fish", load: () => import("./completion.ts") },
   version: { brief: "Print the version", load: () => import("./version.ts") },

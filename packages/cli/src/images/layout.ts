@@ -62,8 +62,17 @@ export async function openLayout(path: string): Promise<BlobStore> {
     async prove(descriptor) {
       if ((await sizeOf(fileOf(descriptor.digest))) === undefined)
         throw new LacreError("CONTENT_MISMATCH", `${path} lacks content`, { expected: descriptor.digest, found: "nothing" });
-      for await (const _chunk of checkContent(() => open(descriptor.digest), descriptor, Infinity)) {
-        // Read for its digest alone.
+      try {
+        for await (const _chunk of checkContent(() => open(descriptor.digest), descriptor, Infinity)) {
+          // Read for its digest alone.
+        }
+      } catch (cause) {
+        if (!(cause instanceof LacreError)) throw fileError("FILE_UNREADABLE", fileOf(descriptor.digest), cause);
+        throw new LacreError("CONTENT_MISMATCH", `${descriptor.digest} in ${path}: ${cause.message}`, {
+          expected: cause.expected ?? descriptor.digest,
+          found: cause.found ?? "other content",
+          cause,
+        });
       }
     },
     async *small() {
