@@ -25,6 +25,9 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   env: { load: async () => (await import("./keys/texts.ts")).environmentKeys, isRemote: false },
   https: { load: async () => (await import("./keys/texts.ts")).webKeys, isRemote: true },
+  k8s: { load: async () => (await import("./keys/kubernetes.ts")).clusterKeys, isRemote: true },
+  hashivault: { load: async () => (await import("./keys/vault.ts")).vaultKeys, isRemote: true },
+  awskms: { load: async () => (await import("./keys/aws.ts")).awsKeys, isRemote: true },
   pkcs11: { load: async () => (await import("./keys/pkcs11.ts")).tokenKeys, isRemote: false },
   http: { load: async () => (await import("./keys/texts.ts")).webKeys, isRemote: true },
 };
@@ -43,7 +46,11 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 function findKind(reference: string): Kind {
   // Only PKCS#11 URIs begin without slashes.
-  const scheme = /^(pkcs11):|^([a-z][a-z0-9+.-]+):(\/\/|[a-z])/i.exec(reference)?.slice(1, 3).find((name) => name !== undefined)?.toLowerCase();
+  const scheme = /^(pkcs11):|^([a-z][a-z0-9+.-]+):(\/\/|[a-z])/i
+    .exec(reference)
+    ?.slice(1, 3)
+    .find((name) => name !== undefined)
+    ?.toLowerCase();
   if (scheme === undefined) return FILE;
   if (Object.hasOwn(KINDS, scheme)) return KINDS[scheme]!;
   const hint = Object.hasOwn(REFUSED, scheme) ? REFUSED[scheme]! : "Write ./NAME if it is a file. Plug-in programs are not run.";
