@@ -519,7 +519,6 @@ test("what cannot be honoured ends with status 2 and names what to use instead",
   const cases: [string[], RegExp][] = [
     [["sign-blob", "app", "--bundle", "x", "--sk"], /--sk[^]*--key/],
     [["verify-blob", "app", "--signature", "s", "--certificate", "c", ...identity], /--signature[^]*--bundle/],
-    [["verify-blob", "app", "--bundle", "app.json", "--timestamp-certificate-chain", "c", ...identity], /--trusted-root/],
     [["verify", "alpine", ...identity], /images are not built yet/],
     [["sign", "registry.example/app:v1"], /images are not built yet/],
   ];

@@ -27,6 +27,8 @@ export interface CheckOptions {
   readonly bundlePath: string;
   /** What to verify with instead: the loose parts of a signature of the old kind. */
   readonly seal?: Seal | undefined;
+  /** A ledger to ask for the entry of loose parts that bring none. */
+  readonly ledgerUrl?: string | undefined;
   readonly policy: Policy;
   readonly key: PublicKey | undefined;
   readonly trust: TrustFlags;
@@ -95,8 +97,9 @@ async function checkOne(
       : isWhole
         ? await holdArtifact(context, artifact, [...wanted])
         : { digests: await hashArtifact(context, artifact, [...wanted]) };
+  const candidates = options.ledgerUrl === undefined ? bundles : await askLedger(context, options.ledgerUrl, bundles, given);
   let best: Verdict | undefined;
-  for (const bundle of bundles) {
+  for (const bundle of candidates) {
     const verdict = verifier.verify({
       bundle,
       artifact: given,
@@ -108,6 +111,21 @@ async function checkOne(
     if (best === undefined || reach(verdict) > reach(best)) best = verdict;
   }
   return best!;
+}
+
+async function askLedger(
+  context: Context,
+  url: string,
+  seals: readonly Seal[],
+  artifact: { readonly digests: ReadonlyMap<HashName, Uint8Array> } | undefined,
+): Promise<readonly Seal[]> {
+  const { withEntries } = await import("./online.ts");
+  const found: Seal[] = [];
+  for (const seal of seals) {
+    if (seal instanceof Uint8Array || seal.rekorBundle !== undefined) found.push(seal);
+    else found.push(...(await withEntries(context, url, seal, artifact?.digests.get("sha256"))));
+  }
+  return found;
 }
 
 /** How far a refused verification got. */

@@ -18,9 +18,6 @@ export const DETACHED_FLAGS = {
   bundle: text("The seal: a bundle, or cosign's old bundle document", { placeholder: "file" }),
   signature: text("A detached signature (for attestations: the envelope), raw or in base64", { placeholder: "file" }),
   certificate: text("The signer's certificate beside a detached signature: PEM, base64 of PEM, or DER", { placeholder: "file" }),
-  certificateChain: text("Certificates that help to find a path to the trusted root; never trusted themselves", {
-    placeholder: "file",
-  }),
   rfc3161Timestamp: text("The timestamp beside a detached signature: cosign's JSON, or DER", { placeholder: "file" }),
   newBundleFormat: toggle("Whether --bundle is a bundle or the old document: either is recognised", { hidden: true }),
 } as const satisfies FlagTable;
@@ -30,7 +27,7 @@ export type DetachedFlags = FlagValues<typeof DETACHED_FLAGS>;
 /** What is verified: the text of a bundle, or loose parts. */
 export type Seal = Uint8Array | LegacySignature;
 
-const LOOSE = ["signature", "certificate", "certificateChain", "rfc3161Timestamp"] as const;
+const LOOSE = ["signature", "certificate", "rfc3161Timestamp"] as const;
 const kebab = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /**
@@ -71,7 +68,6 @@ export async function openDetached(
       mediaType: LEGACY_MEDIA_TYPE,
       content: kind === "message" ? { kind, signature } : { kind, envelope: opened(signature) },
       certificate,
-      chain: await read("certificateChain"),
       rekorBundle: document?.rekorBundle,
       timestamp: await read("rfc3161Timestamp"),
     },

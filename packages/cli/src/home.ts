@@ -19,8 +19,15 @@ import envPaths from "env-paths";
 import { CliError, fileError } from "./errors.ts";
 
 export type Installation =
-  | { readonly kind: "directory"; readonly path: string; readonly rootDigest: string }
-  | { readonly kind: "mirror"; readonly mirror: string; readonly path: string; readonly rootDigest: string };
+  | { readonly kind: "directory"; readonly path: string; readonly rootDigest: string; readonly name?: string }
+  | {
+      readonly kind: "mirror";
+      readonly mirror: string;
+      readonly path: string;
+      readonly rootDigest: string;
+      /** What its user calls it. */
+      readonly name?: string;
+    };
 
 interface Memory {
   readonly version: 1;
@@ -34,13 +41,21 @@ export interface Home {
   readonly data: string;
 }
 
-/** The user's folders by the platform's custom (XDG on Linux). */
-export function findHome(): Home {
+/**
+ * The user's folders by the platform's custom (XDG on Linux). cosign's `TUF_ROOT` names another place for what is
+ * remembered, for those who hand their environment over.
+ */
+export function findHome(env: Readonly<Record<string, string | undefined>> = {}): Home {
+  const moved = env["TUF_ROOT"] ?? "";
+  if (moved !== "") return { config: join(resolve(moved), "lacre"), data: join(resolve(moved), "lacre") };
   const paths = envPaths("lacre", { suffix: "" });
   return { config: paths.config, data: paths.data };
 }
 
-const nameOf = (installation: Installation): string => (installation.kind === "mirror" ? installation.mirror : installation.path);
+/** What tells installations apart: the address, or the path. */
+export function placeOf(installation: Installation): string {
+  return installation.kind === "mirror" ? installation.mirror : installation.path;
+}
 
 /** `sha256:` and hexadecimal of bytes. */
 export function digestOf(bytes: Uint8Array): string {
@@ -91,26 +106,65 @@ export async function remember(
   { current }: { readonly current: "always" | "if-free" },
 ): Promise<boolean> {
   const memory = await readMemory(home);
-  const name = nameOf(installation);
-  const others = memory.installations.filter((one) => nameOf(one) !== name);
-  const chosen = memory.installations.find((one) => nameOf(one) === memory.current);
+  const name = placeOf(installation);
+  const others = memory.installations.filter((one) => placeOf(one) !== name);
+  const chosen = memory.installations.find((one) => placeOf(one) === memory.current);
   const isFree = chosen === undefined || (chosen.kind === "directory" && !existsSync(chosen.path)) || chosen.kind === "directory";
   const isCurrent = current === "always" || isFree || memory.current === name;
-  await mkdir(home.config, { recursive: true, mode: 0o700 });
-  const next: Memory = { version: 1, current: isCurrent ? name : memory.current, installations: [...others, installation] };
-  await writeWhole(join(home.config, "installations.json"), `${JSON.stringify(next, null, 2)}\n`);
+  const twin = others.find((one) => installation.name !== undefined && one.name === installation.name);
+  if (twin !== undefined) {
+    throw new CliError("USAGE", `another installation is called ${installation.name!}: ${placeOf(twin)}`, {
+      hint: "Choose another --name, or forget that one: lacre trust remove.",
+    });
+  }
+  await writeMemory(home, { version: 1, current: isCurrent ? name : memory.current, installations: [...others, installation] });
   return isCurrent;
 }
 
 /** The installation that is meant when nothing says otherwise. */
 export async function recall(home: Home): Promise<Installation | undefined> {
   const memory = await readMemory(home);
-  return memory.installations.find((one) => nameOf(one) === memory.current);
+  return memory.installations.find((one) => placeOf(one) === memory.current);
 }
 
 /** Every remembered installation. */
 export async function recallAll(home: Home): Promise<readonly Installation[]> {
   return (await readMemory(home)).installations;
+}
+
+/** The installation that a name, an address or a path means. Throws TRUST_MISSING for none. */
+export async function recallNamed(home: Home, name: string): Promise<Installation> {
+  const { installations } = await readMemory(home);
+  const bare = name.replace(/\/+$/, "");
+  const found =
+    installations.find((one) => one.name === name) ?? installations.find((one) => [bare, resolve(name)].includes(placeOf(one)));
+  if (found !== undefined) return found;
+  throw new CliError("TRUST_MISSING", `no installation called ${JSON.stringify(name.slice(0, 80))} is remembered`, {
+    hint: "lacre trust list shows those that are.",
+  });
+}
+
+/** Makes a remembered installation the one that is meant when nothing says otherwise. */
+export async function choose(home: Home, installation: Installation): Promise<void> {
+  const memory = await readMemory(home);
+  await writeMemory(home, { ...memory, current: placeOf(installation) });
+}
+
+/** Forgets an installation and what was cached of it. Its data directory, if it is on this machine, is not touched. */
+export async function forget(home: Home, installation: Installation): Promise<void> {
+  const memory = await readMemory(home);
+  const place = placeOf(installation);
+  await writeMemory(home, {
+    version: 1,
+    current: memory.current === place ? undefined : memory.current,
+    installations: memory.installations.filter((one) => placeOf(one) !== place),
+  });
+  if (installation.kind === "mirror") await rm(installation.path, { recursive: true, force: true });
+}
+
+async function writeMemory(home: Home, memory: Memory): Promise<void> {
+  await mkdir(home.config, { recursive: true, mode: 0o700 });
+  await writeWhole(join(home.config, "installations.json"), `${JSON.stringify(memory, null, 2)}\n`);
 }
 
 /** Where an initialised mirror's metadata and targets are cached. */

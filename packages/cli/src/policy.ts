@@ -7,12 +7,14 @@ import { CliError } from "./errors.ts";
 import { readPublicKey } from "./keys.ts";
 import { predicateType } from "./predicates.ts";
 import { type pairSigners, readAnySigner, readSigners, refuseSigners, SIGNER_FLAGS } from "./signers.ts";
+import { PIECE_FLAGS } from "./trust.ts";
 import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
 export const CHECKING_FLAGS = {
   ...SIGNER_FLAGS,
   key: text("Verify with this public key instead of an identity: PEM file or env://NAME", { placeholder: "file" }),
   trustedRoot: text("Whom to trust", { placeholder: "file" }),
+  ...PIECE_FLAGS,
   dir: text("Data directory of the installation to trust", { placeholder: "dir" }),
   offline: toggle("Open no connection at all"),
   insecureIgnoreTlog: toggle("Do without the log"),

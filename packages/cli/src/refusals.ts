@@ -27,14 +27,7 @@ export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
 
 /** For verbs that verify. */
 export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
-  caRoots: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
-  caIntermediates: { kind: "text", instead: "Put the authority into a trusted root and give it with --trusted-root." },
-  timestampCertificateChain: {
-    kind: "text",
-    instead: "Put the timestamp authority into a trusted root and give it with --trusted-root.",
-  },
-  sct: { kind: "text", instead: "The promise is read from the certificate." },
-  rekorUrl: { kind: "text", instead: "Entries are proved from the bundle; nothing is asked. Leave the flag out." },
+  sct: { kind: "text", instead: "The promise is read from the certificate, where authorities have put it since 2022." },
   ...REFUSED_TOKEN,
 };
 

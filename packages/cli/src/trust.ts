@@ -4,23 +4,39 @@
  *
  * The first that applies, and the verdict names it:
  * 1. the file of `--trusted-root` (`--signing-config`);
- * 2. cosign's environment variables;
+ * 2. cosign's environment variables: `TUF_MIRROR` with `TUF_ROOT_JSON`; loose keys and certificates (`SIGSTORE_ROOT_FILE`
+ *    and its kin) stand instead of what the root that is found below says of their kind;
  * 3. the directory of `--dir`, or of an explicitly set `LACRE_DIR`;
  * 4. the installation remembered by `lacre initialize` or `lacre up`;
  * 5. nothing: exit 3 with the choices.
  *
  * Never a `./.lacre` merely found in the current folder (a repository could bring its own), never a silent download.
  */
-import { createReadStream } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { decodeSigningConfig, decodeTrustedRoot, type SigningConfig, type TrustedRoot } from "@lacre/core/trust";
 import type { RootSource } from "@lacre/core/verify";
+import type { Pieces } from "./assembled.ts";
 import type { Context } from "./context.ts";
 import { CliError, fileError } from "./errors.ts";
+import { readUpTo } from "./small-file.ts";
 import { formatSize } from "./terminal.ts";
-import { digestOf, findHome, type Installation, mirrorFolder, recall, trustFolder } from "./home.ts";
+import { type FlagTable, type FlagValues, text } from "./verb.ts";
+import { digestOf, findHome, type Installation, mirrorFolder, recall, recallAll, trustFolder } from "./home.ts";
 
-export interface TrustFlags {
+/** Flags that bring loose certificates to trust: `assembled.ts`. */
+export const PIECE_FLAGS = {
+  certificateChain: text("Authority to trust for the signer's certificate: PEM, from its issuer up to the root", {
+    placeholder: "file",
+  }),
+  caRoots: text("Authorities to trust for the signer's certificate: PEM", { placeholder: "file" }),
+  caIntermediates: text("Certificates between --ca-roots and the signer's", { placeholder: "file" }),
+  timestampCertificateChain: text("Timestamp authority to trust: PEM, up to the root", { placeholder: "file" }),
+} as const satisfies FlagTable;
+
+export type PieceFlags = Partial<FlagValues<typeof PIECE_FLAGS>> & { readonly rekorUrl?: string | undefined };
+
+export interface TrustFlags extends PieceFlags {
   readonly trustedRoot?: string | undefined;
   readonly signingConfig?: string | undefined;
   readonly dir?: string | undefined;
@@ -40,32 +56,49 @@ const MAX_NAMED_BYTES = 256 << 20;
 
 /** Reads a file named on the command line, up to a limit: `/dev/zero` has no end. */
 export async function readNamed(context: Context, path: string): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
-  let length = 0;
+  let bytes;
   try {
-    for await (const chunk of createReadStream(resolve(context.cwd, path), { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > MAX_NAMED_BYTES)
-        throw new CliError(
-          "FILE_UNREADABLE",
-          `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`,
-        );
-      parts.push(chunk);
-    }
+    bytes = readUpTo(resolve(context.cwd, path), MAX_NAMED_BYTES);
   } catch (cause) {
-    throw cause instanceof CliError ? cause : fileError("FILE_UNREADABLE", path, cause);
+    throw fileError("FILE_UNREADABLE", path, cause);
   }
-  return Buffer.concat(parts);
+  if (bytes !== undefined) return bytes;
+  throw new CliError("FILE_UNREADABLE", `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`);
 }
 
 /** The root to verify against. Throws TRUST_MISSING with the choices. */
 export async function findTrustedRoot(context: Context, flags: TrustFlags): Promise<Chosen<TrustedRoot>> {
+  // A named file is whole: the environment does not reach into it, flags beside it do.
+  const pieces = await (await assembling(context, flags))?.readPieces(context, flags, flags.trustedRoot === undefined);
+  const base = await findWholeRoot(context, flags, pieces);
+  if (pieces === undefined) {
+    if (base === undefined) throw new CliError("TRUST_MISSING", "there is no trusted root to check against");
+    return base;
+  }
+  const { assembleRoot } = await import("./assembled.ts");
+  const { root, bytes } = assembleRoot(base?.value, pieces);
+  const source = [...pieces.sources, ...(base === undefined ? [] : [`the rest from ${base.source.source}`])].join("; ");
+  return { value: root, source: { source, reason: "put together", digest: digestOf(bytes) }, isLocal: base?.isLocal ?? false };
+}
+
+/** Loaded only where there is something to put together. */
+async function assembling(context: Context, flags: PieceFlags): Promise<typeof import("./assembled.ts") | undefined> {
+  const named = [flags.certificateChain, flags.caRoots, flags.caIntermediates, flags.timestampCertificateChain];
+  const isNeeded = named.some((one) => one !== undefined) || COSIGN_KEYS.some((name) => (context.env[name] ?? "") !== "");
+  return isNeeded ? import("./assembled.ts") : undefined;
+}
+
+/** The root that a file, a directory or an installation brings; undefined where there is none, or nothing of it is needed. */
+async function findWholeRoot(
+  context: Context,
+  flags: TrustFlags,
+  pieces: Pieces | undefined,
+): Promise<Chosen<TrustedRoot> | undefined> {
   const given = flags.trustedRoot;
   if (given !== undefined) return chosen(await readNamed(context, given), decodeTrustedRoot, given, "--trusted-root", false);
-  refuseCosignKeys(context);
+  if (pieces !== undefined && (await import("./assembled.ts")).isComplete(pieces)) return undefined;
   const found = await findDocument(context, flags, "trusted_root.json");
-  if (found === undefined) throw new CliError("TRUST_MISSING", "there is no trusted root to check against");
-  return chosen(found.bytes, decodeTrustedRoot, found.source, found.reason, found.isLocal);
+  return found === undefined ? undefined : chosen(found.bytes, decodeTrustedRoot, found.source, found.reason, found.isLocal);
 }
 
 /** The root to check our own seals against: as `findTrustedRoot`, but undefined where there is none. */
@@ -115,23 +148,52 @@ interface Found {
 }
 
 async function findDocument(context: Context, flags: TrustFlags, name: string): Promise<Found | undefined> {
+  const isOffline = flags.offline === true;
+  const mirror = await readEnvironmentMirror(context);
+  if (mirror !== undefined) return readMirror(context, mirror, "TUF_MIRROR", name, isOffline);
   const directory = namedDirectory(context, flags);
   if (directory !== undefined) {
     const source = join(trustFolder(directory.path), name);
     return { bytes: await readNamed(context, source), source, reason: directory.reason, isLocal: true };
   }
-  const home = findHome();
-  const installation = await recall(home);
+  const installation = await recall(findHome(context.env));
   if (installation === undefined) return undefined;
   if (installation.kind === "directory") return readRemembered(context, installation, name);
+  return readMirror(context, installation, "remembered by lacre initialize", name, isOffline);
+}
+
+/** A mirror that is trusted from a pinned root on, and where its documents are cached. */
+export type Mirror = Pick<Installation & { kind: "mirror" }, "mirror" | "path" | "rootDigest">;
+
+async function readMirror(context: Context, mirror: Mirror, reason: string, name: string, isOffline: boolean): Promise<Found> {
   const { readTargets } = await import("./mirror.ts");
-  const folder = mirrorFolder(home, installation.mirror);
-  const [bytes] = await readTargets(
-    { url: installation.mirror, folder, rootDigest: installation.rootDigest, isOffline: flags.offline === true },
-    [name],
-  );
-  if (bytes === undefined) throw new CliError("TRUST_MISSING", `the repository at ${installation.mirror} has no ${name}`);
-  return { bytes, source: `${installation.mirror}/targets/${name}`, reason: "remembered by lacre initialize", isLocal: false };
+  const { mirror: url, path: folder, rootDigest } = mirror;
+  const [bytes] = await readTargets({ url, folder, rootDigest, isOffline, fetch: context.fetch }, [name]);
+  if (bytes === undefined) throw new CliError("TRUST_MISSING", `the repository at ${url} has no ${name}`);
+  return { bytes, source: `${url}/targets/${name}`, reason, isLocal: false };
+}
+
+/** cosign's `TUF_MIRROR` and `TUF_ROOT_JSON`: pinned anew whenever the root's file is another. Without the file, an installation of that address. */
+async function readEnvironmentMirror(context: Context): Promise<Mirror | undefined> {
+  const [url, rootFile] = ["TUF_MIRROR", "TUF_ROOT_JSON"].map((name) => context.env[name] ?? "") as [string, string];
+  if (url === "" && rootFile === "") return undefined;
+  const hint =
+    "TUF_MIRROR is the repository's address, TUF_ROOT_JSON the file of its first root: set both, or run lacre initialize with them.";
+  if (url === "") throw new CliError("TRUST_MISSING", "TUF_ROOT_JSON is set and TUF_MIRROR is not", { hint });
+  const home = findHome(context.env);
+  const mirror = url.replace(/\/+$/, "");
+  if (rootFile === "") {
+    const known = (await recallAll(home)).find((one) => one.kind === "mirror" && one.mirror === mirror);
+    if (known?.kind === "mirror") return known;
+    throw new CliError("TRUST_MISSING", `TUF_MIRROR names ${mirror}, which was not initialised, and TUF_ROOT_JSON is not set`, {
+      hint,
+    });
+  }
+  const root = await readNamed(context, rootFile);
+  const rootDigest = digestOf(root);
+  const path = mirrorFolder(home, `${mirror} ${rootDigest}`);
+  if (!existsSync(join(path, "pinned.root.json"))) await (await import("./mirror.ts")).createMirror(path, root);
+  return { mirror, path, rootDigest };
 }
 
 async function readRemembered(
@@ -154,12 +216,3 @@ const COSIGN_KEYS = [
   "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
   "SIGSTORE_TSA_CERTIFICATE_FILE",
 ];
-
-/** Single keys and certificates in cosign's variables say nothing of windows and log names; they are not passed over. */
-function refuseCosignKeys(context: Context): void {
-  const set = [...COSIGN_KEYS, "TUF_ROOT", "TUF_MIRROR", "TUF_ROOT_JSON"].filter((name) => (context.env[name] ?? "") !== "");
-  if (set.length === 0) return;
-  throw new CliError("UNSUPPORTED_FLAG", `${set.join(", ")} in the environment ${set.length === 1 ? "is" : "are"} not read yet`, {
-    hint: "Put the same material into a trusted root and give it with --trusted-root, or unset the variable.",
-  });
-}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
 import { decodeSigningConfig, decodeTrustedRoot } from "@lacre/core/trust";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -15,14 +16,25 @@ async function readRoot(context: Context, given: string): Promise<Uint8Array> {
   if (!/^https?:\/\//.test(given)) return readNamed(context, given);
   let answer;
   try {
-    answer = await fetch(given, { redirect: "error", signal: AbortSignal.timeout(30_000) });
+    answer = await context.fetch(given, { redirect: "manual", signal: AbortSignal.timeout(30_000) });
   } catch (cause) {
     throw new CliError("MIRROR_UNREACHABLE", `${given} cannot be read: ${(cause as Error).message}`, { cause });
   }
-  if (!answer.ok) throw new CliError("MIRROR_UNREACHABLE", `${given} answers with status ${answer.status}`);
+  if (answer.status !== 200) throw new CliError("MIRROR_UNREACHABLE", `${given} answers with status ${answer.status}`);
   const bytes = new Uint8Array(await answer.arrayBuffer());
   if (bytes.length > MAX_ROOT_BYTES) throw new CliError("MIRROR_REFUSED", `${given} is too large for a root`);
   return bytes;
+}
+
+/** `HEX` or `sha256:HEX`, or `sha512:HEX`, as cosign has it. Throws USAGE, MIRROR_REFUSED. */
+function checkChecksum(root: Uint8Array, given: string): void {
+  const match = /^(?:(sha256|sha512):)?([0-9a-f]+)$/i.exec(given);
+  if (match === null)
+    throw new CliError("USAGE", `--root-checksum is neither sha256 nor sha512 in hexadecimal: ${plain(given).slice(0, 80)}`);
+  const algorithm = match[1]?.toLowerCase() ?? "sha256";
+  const found = createHash(algorithm).update(root).digest("hex");
+  if (found !== match[2]!.toLowerCase())
+    throw new CliError("MIRROR_REFUSED", `the root's checksum is ${algorithm}:${found}, not ${plain(given)}`);
 }
 
 export const verb: Verb = defineVerb({
@@ -47,22 +59,20 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
         hint: "Give the instance's --mirror and --root.",
       });
     if (flags.mirror === undefined || flags.root === undefined) throw new CliError("USAGE", "--mirror and --root are needed");
-    if (!/^https?:\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http or https address");
+    if (!/^(https?|file):\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http, https or file address");
     const mirror = flags.mirror.replace(/\/+$/, "");
     const root = await readRoot(context, flags.root);
     const rootDigest = digestOf(root);
-    if (flags.rootChecksum !== undefined && rootDigest !== `sha256:${flags.rootChecksum.toLowerCase()}`) {
-      throw new CliError("MIRROR_REFUSED", `the root's checksum is ${rootDigest}, not sha256:${plain(flags.rootChecksum)}`);
-    }
+    if (flags.rootChecksum !== undefined) checkChecksum(root, flags.rootChecksum);
     if (flags.root.startsWith("http:") && flags.rootChecksum === undefined)
       context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
-    const home = findHome();
+    const home = findHome(context.env);
     const folder = mirrorFolder(home, mirror);
     await createMirror(folder, root);
-    const [trustedRoot, signingConfig] = await readTargets({ url: mirror, folder, rootDigest, isOffline: false }, [
-      "trusted_root.json",
-      "signing_config.v0.2.json",
-    ]);
+    const [trustedRoot, signingConfig] = await readTargets(
+      { url: mirror, folder, rootDigest, isOffline: false, fetch: context.fetch },
+      ["trusted_root.json", "signing_config.v0.2.json"],
+    );
     if (trustedRoot === undefined) throw new CliError("MIRROR_REFUSED", `the repository at ${mirror} has no trusted_root.json`);
     decodeTrustedRoot(trustedRoot);
     if (signingConfig === undefined)

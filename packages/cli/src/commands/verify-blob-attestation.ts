@@ -3,6 +3,7 @@ import { parseBlob, parseDigest } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
 import { DETACHED_FLAGS, openDetached } from "../detached.ts";
 import { CliError } from "../errors.ts";
+import { BLOB_FLAGS, checkBlobFlags } from "../blob-flags.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
@@ -15,6 +16,7 @@ export const verb: Verb = defineVerb({
   flags: {
     ...CHECKING_FLAGS,
     ...refusedFlags(REFUSED_CHECKING),
+    ...BLOB_FLAGS,
     ...DETACHED_FLAGS,
     type: text("The predicate type that the statement must have (default custom)", { placeholder: "type" }),
     digest: text("The file's digest, instead of the file", { placeholder: "hex" }),
@@ -38,10 +40,12 @@ export const verb: Verb = defineVerb({
     if (artifact === undefined && flags.checkClaims !== false)
       throw new CliError("USAGE", "the file is missing", { hint: "Give it, or its --digest, or --check-claims=false." });
     const { policy, key } = await openPolicy(context, flags, flags.type ?? "custom");
+    checkBlobFlags(flags, key, detached?.seal.rekorBundle !== undefined || detached === undefined);
     return checkAll(context, {
       artifacts: [artifact],
       bundlePath: detached?.name ?? flags.bundle!,
       seal: detached?.seal,
+      ledgerUrl: policy.ignoreTlog === true ? undefined : flags.rekorUrl,
       policy,
       key,
       trust: flags,
