@@ -36,9 +36,30 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
     brief: "Verify a statement about a file (cosign's spelling)",
     load: () => import("./verify-blob-attestation.ts"),
   },
+  tree: { brief: "Show what is stored beside an image", load: () => import("./tree.ts") },
   copy: { brief: "Copy an image with all its signatures and attestations", load: () => import("./copy.ts") },
   save: { brief: "Save an image with its signatures into a folder", load: () => import("./save.ts") },
   load: { brief: "Load a saved image with its signatures into a registry", load: () => import("./load.ts") },
+  clean: { brief: "Remove signatures, attestations and SBOMs from an image", load: () => import("./clean.ts") },
+  triangulate: { brief: "Print where an image's older attachments are kept", load: () => import("./triangulate.ts") },
+  download: {
+    brief: "Print what is stored beside an image, unverified",
+    verbs: {
+      signature: { brief: "Print an image's signatures", load: () => import("./download/signature.ts") },
+      attestation: { brief: "Print an image's attestations", load: () => import("./download/attestation.ts") },
+      sbom: { brief: "Print the SBOM that is attached to an image", load: () => import("./download/sbom.ts") },
+    },
+  },
+  dockerfile: {
+    brief: "Verify what a Dockerfile is built from",
+    verbs: {
+      verify: { brief: "Verify the images that a Dockerfile is built from", load: () => import("./dockerfile/verify.ts") },
+    },
+  },
+  manifest: {
+    brief: "Verify what a Kubernetes manifest runs",
+    verbs: { verify: { brief: "Verify the images that a Kubernetes manifest runs", load: () => import("./manifest/verify.ts") } },
+  },
   "generate-key-pair": { brief: "Make a key pair of your own", load: () => import("./generate-key-pair.ts") },
   "import-key-pair": { brief: "Make a key pair from a private key that you have", load: () => import("./import-key-pair.ts") },
   "public-key": { brief: "Print the public half of a key", load: () => import("./public-key.ts") },
@@ -72,8 +93,14 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
     verbs: {
       learn: { brief: "Write the smallest policy that accepts these artifacts", load: () => import("./policy/learn.ts") },
       test: { brief: "Hold a policy against cases with known outcomes", load: () => import("./policy/test.ts") },
-      explain: { brief: "Say in plain words what a policy wants, and of an artifact why it has it or not", load: () => import("./policy/explain.ts") },
-      check: { brief: "Read a policy and the keys it names, and say what is wrong with it", load: () => import("./policy/check.ts") },
+      explain: {
+        brief: "Say in plain words what a policy wants, and of an artifact why it has it or not",
+        load: () => import("./policy/explain.ts"),
+      },
+      check: {
+        brief: "Read a policy and the keys it names, and say what is wrong with it",
+        load: () => import("./policy/check.ts"),
+      },
     },
   },
   initialize: { brief: "Remember an installation: its trust, verified by TUF", load: () => import("./initialize.ts") },
