@@ -50,7 +50,7 @@ export function readLine(
   const values = new Map<FlagShape, string[]>();
 
   const find = (name: string): FlagShape | undefined =>
-    byName.get(name) ?? byName.get(name.replace(/^cert(?=$|-)/, "certificate"));
+    byName.get(name) ?? byName.get(name.replace(/^cert(?=$|-)/, "certificate")) ?? byName.get(kebab(name));
   const give = (flag: FlagShape, value: string): void => {
     const given = values.get(flag);
     if (given === undefined) values.set(flag, [value]);
