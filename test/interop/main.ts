@@ -16,6 +16,7 @@ import {
   sigstorePython,
   type Verifier,
 } from "./clients/index.ts";
+import { sigstoreGo, sigstoreJava } from "./clients/libraries.ts";
 import {
   cosign26,
   cosign26Config,
@@ -99,14 +100,16 @@ const older: Client[] = [cosign26, sigstorePython3].flatMap((make) => present(ma
 const told: Signer[] = [lacreV1, cosign26V2, cosign26Config, cosign31V1, sigstoreJsV1, sigstorePython4V1].flatMap((make) =>
   present<Signer>(make),
 );
-const signers: Signer[] = [...clients, ...told, ...older];
-const verifiers: Verifier[] = [...clients, ...older];
+const libraries = present(sigstoreGo);
+const signers: Signer[] = [...clients, ...libraries, ...told, ...older];
+const verifiers: Verifier[] = [...clients, ...libraries, ...present<Verifier>(sigstoreJava), ...older];
 
 const artifact = join(work.path, "artifact.tar");
 writeFileSync(artifact, createHash("sha512").update("an artifact").digest());
 const journeys: Journey[] = [];
 for (const kind of ["blob", "attestation"] as Kind[]) {
   for (const signer of signers) {
+    if (kind === "attestation" && libraries.some((client) => client === signer)) continue;
     const bundle = join(work.path, `${signer.name.replaceAll(" ", "-")}-${kind}.sigstore.json`);
     journeys.push({ name: `${signer.name} signs ${kind}`, go: () => signer.sign(setting, kind, artifact, bundle) });
     for (const verifier of verifiers) {
