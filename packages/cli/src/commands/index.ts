@@ -60,6 +60,23 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
     brief: "Verify what a Kubernetes manifest runs",
     verbs: { verify: { brief: "Verify the images that a Kubernetes manifest runs", load: () => import("./manifest/verify.ts") } },
   },
+  attach: {
+    brief: "Attach signatures, attestations and SBOMs that were made elsewhere",
+    verbs: {
+      signature: { brief: "Attach a signature that was made elsewhere", load: () => import("./attach/signature.ts") },
+      attestation: { brief: "Attach attestations that were made elsewhere", load: () => import("./attach/attestation.ts") },
+      sbom: { brief: "Attach a bill of materials, unsigned", load: () => import("./attach/sbom.ts") },
+    },
+  },
+  generate: { brief: "Print the payload of an image signature, to be signed elsewhere", load: () => import("./generate.ts") },
+  upload: {
+    brief: "Store files in a registry",
+    verbs: {
+      blob: { brief: "Store files in a registry, as an image of one layer each", load: () => import("./upload/blob.ts") },
+    },
+  },
+  login: { brief: "Remember who you are at a registry", load: () => import("./login.ts") },
+  logout: { brief: "Forget who you are at a registry", load: () => import("./logout.ts") },
   "generate-key-pair": { brief: "Make a key pair of your own", load: () => import("./generate-key-pair.ts") },
   "import-key-pair": { brief: "Make a key pair from a private key that you have", load: () => import("./import-key-pair.ts") },
   "public-key": { brief: "Print the public half of a key", load: () => import("./public-key.ts") },
