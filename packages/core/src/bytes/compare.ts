@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { allocate } from "./text.ts";
+
 /** All parts one after the other, in a new array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const out = new Uint8Array(length);
+  const out = allocate(length);
   let at = 0;
   for (const part of parts) {
     out.set(part, at);

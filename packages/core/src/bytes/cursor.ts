@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { LacreError } from "../errors.ts";
+import { allocate } from "./text.ts";
 
 /** Reads big-endian numbers and byte strings in order. Slices are views. Running short throws TRUNCATED. */
 export class ByteReader {
@@ -102,7 +103,7 @@ export class ByteWriter {
 
   /** What was collected, in a new array. */
   finish(): Uint8Array {
-    const out = new Uint8Array(this.#length);
+    const out = allocate(this.#length);
     let at = 0;
     for (const part of this.#parts) {
       out.set(part, at);

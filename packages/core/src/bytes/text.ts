@@ -19,6 +19,7 @@ declare const Buffer:
   | {
       from(text: string, encoding: "base64" | "hex" | "utf8"): View;
       from(buffer: ArrayBufferLike, start: number, length: number): View;
+      allocUnsafe(length: number): View;
     }
   | undefined;
 interface View extends Uint8Array {
@@ -29,6 +30,12 @@ const native = typeof Buffer === "undefined" ? undefined : Buffer;
 // A Buffer's slice() shares memory where a Uint8Array's copies: none leaves this file.
 function plain(view: View): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.length);
+}
+
+/** Room for octets that are about to be written, every one of them: what stands there before is anything. */
+export function allocate(length: number): Uint8Array {
+  // An array of its own is memory outside the heap, which costs more than filling it; the platform cuts short ones from a pool.
+  return native === undefined ? new Uint8Array(length) : plain(native.allocUnsafe(length));
 }
 
 const encoder = new TextEncoder();

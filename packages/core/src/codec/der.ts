@@ -134,6 +134,24 @@ export class DerReader {
     return new Value(this.#bytes, start, at, this.#at);
   }
 
+  /** The whole of the next value, which must be of `tag`: a view, without a value around it. */
+  whole(tag: number): Uint8Array {
+    const start = this.#at;
+    this.#pass(tag);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** The content of the next value, which must be of `tag`. */
+  content(tag: number): Uint8Array {
+    const at = this.#pass(tag);
+    return this.#bytes.subarray(at, this.#at);
+  }
+
+  /** Passes over the next value; with `tag`, it must be of that tag. */
+  skip(tag?: number): void {
+    this.#pass(tag);
+  }
+
   /** The next value if it has this tag. */
   optional(tag: number): Der | undefined {
     return this.nextTag === tag ? this.next(tag) : undefined;
@@ -239,7 +257,11 @@ export function readFlags(value: Der): (bit: number) => boolean {
 
 /** An OBJECT IDENTIFIER in dotted form. Arcs are at most 2^53. */
 export function readOid(value: Der): string {
-  const content = expectTag(value, TAG.oid);
+  return readOidContent(expectTag(value, TAG.oid));
+}
+
+/** As readOid, from the content of the value. */
+export function readOidContent(content: Uint8Array): string {
   if (content.length === 0 || content.length > 128 || content[content.length - 1]! >= 0x80) throw bad("OID is cut off");
   const arcs: number[] = [];
   let arc = 0;
@@ -270,12 +292,8 @@ export function readString(value: Der): string {
 
 /** The string of bytes below 128. */
 export function readAscii(content: Uint8Array): string {
-  let out = "";
-  for (const byte of content) {
-    if (byte >= 0x80) throw bad("string is not ASCII");
-    out += String.fromCharCode(byte);
-  }
-  return out;
+  for (let i = 0; i < content.length; i++) if (content[i]! >= 0x80) throw bad("string is not ASCII");
+  return text(content);
 }
 
 const MONTH_LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

@@ -194,6 +194,7 @@ const MAX_INT64 = (1n << 63n) - 1n;
 export class JsonObject {
   readonly where: string;
   readonly #members: { readonly [key: string]: Json };
+  /** Names of members that were asked for and are there. */
   readonly #asked: string[] = [];
   /** This object and all that were reached through it and its relatives, in the order of reading. */
   readonly #family: JsonObject[];
@@ -232,8 +233,8 @@ export class JsonObject {
   }
 
   #own(name: string): Json | undefined {
-    this.#asked.push(name);
     if (!Object.hasOwn(this.#members, name)) return undefined;
+    if (!this.#asked.includes(name)) this.#asked.push(name);
     return this.#members[name] ?? undefined;
   }
 
@@ -252,12 +253,16 @@ export class JsonObject {
 
   /** Names of members that were never asked for, in the order of the text: what the reader does not know. */
   unread(): string[] {
-    return this.keys().filter((key) => !this.#asked.includes(key));
+    const keys = this.keys();
+    if (keys.length === this.#asked.length) return [];
+    return keys.filter((key) => !this.#asked.includes(key));
   }
 
   /** Paths of what `unread` gives, for this object and every object that was reached from the same document. */
   unreadPaths(): string[] {
-    return this.#family.flatMap((object) => object.unread().map((name) => object.#path(name)));
+    const paths: string[] = [];
+    for (const object of this.#family) for (const name of object.unread()) paths.push(object.#path(name));
+    return paths;
   }
 
   /** Refuses members (null or not) under any other name. */

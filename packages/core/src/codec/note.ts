@@ -42,7 +42,9 @@ function bad(message: string, found?: string): LacreError {
 
 /** Reads a note. Throws TOO_LARGE beyond 64 KiB or 20 signatures, BAD_NOTE for any other form. */
 export function parseNote(text: string): Note {
-  if (text.length > MAX_OCTETS || octets(text) > MAX_OCTETS) throw new LacreError("TOO_LARGE", "note is larger than 64 KiB");
+  // A unit of UTF-16 is three octets at most: only of a long text are they counted.
+  if (text.length > MAX_OCTETS || (3 * text.length > MAX_OCTETS && octets(text) > MAX_OCTETS))
+    throw new LacreError("TOO_LARGE", "note is larger than 64 KiB");
   if (!text.isWellFormed()) throw bad("note has a lone surrogate");
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u0009\u000b-\u001f\u007f]/.test(text)) throw bad("note has a control character");

@@ -26,8 +26,14 @@ export interface SignatureClaim {
  * fit the algorithm, ALGORITHM_UNKNOWN when this platform or a digest alone cannot decide.
  */
 export function checkSignature(algorithm: Algorithm, key: PublicKey, signed: Signed, signature: Uint8Array): void {
-  const [refusal] = checkSignatures([{ algorithm, key, signed, signature }]);
-  if (refusal !== undefined) throw refusal;
+  const claim = { algorithm, key, signed, signature };
+  if ("digest" in signed) {
+    const [refusal] = checkSignatures([claim]);
+    if (refusal !== undefined) throw refusal;
+    return;
+  }
+  checkShape(claim);
+  settle(algorithm, platform.verifyMessage(algorithm, key.handle, signed.message, signature));
 }
 
 /**

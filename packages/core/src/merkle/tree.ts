@@ -7,18 +7,19 @@
  * handed in: this room does arithmetic only.
  */
 
+import { concat } from "../bytes/index.ts";
+
 /** SHA-256: 32 octets out. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
 
 /** Octets of a hash. */
 export const HASH_LENGTH = 32;
 
+const LEAF_PREFIX = Uint8Array.of(0);
+
 /** Hash of a leaf's content. */
 export function hashLeaf(h: Sha256, leaf: Uint8Array): Uint8Array {
-  // The first octet is 0x00 by itself.
-  const input = new Uint8Array(1 + leaf.length);
-  input.set(leaf, 1);
-  return h(input);
+  return h(concat(LEAF_PREFIX, leaf));
 }
 
 /** Hash of a node over its children's hashes. */

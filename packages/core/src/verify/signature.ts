@@ -124,8 +124,12 @@ function isOutdated({ keyType, hash }: Algorithm): boolean {
  */
 function candidateAlgorithms(key: PublicKey, known: readonly KnownEntry[]): readonly Algorithm[] {
   const fitting = ALGORITHMS.filter((algorithm) => fits(algorithm, key));
-  const details = new Set(known.flatMap(({ facts }) => facts.signatures.flatMap(({ keyDetails }) => keyDetails ?? [])));
-  const hashes = new Set(known.flatMap(({ facts }) => facts.digest?.algorithm ?? []));
+  const details = new Set<string>();
+  const hashes = new Set<HashName>();
+  for (const { facts } of known) {
+    for (const { keyDetails } of facts.signatures) if (keyDetails !== undefined) details.add(keyDetails);
+    if (facts.digest !== undefined) hashes.add(facts.digest.algorithm);
+  }
   const isLogged = hashes.size > 0;
   const left = fitting.filter((algorithm) => {
     if (details.size > 0) return details.size === 1 && details.has(algorithm.keyDetails);

@@ -378,12 +378,15 @@ function tellArtifact(digests: Digests, { compared }: Signed): Readonly<Record<s
   return Object.fromEntries(compared.map((name) => [name, toHex(digests.get(name))]));
 }
 
-function tellIdentity({ certificate, identity: { san, issuer, claims } }: Signer): VerdictIdentity {
+function tellIdentity({ certificate, identity: { san, issuer, claims: proved } }: Signer): VerdictIdentity {
+  // One by one: `Object.fromEntries` takes several times as long. The names are those of the registry.
+  const claims: Record<string, string> = {};
+  for (const [name, value] of proved) claims[name] = value;
   return {
     kind: san.kind,
     value: san.value,
     ...(issuer === undefined ? undefined : { issuer }),
-    claims: Object.fromEntries(claims),
+    claims,
     serial: toHex(certificate.serial),
   };
 }

@@ -73,7 +73,7 @@ export class Certificate {
     const { TAG } = der;
     const outer = der.openDer(bytes);
     const tbs = outer.next(TAG.sequence);
-    const algorithm = outer.next(TAG.sequence).whole;
+    const algorithm = outer.whole(TAG.sequence);
     const signature = der.readBits(outer.next(TAG.bitString));
     outer.end();
 
@@ -84,7 +84,7 @@ export class Certificate {
     const serial = der.readIntegerBytes(fields.next(TAG.integer));
     if (serial[0]! >= 0x80 || serial.length > (serial[0] === 0 ? 21 : 20))
       throw new LacreError("CERT_INVALID", "serial number is negative or longer than 20 octets");
-    const inner = fields.next(TAG.sequence).whole;
+    const inner = fields.whole(TAG.sequence);
     if (!equalBytes(inner, algorithm)) throw new LacreError("CERT_INVALID", "signature algorithms inside and outside differ");
     const issuer = fields.next(TAG.sequence);
     const validity = fields.enter();
@@ -92,7 +92,7 @@ export class Certificate {
     const notAfterMs = readCertificateTime(validity.next());
     validity.end();
     const subject = fields.next(TAG.sequence);
-    const spki = fields.next(TAG.sequence).whole;
+    const spki = fields.whole(TAG.sequence);
     if (fields.nextTag === 0x81 || fields.nextTag === 0x82)
       throw new LacreError("CERT_INVALID", "certificate has unique identifiers");
     const wrapped = fields.enter(der.contextTag(3));

@@ -64,14 +64,18 @@ const STANDARD = Array.from({ length: 128 }, (_, last) => `2.5.29.${last}`);
 const SIGSTORE = Array.from({ length: 128 }, (_, last) => `1.3.6.1.4.1.57264.1.${last}`);
 const SIGSTORE_ARC: readonly number[] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1];
 
-function readExtensionOid(value: der.Der): string {
-  const content = value.content;
+function isInSigstoreArc(content: Uint8Array): boolean {
+  for (let i = 0; i < SIGSTORE_ARC.length; i++) if (content[i] !== SIGSTORE_ARC[i]) return false;
+  return true;
+}
+
+function readExtensionOid(content: Uint8Array): string {
   const last = content[content.length - 1] ?? 0xff;
   if (last < 128) {
     if (content.length === 3 && content[0] === 0x55 && content[1] === 0x1d) return STANDARD[last]!;
-    if (content.length === 10 && SIGSTORE_ARC.every((octet, at) => content[at] === octet)) return SIGSTORE[last]!;
+    if (content.length === 10 && isInSigstoreArc(content)) return SIGSTORE[last]!;
   }
-  return der.readOid(value);
+  return der.readOidContent(content);
 }
 
 /** Extensions by their object identifiers, in the order written. Throws CERT_INVALID for one that stands twice. */
@@ -79,12 +83,12 @@ export function readExtensions(list: der.DerReader): Map<string, Extension> {
   const extensions = new Map<string, Extension>();
   do {
     const fields = list.enter();
-    const oid = readExtensionOid(fields.next(TAG.oid));
+    const oid = readExtensionOid(fields.content(TAG.oid));
     const flag = fields.optional(TAG.boolean);
     // DEFAULT FALSE: DER writes the flag only when it is true (X.690 section 11.5).
     if (flag !== undefined && !der.readBoolean(flag))
       throw new LacreError("BAD_DER", "a default value is written out", { found: oid });
-    const value = fields.next(TAG.octetString).content;
+    const value = fields.content(TAG.octetString);
     fields.end();
     if (extensions.has(oid)) throw invalid("an extension stands twice", oid);
     extensions.set(oid, { oid, critical: flag !== undefined, value });

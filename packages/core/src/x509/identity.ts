@@ -132,7 +132,11 @@ function readClaim(certificate: Certificate, claim: Claim): string | undefined {
   const extension = certificate.extensions.get(claim.oid);
   if (extension === undefined) return undefined;
   try {
-    return claim.raw ? text(extension.value) : text(der.decodeDer(extension.value, der.TAG.utf8String).content);
+    if (claim.raw) return text(extension.value);
+    const wrapped = new der.DerReader(extension.value);
+    const value = wrapped.content(der.TAG.utf8String);
+    wrapped.end();
+    return text(value);
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
     throw new LacreError("IDENTITY_INVALID", "a claim in the certificate is malformed", {

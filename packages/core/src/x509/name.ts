@@ -33,8 +33,8 @@ export function checkName(relativeNames: der.DerReader): void {
     const set = relativeNames.enter(der.TAG.set);
     do {
       const attribute = set.enter();
-      attribute.next(der.TAG.oid);
-      attribute.next();
+      attribute.skip(der.TAG.oid);
+      attribute.skip();
       attribute.end();
     } while (!set.done);
   }

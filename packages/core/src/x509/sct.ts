@@ -117,7 +117,7 @@ export function embeddedScts(certificate: Certificate): readonly Sct[] {
 export function loggedTbs(tbs: Uint8Array): Uint8Array {
   const fields = der.openDer(tbs);
   const start = fields.offset;
-  while (fields.nextTag !== EXTENSIONS_TAG) fields.next();
+  while (fields.nextTag !== EXTENSIONS_TAG) fields.skip();
   const before = tbs.subarray(start, fields.offset);
   const wrapped = fields.enter(EXTENSIONS_TAG);
   const list = wrapped.enter();
@@ -125,7 +125,13 @@ export function loggedTbs(tbs: Uint8Array): Uint8Array {
   let from = list.offset;
   while (!list.done) {
     const at = list.offset;
-    const oid = list.enter().next(der.TAG.oid).whole;
+    const identifier = list.enter();
+    const start = identifier.offset;
+    identifier.skip(der.TAG.oid);
+    // Most extensions are told apart by the length of their name.
+    const length = identifier.offset - start;
+    if (length !== SCT_LIST_OID.length && length !== POISON_OID.length) continue;
+    const oid = tbs.subarray(start, identifier.offset);
     if (!equalBytes(oid, SCT_LIST_OID) && !equalBytes(oid, POISON_OID)) continue;
     kept.push(tbs.subarray(from, at));
     from = list.offset;
