@@ -47,7 +47,7 @@ function noticesOf(chunks: readonly OutputChunk[]): string {
   const modules = new Set(chunks.flatMap(({ moduleIds }) => moduleIds));
   const folders = new Set<string>();
   for (const id of modules) {
-    const folder = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0];
+    const folder = /^\/.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0];
     if (folder !== undefined) folders.add(folder);
   }
   return [...folders]
@@ -71,6 +71,9 @@ function noticesOf(chunks: readonly OutputChunk[]): string {
 /** What the library asks a module for that the Node of this build does not have yet. */
 const AWAITED: Readonly<Record<string, readonly string[]>> = { "node:crypto": ["verifyDigest"] };
 
+/** All functions, and a millisecond to load: loaded by the first call. */
+const LATE = "node:fs/promises";
+
 /**
  * Node's own modules by `process.getBuiltinModule`. An import statement makes Node read every property of such a module,
  * and with it start readline, worker threads, TextDecoder and more: 15 ms of a command that needs none of them.
@@ -78,13 +81,21 @@ const AWAITED: Readonly<Record<string, readonly string[]>> = { "node:crypto": ["
 function leanBuiltins(): Plugin {
   return {
     name: "lean-builtins",
-    resolveId: { filter: { id: /^node:/ }, handler: (id) => (isBuiltin(id) ? `\0builtin:${id}` : null) },
+    resolveId: { filter: { id: /^node:/ }, handler: (id, importer) => (isBuiltin(id) ? `\0builtin:${id}:${importer}` : null) },
     load: {
       filter: { id: /^\0builtin:/ },
       async handler(id) {
-        const name = id.slice("\0builtin:".length);
+        const name = id.split(":", 3).slice(1).join(":");
         const keys = new Set([...Object.keys((await import(name)) as object), ...(AWAITED[name] ?? [])]);
         keys.delete("default");
+        if (name === LATE) {
+          const names = [...keys].filter((key) => key !== "constants");
+          return [
+            "let m;",
+            `const late = (key) => (...args) => (m ??= process.getBuiltinModule(${JSON.stringify(name)}))[key](...args);`,
+            ...names.map((key) => `export const ${key} = /* @__PURE__ */ late("${key}");`),
+          ].join("\n");
+        }
         return [
           `const m = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(name)});`,
           "const pick = (key) => m[key];",

@@ -11,13 +11,13 @@
  *
  * Files are hashed as they are read and never held.
  */
-import { createReadStream, existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { createHasher, DIGEST_LENGTH, type HashName } from "@lacre/core/crypto";
 import { fromHex } from "@lacre/core/bytes";
 import type { Context } from "./context.ts";
 import { CliError, fileError } from "./errors.ts";
+import { readUpTo } from "./small-file.ts";
 import { claimStdin } from "./stdin.ts";
 
 export type Artifact =
@@ -92,6 +92,8 @@ export function parseDigest(name: string): (Artifact & { kind: "digest" }) | und
   return { kind: "digest", name, algorithm, value: fromHex(digits) };
 }
 
+const CHUNK = 1 << 20;
+
 /** The octets of a file or of standard input, with progress. Throws FILE_UNREADABLE, NOT_IMPLEMENTED for images. */
 export async function* readArtifact(context: Context, artifact: Artifact): AsyncGenerator<Uint8Array> {
   if (artifact.kind === "image") {
@@ -105,13 +107,16 @@ export async function* readArtifact(context: Context, artifact: Artifact): Async
   let source: AsyncIterable<Uint8Array> = artifact.kind === "stdin" ? claimStdin(context, "the artifact") : context.stdin;
   if (artifact.kind === "file") {
     try {
-      const facts = await stat(artifact.path);
+      const facts = statSync(artifact.path);
       if (facts.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR" });
       total = facts.size;
+      // A pipe can be read once: only a file that says its size is tried in one piece.
+      const whole = facts.isFile() && total <= CHUNK ? readUpTo(artifact.path, CHUNK) : undefined;
+      if (whole !== undefined) return yield whole;
     } catch (cause) {
       throw fileError("FILE_UNREADABLE", artifact.name, cause);
     }
-    source = createReadStream(artifact.path, { highWaterMark: 1 << 20 });
+    source = createReadStream(artifact.path, { highWaterMark: CHUNK });
   }
   const progress = context.terminal.progress(artifact.name, total);
   try {

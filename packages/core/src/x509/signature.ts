@@ -42,10 +42,20 @@ function row(
   family: SignatureFamily,
   hash: HashName,
   oid: string,
-  parameters: Uint8Array = new Uint8Array(),
+  parameters: () => Uint8Array = nothing,
   keyType?: KeyType,
 ): SignatureAlgorithm {
-  return { name, family, hash, keyType, der: der.sequence(der.oid(oid), parameters) };
+  // Encoded when it is compared: a verification meets two or three of them, and a process may live for one verification.
+  let whole: Uint8Array | undefined;
+  return {
+    name,
+    family,
+    hash,
+    keyType,
+    get der() {
+      return (whole ??= der.sequence(der.oid(oid), parameters()));
+    },
+  };
 }
 
 // RFC 4055, section 3.1: hash and MGF1 hash the same, salt as long as the hash, trailer field by default.
@@ -55,28 +65,27 @@ function pssParameters(hash: HashName, saltLength: number, hashParameters: Uint8
   return der.sequence(der.context(0, algorithm), der.context(1, mask), der.context(2, der.integer(saltLength)));
 }
 
-const NULL = der.nil();
-const NONE = new Uint8Array();
+const nothing = (): Uint8Array => new Uint8Array();
 
 // The first row of a family and hash is the one we write; the others are spellings that RFC 4055 tells readers to accept.
 const TABLE: readonly SignatureAlgorithm[] = [
   row("ecdsa-with-SHA256", "ecdsa", "sha256", "1.2.840.10045.4.3.2"),
   row("ecdsa-with-SHA384", "ecdsa", "sha384", "1.2.840.10045.4.3.3"),
   row("ecdsa-with-SHA512", "ecdsa", "sha512", "1.2.840.10045.4.3.4"),
-  row("ED25519", "ed25519", "sha512", "1.3.101.112", NONE, "Ed25519"),
-  ...[NULL, NONE].flatMap((parameters) => [
+  row("ED25519", "ed25519", "sha512", "1.3.101.112", nothing, "Ed25519"),
+  ...[der.nil, nothing].flatMap((parameters) => [
     row("sha256WithRSAEncryption", "rsa-pkcs1", "sha256", "1.2.840.113549.1.1.11", parameters, "RSA"),
     row("sha384WithRSAEncryption", "rsa-pkcs1", "sha384", "1.2.840.113549.1.1.12", parameters, "RSA"),
     row("sha512WithRSAEncryption", "rsa-pkcs1", "sha512", "1.2.840.113549.1.1.13", parameters, "RSA"),
   ]),
-  ...[NULL, NONE].flatMap((parameters) => [
-    row("rsassaPss-SHA256", "rsa-pss", "sha256", "1.2.840.113549.1.1.10", pssParameters("sha256", 32, parameters), "RSA"),
-    row("rsassaPss-SHA384", "rsa-pss", "sha384", "1.2.840.113549.1.1.10", pssParameters("sha384", 48, parameters), "RSA"),
-    row("rsassaPss-SHA512", "rsa-pss", "sha512", "1.2.840.113549.1.1.10", pssParameters("sha512", 64, parameters), "RSA"),
+  ...[der.nil, nothing].flatMap((parameters) => [
+    row("rsassaPss-SHA256", "rsa-pss", "sha256", "1.2.840.113549.1.1.10", () => pssParameters("sha256", 32, parameters()), "RSA"),
+    row("rsassaPss-SHA384", "rsa-pss", "sha384", "1.2.840.113549.1.1.10", () => pssParameters("sha384", 48, parameters()), "RSA"),
+    row("rsassaPss-SHA512", "rsa-pss", "sha512", "1.2.840.113549.1.1.10", () => pssParameters("sha512", 64, parameters()), "RSA"),
   ]),
-  row("ML-DSA-44", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.17", NONE, "ML-DSA-44"),
-  row("ML-DSA-65", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.18", NONE, "ML-DSA-65"),
-  row("ML-DSA-87", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.19", NONE, "ML-DSA-87"),
+  row("ML-DSA-44", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.17", nothing, "ML-DSA-44"),
+  row("ML-DSA-65", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.18", nothing, "ML-DSA-65"),
+  row("ML-DSA-87", "ml-dsa", "sha512", "2.16.840.1.101.3.4.3.19", nothing, "ML-DSA-87"),
 ];
 
 /** The algorithm that a whole AlgorithmIdentifier names. Throws ALGORITHM_UNKNOWN. */
@@ -131,15 +140,19 @@ export function signatureAlgorithmOf(algorithm: Algorithm): SignatureAlgorithm {
 
 /** AlgorithmIdentifier of a hash; `parameters` NULL where a peer expects it (RFC 3161 imprints), absent otherwise. */
 export function encodeHashAlgorithm(hash: HashName, parameters: "absent" | "null" = "absent"): Uint8Array {
-  return der.sequence(der.oid(HASH_OID[hash]), parameters === "null" ? NULL : NONE);
+  return der.sequence(der.oid(HASH_OID[hash]), parameters === "null" ? der.nil() : nothing());
 }
 
-const HASHES: readonly { readonly hash: HashName; readonly bare: Uint8Array; readonly withNull: Uint8Array }[] = (
-  ["sha256", "sha384", "sha512"] as const
-).map((hash) => ({ hash, bare: encodeHashAlgorithm(hash), withNull: encodeHashAlgorithm(hash, "null") }));
+let hashes: readonly { readonly hash: HashName; readonly bare: Uint8Array; readonly withNull: Uint8Array }[] | undefined;
 
 /** The hash that a whole AlgorithmIdentifier names, parameters absent or NULL. Throws ALGORITHM_UNKNOWN. */
 export function readHashAlgorithm(whole: Uint8Array): HashName {
-  for (const { hash, bare, withNull } of HASHES) if (equalBytes(bare, whole) || equalBytes(withNull, whole)) return hash;
+  // Encoded when the first one is read, as the rows above.
+  hashes ??= (["sha256", "sha384", "sha512"] as const).map((hash) => ({
+    hash,
+    bare: encodeHashAlgorithm(hash),
+    withNull: encodeHashAlgorithm(hash, "null"),
+  }));
+  for (const { hash, bare, withNull } of hashes) if (equalBytes(bare, whole) || equalBytes(withNull, whole)) return hash;
   throw new LacreError("ALGORITHM_UNKNOWN", "hash algorithm is not SHA-256, SHA-384 or SHA-512", { found: describe(whole) });
 }
