@@ -10,7 +10,7 @@ import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { pairSigners } from "../signers.ts";
-import { choice, defineVerb, list, text, type Verb } from "../verb.ts";
+import { choice, defineVerb, list, text, toggle, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify artifacts and say who sealed them, when, and where it is logged",
@@ -19,6 +19,7 @@ export const verb: Verb = defineVerb({
   lacre verify sha256:DIGEST --bundle FILE.sigstore.json --key public.pem
   lacre verify registry.example/app:v1 --key cosign.pub | jq '.[0].critical.image'
   lacre verify oci-layout:DIR --key cosign.pub
+  lacre verify ./FILE --policy-file policy.yaml
 
 Exit status: 0 verified, 1 refused, 2 usage, 3 could not look; for images also 10 no signature, 11 no such image, 12 no
 signature that fits, 13 no certificate.`,
@@ -34,7 +35,12 @@ signature that fits, 13 no certificate.`,
     ...refusedFlags(REFUSED_CHECKING),
     ...IMAGE_FLAGS,
     ...HANDED_FLAGS,
-    bundle: text("The seal; default ARTIFACT.sigstore.json", { placeholder: "file" }),
+    bundle: list("The seal; default ARTIFACT.sigstore.json; with --policy-file repeated: all of them", { placeholder: "file" }),
+    policyFile: text("Judge by this policy instead of flags: who may sign, which statements there have to be", {
+      placeholder: "file",
+    }),
+    artifactName: text("With --policy-file: what the policy calls the artifact; pkg:… is a package", { placeholder: "name" }),
+    acceptWarned: toggle("With --policy-file: end with status 0 where only rules in mode warn are broken"),
     type: text("The predicate type that the statement must have", { placeholder: "type" }),
     output: choice(["text", "json", "verdict"], "How to report; for images json is cosign's claims, verdict our whole record", {
       alias: "o",
@@ -48,6 +54,16 @@ signature that fits, 13 no certificate.`,
   },
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
+    if (flags.policyFile !== undefined)
+      return (await import("../gating.ts")).verifyByPolicy(context, flags.policyFile, flags, operands);
+    for (const name of ["artifactName", "acceptWarned"] as const)
+      if (flags[name] !== undefined)
+        throw new CliError(
+          "USAGE",
+          `--${name === "artifactName" ? "artifact-name" : "accept-warned"} says nothing without --policy-file`,
+        );
+    const [bundle, ...more] = flags.bundle ?? [];
+    if (more.length > 0) throw new CliError("USAGE", "several --bundle count only with --policy-file");
     // An empty list is a flag that was not given.
     const several = pairSigners(flags.certificateIdentity ?? [], flags.certificateOidcIssuer ?? []);
     const { policy, key } = await openPolicy(context, { ...flags, ...several[0]! }, flags.type, several);
@@ -55,14 +71,14 @@ signature that fits, 13 no certificate.`,
     const artifacts = operands.map((name) =>
       flags.localImage === true
         ? ({ kind: "image", name, reference: name } as const)
-        : parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }),
+        : parseArtifact(name, { cwd: context.cwd, hasBundle: bundle !== undefined }),
     );
     const images = artifacts.flatMap((artifact) => (artifact.kind === "image" ? [artifact.reference] : []));
     if (images.length > 0) {
       if (images.length < artifacts.length) throw new CliError("USAGE", "files and images are verified apart");
-      if (flags.bundle !== undefined) throw new CliError("USAGE", "--bundle is for files; an image's signatures are beside it");
+      if (bundle !== undefined) throw new CliError("USAGE", "--bundle is for files; an image's signatures are beside it");
       return checkImages(context, images, {
-        kind: "signature",
+        kind: flags.type === undefined ? "signature" : "attestation",
         policy,
         key,
         annotations: readAnnotations(flags.annotations),
@@ -78,7 +94,7 @@ signature that fits, 13 no certificate.`,
       asJson: flags.output === "json" || flags.output === "verdict",
       stream: "stdout" as const,
     };
-    if (flags.bundle !== undefined) return checkAll(context, { ...common, artifacts, bundlePath: flags.bundle });
+    if (bundle !== undefined) return checkAll(context, { ...common, artifacts, bundlePath: bundle });
     for (const artifact of artifacts) {
       const bundlePath = artifact.kind === "file" ? `${artifact.path}.sigstore.json` : undefined;
       if (bundlePath === undefined || !existsSync(resolve(context.cwd, bundlePath))) {

@@ -12,6 +12,9 @@ export const IMAGE_FLAGS = {
     placeholder: "image",
   }),
   attachmentTagPrefix: text("What tags of cosign 2 begin with", { placeholder: "text" }),
+  rekorUrl: text("For signatures of cosign 2 that were stored without their entry: the ledger to ask for it", {
+    placeholder: "url",
+  }),
   maxWorkers: text("Understood, and not needed", { hidden: true, placeholder: "n" }),
   newBundleFormat: toggle("Whether bundles are looked for: both forms always are", { hidden: true }),
   experimentalOci11: toggle("Whether referrers are looked for: they always are", { hidden: true }),
@@ -23,9 +26,6 @@ export const HANDED_FLAGS = {
   signature: text("A signature to verify instead of those in the registry: file, or base64", { placeholder: "file" }),
   payload: text("The document that --signature is over", { placeholder: "file" }),
   certificate: text("The signer's certificate beside --signature", { placeholder: "file" }),
-  certificateChain: text("Certificates that help to find a path to the trusted root; never trusted themselves", {
-    placeholder: "file",
-  }),
 } as const satisfies FlagTable;
 
 /** The annotations required. Throws USAGE. */

@@ -13,7 +13,7 @@
 import { decodeBundle, DSSE_MEDIA_TYPE, SIMPLE_SIGNING_MEDIA_TYPE, type LegacySignature } from "@lacre/core/bundle";
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import type { Json } from "@lacre/core/codec";
-import type { PublicKey } from "@lacre/core/crypto";
+import { type PublicKey, sha256 } from "@lacre/core/crypto";
 import { ANNOTATION, attachmentTag, digestOf, formatRepository } from "@lacre/core/oci";
 import type { Policy, Verdict, Verifier } from "@lacre/core/verify";
 import { existsSync } from "node:fs";
@@ -25,7 +25,15 @@ import { attachmentLimit } from "../registry.ts";
 import { formatReport } from "../report.ts";
 import { formatSize, plain } from "../terminal.ts";
 import { readNamed, type TrustFlags } from "../trust.ts";
-import { IMAGE_SCHEMA, type ImageRecord, judgeSeal, type JudgedSeal, lacksCertificate, reasonOf } from "./judgement.ts";
+import {
+  IMAGE_SCHEMA,
+  type ImageRecord,
+  judgeSeal,
+  type JudgedSeal,
+  type Judging,
+  lacksCertificate,
+  reasonOf,
+} from "./judgement.ts";
 import { openImage, type OpenFlags, type OpenImage, resolveRoot } from "./open.ts";
 import { findSeals, type SealKind, type StoredSeal } from "./seals.ts";
 
@@ -35,7 +43,7 @@ export interface ImageFlags extends OpenFlags, TrustFlags {
   readonly signature?: string | undefined;
   readonly payload?: string | undefined;
   readonly certificate?: string | undefined;
-  readonly certificateChain?: string | undefined;
+  readonly rekorUrl?: string | undefined;
 }
 
 export interface ImageOptions {
@@ -89,7 +97,8 @@ async function judgeImage(context: Context, verifier: Verifier, name: string, op
         })
       : [await readHanded(context, flags)];
   const judging = { verifier, policy, key, nowMs: context.now(), digest, kind, annotations };
-  const seals = stored.map((one) => judgeSeal(one, judging));
+  const seals: JudgedSeal[] = [];
+  for (const one of stored) seals.push(await judgeWithEntry(context, one, judging, flags));
   const outcome = seals.some((seal) => seal.outcome === "verified") ? "verified" : seals.length === 0 ? "unsigned" : "refused";
   const record: ImageRecord = {
     schema: IMAGE_SCHEMA,
@@ -101,6 +110,28 @@ async function judgeImage(context: Context, verifier: Verifier, name: string, op
     seals,
   };
   return { record, stored, image };
+}
+
+// A signature of cosign 2 without its entry: the ledger is asked where that was said, and each answer is judged like any
+// other entry. What the ledger has decides nothing by itself.
+async function judgeWithEntry(context: Context, stored: StoredSeal, judging: Judging, flags: ImageFlags): Promise<JudgedSeal> {
+  const { seal, payload } = stored;
+  if (
+    flags.rekorUrl === undefined ||
+    seal instanceof Uint8Array ||
+    seal.rekorBundle !== undefined ||
+    judging.policy.ignoreTlog === true
+  )
+    return judgeSeal(stored, judging);
+  if (flags.offline === true) throw new CliError("OFFLINE", "--rekor-url asks a ledger, and --offline forbids it");
+  const { withEntries } = await import("../online.ts");
+  let first: JudgedSeal | undefined;
+  for (const one of await withEntries(context, flags.rekorUrl, seal, payload === undefined ? undefined : sha256(payload))) {
+    const judged = judgeSeal({ ...stored, seal: one }, judging);
+    if (judged.outcome === "verified") return judged;
+    first ??= judged;
+  }
+  return first ?? judgeSeal(stored, judging);
 }
 
 /** The digest that is verified: the image's, or that of what `--attachment` names. */
@@ -125,7 +156,6 @@ async function readHanded(context: Context, flags: ImageFlags): Promise<StoredSe
     mediaType: SIMPLE_SIGNING_MEDIA_TYPE,
     content: { kind: "message", signature },
     certificate: flags.certificate === undefined ? undefined : await readNamed(context, flags.certificate),
-    chain: flags.certificateChain === undefined ? undefined : await readNamed(context, flags.certificateChain),
   };
   return { digest: digestOf(payload), store: "tag", seal, payload, content: "message", annotations: {} };
 }
