@@ -31,6 +31,9 @@ export interface Line {
 
 const HELP = new Set(["--help", "-h", "--help-all", "-H"]);
 
+// cosign has one flag in camel case, --digestAlg.
+const kebab = (name: string): string => name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 const TRUE = new Set(["true", "t", "1", "T", "TRUE", "True"]);
 const FALSE = new Set(["false", "f", "0", "F", "FALSE", "False"]);
 
