@@ -66,7 +66,8 @@ export function parsePublicKey({ name, pem }: KeyText): PublicKey {
     });
   }
   try {
-    return importPublicKey(createPublicKey(pem).export({ format: "der", type: "spki" }));
+    // A Buffer is not what it seems: its slice() shares memory.
+    return importPublicKey(Uint8Array.from(createPublicKey(pem).export({ format: "der", type: "spki" })));
   } catch (cause) {
     if (cause instanceof LacreError) throw cause;
     throw new LacreError("KEY_INVALID", `${name} holds no public key in PEM`, { found: blockOf(pem) });
