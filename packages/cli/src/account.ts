@@ -14,13 +14,20 @@ export function describeVerdict(
   bundle: string,
   verdict: Verdict,
 ): string {
-  return verdict.outcome === "verified"
-    ? describeVerified(terminal, stream, name, verdict)
-    : describeRefused(terminal, stream, name, bundle, verdict);
+  const heading =
+    verdict.outcome === "verified"
+      ? terminal.style(stream, "green", "Verified OK")
+      : terminal.style(stream, ["red", "bold"], "REFUSED");
+  return [`${heading}  ${plain(name)}`, ...tellVerdict(verdict, bundle)].join("\n");
 }
 
-function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name: string, verdict: Verdict): string {
-  const lines = [`${terminal.style(stream, "green", "Verified OK")}  ${plain(name)}`];
+/** What a verdict says, without its heading. */
+export function tellVerdict(verdict: Verdict, bundle?: string): readonly string[] {
+  return verdict.outcome === "verified" ? tellVerified(verdict) : tellRefused(verdict, bundle);
+}
+
+function tellVerified(verdict: Verdict): readonly string[] {
+  const lines: string[] = [];
   const row = (label: string, value: string): void => void lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
   if (verdict.identity !== undefined)
     row(
@@ -43,7 +50,7 @@ function describeVerified(terminal: Terminal, stream: "stdout" | "stderr", name:
   describeRoot(verdict, row);
   for (const warning of verdict.warnings) row("warning", warning);
   for (const [evidence, ids] of listAssumed(verdict)) row("not checked", `${ids.join(", ")}: ${evidence}`);
-  return lines.join("\n");
+  return lines;
 }
 
 /** Assumptions that every verification makes and nobody needs to be told. */
@@ -61,15 +68,9 @@ function listAssumed(verdict: Verdict): ReadonlyMap<string, readonly string[]> {
   return reasons;
 }
 
-function describeRefused(
-  terminal: Terminal,
-  stream: "stdout" | "stderr",
-  name: string,
-  bundle: string,
-  verdict: Verdict,
-): string {
+function tellRefused(verdict: Verdict, bundle: string | undefined): readonly string[] {
   const check = decidingCheck(verdict);
-  const lines = [`${terminal.style(stream, ["red", "bold"], "REFUSED")}  ${plain(name)}`];
+  const lines: string[] = [];
   const row = (label: string, value: string | undefined): void => {
     if (value !== undefined) lines.push(`  ${label.padEnd(11)} ${plain(value)}`);
   };
@@ -84,7 +85,7 @@ function describeRefused(
   row("to do", check?.hint);
   describeRoot(verdict, row);
   for (const warning of verdict.warnings) row("warning", warning);
-  return lines.join("\n");
+  return lines;
 }
 
 function describeRoot(verdict: Verdict, row: (label: string, value: string) => void): void {
@@ -93,7 +94,7 @@ function describeRoot(verdict: Verdict, row: (label: string, value: string) => v
 }
 
 /** A moment as people read it, in UTC. */
-function formatTime(timeMs: number): string {
+export function formatTime(timeMs: number): string {
   return Math.abs(timeMs) <= 8.64e15
     ? `${new Date(timeMs)
         .toISOString()

@@ -319,6 +319,10 @@ export const CODES = {
     meaning: "Fewer independent times were proved than are required.",
     hint: "Sign with a timestamp authority, or with a log that promises a time.",
   },
+  VERDICT_INVALID: {
+    meaning: "The document is no verdict of a version that is known.",
+    hint: "Save a verdict with --output json; one of a newer lacre needs a newer lacre.",
+  },
   TIME_IN_FUTURE: { meaning: "A proved time lies in the future.", hint: "Check the clock of this machine." },
   LOG_UNKNOWN: {
     meaning: "The log is not in the trusted root.",

@@ -92,6 +92,7 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
       },
     },
   },
+  explain: { brief: "Explain a saved verdict, check by check", load: () => import("./explain.ts") },
   monitor: { brief: "Watch over a log: every checkpoint, every entry, and who signs as you", load: () => import("./monitor.ts") },
   log: {
     brief: "Search and read a log, each answer proved",

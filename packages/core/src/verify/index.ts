@@ -29,3 +29,4 @@ export {
   type VerdictSubject,
   type VerdictTime,
 } from "./verdict.ts";
+export { decodeVerdict } from "./saved.ts";
