@@ -24,6 +24,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ["log"],
     ["search"],
     ["verify"],
+    ["browser"],
     ["sign"],
   ],
   services: [

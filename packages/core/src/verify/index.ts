@@ -14,6 +14,7 @@
  */
 export { createVerifier, type Question, type Thresholds, type Verifier, type VerifierOptions } from "./verifier.ts";
 export { keyHint, type Artifact, type TrustedKey } from "./input.ts";
+export { type Needs, readNeeds } from "./needs.ts";
 export { IN_TOTO, type ClaimRules, type IdentityRule, type Matcher, type Pattern, type Policy } from "./policy.ts";
 export {
   CHECKS,
