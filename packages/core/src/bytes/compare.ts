@@ -17,6 +17,7 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Whether both are the same bytes; the time depends on the length alone. A difference in length is "not equal". */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;

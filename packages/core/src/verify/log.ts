@@ -51,6 +51,8 @@ export function openEntries(
   if (anchors === undefined) {
     return evidence.refuse("F1", new LacreError("ROOT_MISSING", "log entries cannot be judged without a trusted root"));
   }
+  const [leaf] = bundle.key.kind === "certificate" ? bundle.key.chain : [];
+  const expected = leaf === undefined ? undefined : { content: bundle.content, certificate: leaf };
   const known: KnownEntry[] = [];
   for (const entry of bundle.logEntries) {
     const logs = anchors.logs(entry.logId);
@@ -62,7 +64,7 @@ export function openEntries(
     evidence.pass("F1", log.name);
     const facts = evidence.prove(
       "F2",
-      () => decodeEntry(entry.canonicalizedBody, entry.kind, entry.version),
+      () => decodeEntry(entry.canonicalizedBody, entry.kind, entry.version, expected),
       () => `${entry.kind} ${entry.version}`,
     );
     const { signedEntryTimestamp } = entry;
