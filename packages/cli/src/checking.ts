@@ -7,11 +7,9 @@
  * otherwise the refusal that got furthest is told. One bad artifact does not hide another: all are looked at. Status 1
  * wins over 3, 3 over 0.
  */
-import { assembleLegacy, decodeBundle } from "@lacre/core/bundle";
-import { defaultAlgorithm, type HashName, type PublicKey } from "@lacre/core/crypto";
+import type { HashName, PublicKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
-import { decodeCertificate } from "@lacre/core/x509";
-import { createVerifier, decidingCheck, type Policy, type Verdict, type Verifier } from "@lacre/core/verify";
+import { createVerifier, decidingCheck, type Policy, readNeeds, type Verdict, type Verifier } from "@lacre/core/verify";
 import { describeVerdict } from "./account.ts";
 import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
 import type { Context } from "./context.ts";
@@ -88,7 +86,7 @@ async function checkOne(
   bundles: readonly Seal[],
   artifact: Artifact | undefined,
 ): Promise<Verdict> {
-  const needs = bundles.map((bundle) => needsOf(bundle, options.key));
+  const needs = bundles.map((bundle) => readNeeds(bundle, options.key));
   const wanted = new Set<HashName>(needs.flatMap((need) => need.hashes));
   const isWhole = needs.some((need) => need.isWhole) && artifact !== undefined && artifact.kind !== "digest";
   const given =
@@ -153,39 +151,6 @@ export async function holdArtifact(
   }
   const message = Buffer.concat(parts);
   return { message, digests: new Map(algorithms.map((algorithm) => [algorithm, hash(algorithm, message)])) };
-}
-
-export interface Need {
-  readonly hashes: readonly HashName[];
-  /** The scheme signs the message itself. */
-  readonly isWhole: boolean;
-}
-
-/**
- * Which digests a bundle's verification will compare. A guess from undecided data: it saves a second pass over a large
- * file and decides nothing, so whatever is wrong with the bundle is left for the verifier to say.
- */
-export function needsOf(seal: Seal, key: PublicKey | undefined): Need {
-  const hashes = new Set<HashName>(["sha256"]);
-  let isWhole = false;
-  try {
-    const bundle = seal instanceof Uint8Array ? decodeBundle(seal) : assembleLegacy(seal);
-    const signer = key ?? (bundle.key.kind === "certificate" ? decodeCertificate(bundle.key.chain[0]!).publicKey : undefined);
-    if (bundle.content.kind === "message") {
-      if (bundle.content.digest !== undefined) hashes.add(bundle.content.digest.algorithm);
-      if (signer !== undefined) {
-        const algorithm = defaultAlgorithm(signer);
-        hashes.add(algorithm.hash);
-        isWhole = !algorithm.prehashed;
-      }
-    } else {
-      const words = Buffer.from(bundle.content.payload).toString("latin1");
-      for (const name of ["sha384", "sha512"] as const) if (words.includes(`"${name}"`)) hashes.add(name);
-    }
-  } catch (error) {
-    if (!(error instanceof LacreError)) throw error;
-  }
-  return { hashes: [...hashes], isWhole };
 }
 
 /** The bundles of a file: one JSON document, or one a line. */

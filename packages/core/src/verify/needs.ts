@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What has to be read of an artifact before a bundle can be verified for it: one pass over a large file is enough. */
 import { assembleLegacy, decodeBundle, type LegacySignature } from "../bundle/index.ts";
+import { text } from "../bytes/index.ts";
 import { defaultAlgorithm, type HashName, type PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { decodeCertificate } from "../x509/index.ts";
@@ -30,7 +31,7 @@ export function readNeeds(seal: Uint8Array | LegacySignature, key?: PublicKey): 
         isWhole = !algorithm.prehashed;
       }
     } else {
-      const words = new TextDecoder().decode(bundle.content.payload);
+      const words = text(bundle.content.payload);
       for (const name of ["sha384", "sha512"] as const) if (words.includes(`"${name}"`)) hashes.add(name);
     }
   } catch (error) {
