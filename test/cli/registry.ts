@@ -40,16 +40,29 @@ export function createRegistry({ hasReferrers = true }: { readonly hasReferrers?
     const held = manifests.get(repository) ?? new Map<string, { readonly bytes: Uint8Array; readonly type: string }>();
     manifests.set(repository, held);
     const body = await bodyOf(init.body);
-    if (kind === "tags") return Response.json({ name: repository, tags: [...held.keys()].filter((key) => !key.startsWith("sha256:")) });
+    if (kind === "tags")
+      return Response.json({ name: repository, tags: [...held.keys()].filter((key) => !key.startsWith("sha256:")) });
     if (kind === "referrers") {
       if (!hasReferrers) return missing();
-      const found = [...held].filter(([key]) => key.startsWith("sha256:")).flatMap(([digest, { bytes, type }]) => {
-        const manifest = JSON.parse(new TextDecoder().decode(bytes));
-        return manifest.subject?.digest === name
-          ? [{ mediaType: type, digest, size: bytes.length, artifactType: manifest.artifactType, annotations: manifest.annotations }]
-          : [];
+      const found = [...held]
+        .filter(([key]) => key.startsWith("sha256:"))
+        .flatMap(([digest, { bytes, type }]) => {
+          const manifest = JSON.parse(new TextDecoder().decode(bytes));
+          return manifest.subject?.digest === name
+            ? [
+                {
+                  mediaType: type,
+                  digest,
+                  size: bytes.length,
+                  artifactType: manifest.artifactType,
+                  annotations: manifest.annotations,
+                },
+              ]
+            : [];
+        });
+      return new Response(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: found }), {
+        headers: { "content-type": INDEX },
       });
-      return new Response(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: found }), { headers: { "content-type": INDEX } });
     }
     if (kind === "manifests") {
       if (method === "PUT") {
@@ -58,7 +71,10 @@ export function createRegistry({ hasReferrers = true }: { readonly hasReferrers?
         held.set(digest, { bytes: body, type });
         if (!name.startsWith("sha256:")) held.set(name, { bytes: body, type });
         const subject = JSON.parse(new TextDecoder().decode(body)).subject?.digest;
-        const headers = { "docker-content-digest": digest, ...(hasReferrers && subject !== undefined ? { "oci-subject": subject } : {}) };
+        const headers = {
+          "docker-content-digest": digest,
+          ...(hasReferrers && subject !== undefined ? { "oci-subject": subject } : {}),
+        };
         return new Response(null, { status: 201, headers });
       }
       const found = held.get(name);
@@ -72,7 +88,8 @@ export function createRegistry({ hasReferrers = true }: { readonly hasReferrers?
         headers: { "content-type": found.type, "docker-content-digest": digestOf(found.bytes) },
       });
     }
-    if (method === "POST") return new Response(null, { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/${++uploads}` } });
+    if (method === "POST")
+      return new Response(null, { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/${++uploads}` } });
     if (method === "PUT") {
       const digest = searchParams.get("digest")!;
       if (digestOf(body) !== digest) return new Response("{}", { status: 400 });
@@ -99,7 +116,11 @@ async function bodyOf(body: unknown): Promise<Uint8Array> {
 }
 
 /** Puts content in; returns its descriptor. */
-export function putBlob(registry: Registry, mediaType: string, bytes: Uint8Array): { mediaType: string; digest: string; size: number } {
+export function putBlob(
+  registry: Registry,
+  mediaType: string,
+  bytes: Uint8Array,
+): { mediaType: string; digest: string; size: number } {
   const digest = digestOf(bytes);
   registry.blobs.set(digest, bytes);
   return { mediaType, digest, size: bytes.length };
@@ -122,9 +143,16 @@ export function putManifest(
 }
 
 /** An image of one layer. */
-export function putImage(registry: Registry, repository: string, tag: string | undefined, content: string): { mediaType: string; digest: string; size: number } {
+export function putImage(
+  registry: Registry,
+  repository: string,
+  tag: string | undefined,
+  content: string,
+): { mediaType: string; digest: string; size: number } {
   const layer = new TextEncoder().encode(`layer of ${content}`);
-  const config = new TextEncoder().encode(JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digestOf(layer)] } }));
+  const config = new TextEncoder().encode(
+    JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digestOf(layer)] } }),
+  );
   return putManifest(
     registry,
     repository,

@@ -138,7 +138,7 @@ class Scan {
 function join(path: string, target: string): string {
   const parts = path.split("/").slice(0, -1);
   for (const part of target.split("/")) {
-    if (part === ".." && parts.length > 0) parts.pop();
+    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
     else if (part !== "" && part !== ".") parts.push(part);
   }
   return target.startsWith("/") ? target : parts.join("/");

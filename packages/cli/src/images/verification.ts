@@ -289,9 +289,8 @@ function claimsOf({ claims, verdict }: JudgedSeal, image: OpenImage, isFull: boo
   if (isFull && promise !== undefined && (verdict.logEntries ?? []).length > 0) optional["Bundle"] = JSON.parse(promise) as Json;
   return {
     critical: {
-      identity: {
-        "docker-reference": claims?.reference === undefined || claims.reference === "" ? image.reference : claims.reference,
-      },
+      // A document names the image as its signer called it; a statement's subject has a name for people, as cosign has it too.
+      identity: { "docker-reference": verdict.payload === undefined ? claims?.reference || image.reference : image.reference },
       image: { "docker-manifest-digest": claims?.digest ?? "" },
       type: claims?.type ?? "",
     },
