@@ -271,8 +271,8 @@ export const CODES = {
     hint: "Sign again, or change the rule's age; the time is the earliest proved one.",
   },
   REVOKED: {
-    meaning: "The policy revokes this artifact, signer, key or certificate.",
-    hint: "Use another release; the policy's entry may say why.",
+    meaning: "The policy or the trust pack revokes this artifact, signer, key, certificate or log entry.",
+    hint: "Use another release; whoever wrote the revocation may say why.",
   },
   // verify/
   POLICY_MISSING: {

@@ -3,7 +3,9 @@
 export {
   decodeTrustedRoot,
   encodeTrustedRoot,
+  readTrustedRoot,
   TRUSTED_ROOT_MEDIA_TYPE,
+  writeTrustedRoot,
   type CertificateAuthority,
   type TransparencyLog,
   type TrustedRoot,
@@ -36,4 +38,5 @@ export {
   type WitnessPolicy,
   type WitnessVote,
 } from "./witness-policy.ts";
+export { readRevocations, type Revocations } from "./revocations.ts";
 export { formatTime, parseTime, type Window } from "./window.ts";

@@ -20,6 +20,7 @@ import { JsonObject, parseJson } from "../codec/index.ts";
 import { ALGORITHMS, encodeSpki, importPublicKey, keyTypeOf, sha256, type KeyType, type PublicKey } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
 import { checkIssuedBy, decodeCertificate, MAX_PATH, type Certificate } from "../x509/index.ts";
+import type { Revocations } from "./revocations.ts";
 import { readWindow, writeWindow, type Window } from "./window.ts";
 
 /** A transparency log, or a certificate-transparency log. */
@@ -55,6 +56,8 @@ export interface TrustedRoot {
   readonly timestampAuthorities: readonly CertificateAuthority[];
   /** What was left out, and why; for people. */
   readonly warnings: readonly string[];
+  /** What is not trusted any more. A root's own document has none; a trust pack brings them. */
+  readonly revocations?: Revocations;
 }
 
 /** The media type that every client reads; the only one that is written. */
@@ -337,12 +340,12 @@ function readCertificate(bytes: Uint8Array, where: string): Certificate {
  * The JSON text of a trusted root, in the one form that all clients read: the old media type, and neither `operator` nor
  * `checkpointKeyId`, which some refuse. `mediaType` and `warnings` of the argument are not used.
  */
-export function encodeTrustedRoot(root: Omit<TrustedRoot, "mediaType" | "warnings">): string {
+export function encodeTrustedRoot(root: Omit<TrustedRoot, "mediaType" | "warnings" | "revocations">): string {
   return `${JSON.stringify(writeTrustedRoot(root), null, 2)}\n`;
 }
 
 /** As {@link encodeTrustedRoot}, for a root within another document. */
-export function writeTrustedRoot(root: Omit<TrustedRoot, "mediaType" | "warnings">): object {
+export function writeTrustedRoot(root: Omit<TrustedRoot, "mediaType" | "warnings" | "revocations">): object {
   return {
     mediaType: TRUSTED_ROOT_MEDIA_TYPE,
     tlogs: root.tlogs.map(writeLog),

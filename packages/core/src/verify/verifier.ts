@@ -25,6 +25,7 @@ import {
 } from "./input.ts";
 import { matchEntries, openEntries, proveEntries } from "./log.ts";
 import { readPolicy, type Policy, type Rules } from "./policy.ts";
+import { checkRevocations } from "./revocation.ts";
 import { checkStatedDigest, proveSignature, type Signed } from "./signature.ts";
 import { LeafCache, proveSigner, type Signer } from "./signer.ts";
 import { checkTimes, proveTimestamps, type ProvedTime } from "./times.ts";
@@ -191,6 +192,10 @@ function judge(evidence: Evidence, rules: Rules, { anchors, leaves, needed, root
 
   // J: that this is what was signed.
   const signed = proveSignature(evidence, rules, bundle, key, digests, known);
+
+  // Last: what has been proved, against what is not trusted any more.
+  if (anchors?.root.revocations !== undefined)
+    checkRevocations(evidence, anchors.root.revocations, { signer, key, times, entries });
   return { bundle, digests, times, entries, key, signer, signed };
 }
 
