@@ -5,7 +5,6 @@ import { parseArtifact } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
 import { HANDED_FLAGS, IMAGE_FLAGS, readAnnotations } from "../images/flags.ts";
-import { checkImages } from "../images/verification.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
@@ -77,6 +76,8 @@ signature that fits, 13 no certificate.`,
     if (images.length > 0) {
       if (images.length < artifacts.length) throw new CliError("USAGE", "files and images are verified apart");
       if (bundle !== undefined) throw new CliError("USAGE", "--bundle is for files; an image's signatures are beside it");
+      // Loaded on use: files need nothing of it.
+      const { checkImages } = await import("../images/verification.ts");
       return checkImages(context, images, {
         kind: flags.type === undefined ? "signature" : "attestation",
         policy,
@@ -98,7 +99,8 @@ signature that fits, 13 no certificate.`,
     for (const artifact of artifacts) {
       const bundlePath = artifact.kind === "file" ? `${artifact.path}.sigstore.json` : undefined;
       if (bundlePath === undefined || !existsSync(resolve(context.cwd, bundlePath))) {
-        throw new CliError("FILE_UNREADABLE", `there is no seal for ${artifact.name}`, { hint: "Give it with --bundle FILE." });
+        const looked = bundlePath === undefined ? "" : `: looked for ${artifact.name}.sigstore.json`;
+        throw new CliError("SEAL_MISSING", `there is no seal for ${artifact.name}${looked}`);
       }
       const status = await checkAll(context, { ...common, artifacts: [artifact], bundlePath });
       if (worst === 0 || status === 1) worst = status;

@@ -20,7 +20,7 @@ import { createHasher } from "@lacre/core/crypto";
 import { toHex } from "@lacre/core/bytes";
 import { LacreError } from "@lacre/core/errors";
 import { isDigest, type Manifest } from "@lacre/core/oci";
-import type { ReadEntry } from "tar";
+import type { Parser, ReadEntry } from "tar";
 import { fileError } from "../errors.ts";
 import { checkLayoutVersion } from "./layout.ts";
 import { type BlobStore, decodeLayoutIndex, MAX_SMALL_BYTES } from "./local.ts";
@@ -144,51 +144,82 @@ function join(path: string, target: string): string {
   return target.startsWith("/") ? target : parts.join("/");
 }
 
-async function scan(path: string, progress: (octets: number) => void): Promise<Scan> {
-  const { Parser } = await import("tar");
-  const found = new Scan(path);
-  let failure: unknown;
-  const parser = new Parser({
+/** A parser that fills a scan, and what went wrong in it. */
+interface Reading {
+  readonly parser: Parser;
+  readonly found: Scan;
+  failure: unknown;
+}
+
+function read(name: string, TarParser: typeof Parser): Reading {
+  const found = new Scan(name);
+  const parser = new TarParser({
     strict: true,
     maxMetaEntrySize: 1 << 20,
     onReadEntry(entry) {
       try {
-        if (failure === undefined) found.take(entry);
+        if (reading.failure === undefined) found.take(entry);
         else entry.resume();
       } catch (error) {
-        failure ??= error;
+        reading.failure ??= error;
         entry.resume();
       }
     },
   });
+  const reading: Reading = { parser, found, failure: undefined };
   parser.on("error", (cause: Error) => {
-    failure ??= new LacreError("MANIFEST_INVALID", `${path} is not a sound tar`, { found: cause.message.slice(0, 200), cause });
+    reading.failure ??= new LacreError("MANIFEST_INVALID", `${name} is not a sound tar`, {
+      found: cause.message.slice(0, 200),
+      cause,
+    });
   });
+  return reading;
+}
+
+async function scan(path: string, progress: (octets: number) => void): Promise<Scan> {
+  const reading = read(path, (await import("tar")).Parser);
+  const { parser } = reading;
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
       progress(chunk.length);
-      if (failure !== undefined) break;
-      if (!parser.write(chunk) && failure === undefined) await Promise.race([once(parser, "drain"), once(parser, "error")]);
+      if (reading.failure !== undefined) break;
+      if (!parser.write(chunk) && reading.failure === undefined)
+        await Promise.race([once(parser, "drain"), once(parser, "error")]);
     }
   } catch (cause) {
-    if (failure === undefined) throw fileError("FILE_UNREADABLE", path, cause);
+    reading.failure ??= fileError("FILE_UNREADABLE", path, cause);
   }
-  if (failure === undefined) {
+  if (reading.failure === undefined) {
     const ended = Promise.race([once(parser, "end"), once(parser, "error")]);
     parser.end();
     await ended.catch(() => undefined);
   }
-  if (failure !== undefined) throw failure;
-  return found;
+  if (reading.failure !== undefined) throw reading.failure;
+  return reading.found;
+}
+
+/**
+ * Reads an uncompressed archive that is in memory already, at once: `TarParser` is that of the library. Throws as
+ * `openArchive`.
+ */
+export function decodeArchive(name: string, bytes: Uint8Array, TarParser: typeof Parser): Archive {
+  const reading = read(name, TarParser);
+  reading.parser.write(Buffer.from(bytes));
+  reading.parser.end();
+  if (reading.failure !== undefined) throw reading.failure;
+  return describeArchive(reading.found);
 }
 
 /** Reads an archive. Throws FILE_UNREADABLE, MANIFEST_INVALID, TOO_LARGE, BAD_JSON. */
 export async function openArchive(path: string, progress: (octets: number) => void = () => undefined): Promise<Archive> {
-  const found = await scan(path, progress);
+  return describeArchive(await scan(path, progress));
+}
+
+function describeArchive(found: Scan): Archive {
   const hasLayout = found.find("oci-layout") !== undefined && found.find("index.json") !== undefined;
   const docker = found.find("manifest.json") === undefined ? [] : decodeDockerManifest(found);
-  if (!hasLayout && docker.length === 0) throw invalid(path, "is neither an OCI archive nor of docker save");
-  return { name: path, store: hasLayout ? createStore(found) : undefined, docker };
+  if (!hasLayout && docker.length === 0) throw invalid(found.name, "is neither an OCI archive nor of docker save");
+  return { name: found.name, store: hasLayout ? createStore(found) : undefined, docker };
 }
 
 function createStore(found: Scan): BlobStore {

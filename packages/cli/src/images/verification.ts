@@ -182,22 +182,24 @@ function tellUnmatched(context: Context, { record }: Judged, { kind }: ImageOpti
   const where = digest === "" ? plain(image) : `${plain(image)} (${digest})`;
   const error =
     outcome === "unsigned"
-      ? new CliError("IMAGE_UNSIGNED", `${where} has no ${what}`, hintUnsigned(kind))
+      ? new CliError("IMAGE_UNSIGNED", `${where} has no ${what}`, { hint: hintUnsigned(kind, image) })
       : seals.every(lacksCertificate)
         ? new CliError("CERTIFICATE_MISSING", `the ${what} of ${where} have no certificate`)
-        : new CliError("IMAGE_UNMATCHED", `none of the ${seals.length} ${what} of ${where} matches`);
+        : new CliError("IMAGE_UNMATCHED", seals.length === 1 ? `the only ${kind} of ${where} does not match` : `none of the ${seals.length} ${what} of ${where} matches`);
   tellRefused(context, seals);
   const report = reportOf(error);
   context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
   return report.status;
 }
 
-function hintUnsigned(kind: SealKind): { readonly hint?: string } {
+function hintUnsigned(kind: SealKind, image: string): string {
+  // Whoever names an image by its tag may mean the one that the tag named before.
+  const moved = image.includes("@")
+    ? ""
+    : "If it was signed before, the tag has moved since: compare the digest, or name the image by digest. ";
   return kind === "signature"
-    ? {
-        hint: "Sign it with lacre sign IMAGE. An attestation does not stand for a signature: lacre verify-attestation looks at those. Signatures may lie in another repository: COSIGN_REPOSITORY.",
-      }
-    : { hint: "Make one with lacre attest IMAGE; they may lie in another repository: COSIGN_REPOSITORY." };
+    ? `${moved}Sign it with lacre sign IMAGE. An attestation does not stand for a signature: lacre verify-attestation looks at those. Signatures may lie in another repository: COSIGN_REPOSITORY.`
+    : `${moved}Make one with lacre attest IMAGE; they may lie in another repository: COSIGN_REPOSITORY.`;
 }
 
 function tellRefused(context: Context, seals: readonly JudgedSeal[]): void {
