@@ -19,7 +19,8 @@ const text = `<!-- Made by scripts/errors.ts --write from the tables in the sour
 # Errors
 
 A code never changes its meaning; the sentence beside it may. Every refusal says what was expected, what was found, and
-what usually helps. With \`--output json\` the same comes as data.
+what usually helps. With \`--output json\` the same comes as data; \`lacre explain\` tells a saved verdict check by check.
+[refusals.md](refusals.md) shows the usual refusals as they look, and how to go on.
 
 Exit statuses of the command: **0** verified or done, **1** refused, **2** usage, **3** could not look (network, file, store).
 

@@ -38,12 +38,12 @@ function tellVerified(verdict: Verdict): readonly string[] {
   for (const [claim, value] of Object.entries(verdict.identity?.claims ?? {})) row("", `${claim}: ${value}`);
   for (const { timeMs, kind, source } of verdict.times ?? [])
     row("at", `${formatTime(timeMs)}, says the ${kind === "timestamp" ? "timestamp authority" : "log"} ${source}`);
-  for (const entry of verdict.logEntries ?? []) {
-    const index = entry.logIndex ?? entry.treeIndex;
-    row(
-      "logged",
-      `${entry.log}${index === undefined ? "" : `, entry ${index}`}${entry.treeSize === undefined ? "" : ` of ${entry.treeSize}`}`,
-    );
+  for (const { log, logIndex, treeIndex, treeSize } of verdict.logEntries ?? []) {
+    // A log of several trees counts over all of them: its index is not the place in the tree.
+    const index = logIndex ?? treeIndex;
+    const place =
+      treeSize === undefined ? "" : index === treeIndex ? ` of ${treeSize}` : ` (${treeIndex} of ${treeSize} in its tree)`;
+    row("logged", `${log}${index === undefined ? "" : `, entry ${index}${place}`}`);
   }
   for (const [hash, value] of Object.entries(verdict.artifact ?? {})) row("artifact", `${hash}:${value}`);
   if (verdict.predicateType !== undefined) row("states", verdict.predicateType);

@@ -39,6 +39,11 @@ export const CLI_CODES = {
   },
   CONFIRMATION_MISSING: { status: 2, meaning: "Signing would publish data for ever and nobody agreed.", hint: "Add --yes." },
   FILE_UNREADABLE: { status: 3, meaning: "A file could not be read.", hint: "Check the path and its permissions." },
+  SEAL_MISSING: {
+    status: 3,
+    meaning: "There is no bundle for the artifact: it may never have been sealed, or the bundle lies elsewhere.",
+    hint: "Give it with --bundle FILE; whoever publishes the artifact has it.",
+  },
   GIT_UNREADABLE: {
     status: 3,
     meaning: "Git could not be asked, or knows no such commit or tag.",
@@ -135,6 +140,16 @@ export const CLI_CODES = {
     meaning: "An image in a file cannot be held against its signatures, or lacks content.",
     hint: "Name the image in its registry with --reference, or save it as an OCI layout: lacre save IMAGE --dir DIR.",
   },
+  PACK_REFUSED: {
+    status: 1,
+    meaning: "A trust pack is not what it should be, or not sealed by whom it should be.",
+    hint: "Get the pack again from whoever issued it, and check --trust-pack-key.",
+  },
+  PACK_EXPIRED: {
+    status: 1,
+    meaning: "A trust pack may not be used any more.",
+    hint: "Get a newer pack from whoever issued it; if this machine's clock is wrong, set it.",
+  },
   MIRROR_REFUSED: {
     status: 1,
     meaning: "The TUF repository failed verification.",
@@ -176,6 +191,9 @@ export class CliError extends Error {
   }
 }
 
+/** What the caller wrote and nothing can be judged by: no artifact is refused by it. */
+const UNUSABLE = new Set<LacreCode>(["POLICY_INVALID", "CONDITION_INVALID"]);
+
 /** Library codes that mean "could not look" rather than "no". */
 const COULD_NOT_LOOK = new Set<LacreCode>([
   "SERVICE_UNREACHABLE",
@@ -201,7 +219,7 @@ export function reportOf(error: unknown): Report {
   if (error instanceof CliError) return { status: error.status, code: error.code, message: error.message, hint: error.hint };
   if (error instanceof LacreError) {
     return {
-      status: COULD_NOT_LOOK.has(error.code) ? 3 : 1,
+      status: COULD_NOT_LOOK.has(error.code) ? 3 : UNUSABLE.has(error.code) ? 2 : 1,
       code: error.code,
       message: error.message,
       ...(error.expected === undefined ? {} : { expected: error.expected }),

@@ -84,11 +84,11 @@ export const CODES = {
   },
   TIMESTAMP_INVALID: {
     meaning: "The timestamp is malformed, was refused, or was not signed as RFC 3161 asks by a trusted authority.",
-    hint: "Check the timestamp authority in the trusted root; ask for a new timestamp.",
+    hint: "Check that the trusted root is of the installation that signed, and current; if it is, the seal is bad: sign again.",
   },
   TIMESTAMP_MISMATCH: {
     meaning: "The timestamp is good, but for other bytes.",
-    hint: "A timestamp belongs to one signature: its raw bytes, not the artifact and not base64.",
+    hint: "The signature was changed after it was dated, or the timestamp belongs to another one: fetch the bundle again.",
   },
   REQUEST_INVALID: {
     meaning: "A certificate request or timestamp request is malformed or asks for something that is not offered.",
@@ -227,7 +227,7 @@ export const CODES = {
   REGISTRY_REFUSED: { meaning: "The registry answered with a definite no.", hint: "Its message says why." },
   REGISTRY_UNAVAILABLE: {
     meaning: "The registry could not be asked, or asks to wait. Nothing is known about the image.",
-    hint: "Check the address and the network, wait a little, and run the same command again.",
+    hint: "Nothing was found out: wait a little and run it again. Against throttling it helps to sign in: lacre login.",
   },
   REGISTRY_ANSWER_INVALID: {
     meaning: "A registry's answer is not what its API promises.",
@@ -301,7 +301,7 @@ export const CODES = {
   },
   ARTIFACT_MISMATCH: {
     meaning: "The artifact is not the one that was signed.",
-    hint: "It was changed after signing, or the bundle belongs to another file.",
+    hint: "It was changed after signing, or the bundle belongs to another file: compare the digests, and fetch both again.",
   },
   PAYLOAD_TYPE_MISMATCH: {
     meaning: "The envelope's payload is of a type that is not accepted.",
@@ -323,7 +323,10 @@ export const CODES = {
     meaning: "The document is no verdict of a version that is known.",
     hint: "Save a verdict with --output json; one of a newer lacre needs a newer lacre.",
   },
-  TIME_IN_FUTURE: { meaning: "A proved time lies in the future.", hint: "Check the clock of this machine." },
+  TIME_IN_FUTURE: {
+    meaning: "A proved time lies in the future.",
+    hint: "Check the clock of this machine; if it is right, the clock of a service was wrong, and the seal proves no time.",
+  },
   LOG_UNKNOWN: {
     meaning: "The log is not in the trusted root.",
     hint: "Renew the trusted root, or check that it is of the installation that signed.",
@@ -347,7 +350,7 @@ export const CODES = {
   },
   IDENTITY_MISMATCH: {
     meaning: "The signer is not one of those accepted.",
-    hint: "Compare the identity found with the one you meant; both are compared as whole texts.",
+    hint: "Compare the identity found with the one you meant, whole texts; ask for the one found only if you know and trust it.",
   },
   CLAIM_MISMATCH: {
     meaning: "The certificate lacks a required claim, or carries another value.",

@@ -185,7 +185,12 @@ function tellUnmatched(context: Context, { record }: Judged, { kind }: ImageOpti
       ? new CliError("IMAGE_UNSIGNED", `${where} has no ${what}`, { hint: hintUnsigned(kind, image) })
       : seals.every(lacksCertificate)
         ? new CliError("CERTIFICATE_MISSING", `the ${what} of ${where} have no certificate`)
-        : new CliError("IMAGE_UNMATCHED", seals.length === 1 ? `the only ${kind} of ${where} does not match` : `none of the ${seals.length} ${what} of ${where} matches`);
+        : new CliError(
+            "IMAGE_UNMATCHED",
+            seals.length === 1
+              ? `the only ${kind} of ${where} does not match`
+              : `none of the ${seals.length} ${what} of ${where} matches`,
+          );
   tellRefused(context, seals);
   const report = reportOf(error);
   context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));

@@ -194,7 +194,8 @@ export class Transport {
     } catch {
       // What it says does not matter then: the status decides.
     }
-    return `status ${answer.status}${said === "" ? "" : `: ${said}`}`;
+    const meaning = answer.status === 429 ? " (too many requests)" : "";
+    return `status ${answer.status}${meaning}${said === "" ? "" : `: ${said}`}`;
   }
 
   /** Finds out how to speak to a registry; once. */

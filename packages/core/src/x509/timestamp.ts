@@ -8,7 +8,7 @@
  * signer's and its path is valid at genTime (E7), and the authority's own window contains genTime (E8). The policy is
  * asked of the certificate that signed, never of one that merely lies in the token.
  */
-import { equalBytes } from "../bytes/index.ts";
+import { equalBytes, toHex } from "../bytes/index.ts";
 import { der } from "../codec/index.ts";
 import { checkSignature, hash, type Algorithm } from "../crypto/index.ts";
 import { LacreError } from "../errors.ts";
@@ -63,8 +63,12 @@ export function checkTimestamp<A extends TimestampAuthority>({
   readonly authorities: readonly A[];
 }): ProvenTime<A> {
   const { signedData, info } = response;
-  if (!equalBytes(hash(info.imprint.hash, signedBytes), info.imprint.digest)) {
-    throw new LacreError("TIMESTAMP_MISMATCH", "timestamp is for other bytes than this signature");
+  const digest = hash(info.imprint.hash, signedBytes);
+  if (!equalBytes(digest, info.imprint.digest)) {
+    throw new LacreError("TIMESTAMP_MISMATCH", "timestamp is for other bytes than this signature", {
+      expected: `a timestamp over ${info.imprint.hash}:${toHex(digest)}`,
+      found: `one over ${info.imprint.hash}:${toHex(info.imprint.digest)}`,
+    });
   }
   const named = checkAttributes(signedData);
   let failure: LacreError | undefined;
@@ -95,7 +99,12 @@ function checkAgainst(
   // A root that lists the signer's certificate means that one: another under the same anchor does not stand in for it.
   const pinned = listed.filter((certificate) => !certificate.isCa);
   const signer = (pinned.length > 0 ? pinned : embedded).find((certificate) => isNamed(certificate, signedData, named));
-  if (signer === undefined) throw invalid("E5", UNKNOWN_SIGNER);
+  if (signer === undefined) {
+    throw invalid("E5", UNKNOWN_SIGNER, {
+      expected: `one of ${formatName(anchor.subject)}`,
+      found: describeSigner(signedData),
+    });
+  }
   checkSigner(signer);
   checkTokenSignature(signedData, signer);
   let path: readonly Certificate[];
@@ -230,6 +239,16 @@ function isNamed(certificate: Certificate, { signer }: SignedData, named: readon
       (issuer === undefined || equalBytes(issuer, certificate.issuer)) &&
       equalBytes(digestOf(certificate.der), digest),
   );
+}
+
+// Whom the token names as its signer, for a refusal. Nothing of it is proved, its form included.
+function describeSigner({ signer }: SignedData): string {
+  if (signer.kind === "keyId") return `a signer with key id ${toHex(signer.keyId).slice(0, 80)}`;
+  try {
+    return `a signer that ${formatName(signer.issuer)} certified`;
+  } catch {
+    return "a signer whose issuer has a malformed name";
+  }
 }
 
 // E7, what the path rules do not ask.
