@@ -53,7 +53,7 @@ export interface RegistryTraits {
   /** Whether writes are conditional by If-Match. Default false, as most registries. */
   readonly conditional?: boolean;
   /** Answers in the registry's stead; undefined lets it go on. */
-  readonly instead?: (asked: Asked) => Answered | undefined | Promise<Answered | undefined>;
+  readonly instead?: ((asked: Asked) => Answered | undefined | Promise<Answered | undefined>) | undefined;
 }
 
 const INDEX = "application/vnd.oci.image.index.v1+json";

@@ -29,6 +29,9 @@ export interface Reference extends Repository {
   readonly digest?: string;
 }
 
+// Present on every platform we run on; declared here because the library has neither DOM nor Node types.
+declare const URL: new (url: string) => { readonly host: string };
+
 const DOCKER_HUB = "index.docker.io";
 const MAX_NAME = 255;
 const LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
@@ -82,11 +85,21 @@ export function parseRepository(name: string, whole: string = name): Repository 
   const registry = !isHost || first === "docker.io" ? DOCKER_HUB : first;
   let repository = isHost ? name.slice(slash + 1) : name;
   if (registry === DOCKER_HUB && !repository.includes("/") && repository !== "") repository = `library/${repository}`;
-  if (!REGISTRY.test(registry)) throw invalid("the registry of the image reference is not a host", whole);
-  if (Number(/:(\d+)$/.exec(registry)?.[1] ?? 0) > 65535) throw invalid("the registry's port is too large", whole);
+  if (!REGISTRY.test(registry) || !isPlainHost(registry))
+    throw invalid("the registry of the image reference is not a host", whole);
   if (repository.length > MAX_NAME || !REPOSITORY.test(repository))
     throw invalid("the repository of the image reference is not a lower-case path", whole);
   return { registry, repository };
+}
+
+/** Whether an address of this registry leads to it by this very name: "0x7f.1" would lead to 127.0.0.1. */
+function isPlainHost(registry: string): boolean {
+  try {
+    const { host } = new URL(`https://${registry}/`);
+    return host === registry.toLowerCase().replace(/:443$/, "");
+  } catch {
+    return false;
+  }
 }
 
 /** The repository as text: `registry/repository`. */
