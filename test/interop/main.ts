@@ -28,12 +28,14 @@ import {
   sigstorePython4V1,
 } from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
+import { awsJourneys, keyFileJourneys, tokenJourneys, vaultJourneys } from "./keys.ts";
 import { witnessJourneys } from "./witness.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
 const DSSE_ENTRY = "9.3 #1: log entries of kind dsse 0.0.2 are not understood by newer clients";
 const STATEMENT_V01 = "L1: cosign writes statements of type v0.1, sigstore-python reads v1 only";
 
+const PAE_ENTRY = "9.3 #2: log entries of kind hashedrekord 0.0.2 over an envelope are not understood by sigstore-java 2.0";
 const NO_V2 = "9.3 #19: sigstore-python 3 knows the v1 dialect alone";
 
 /** Journeys known to fail, by signer, kind and verifier; the reasons stand in docs/compatibility.md. */
@@ -49,9 +51,14 @@ const KNOWN: Readonly<Record<string, string>> = {
   "cosign 2.6 attestation sigstore-python 3.6": STATEMENT_V01,
   "cosign 2.6 by signing config (v1) attestation sigstore-python 4": STATEMENT_V01,
   "cosign 2.6 by signing config (v1) attestation sigstore-python 3.6": STATEMENT_V01,
+  "sigstore-js 5 attestation sigstore-go 1.2": DSSE_ENTRY,
+  "cosign 2.6 by signing config attestation sigstore-go 1.2": DSSE_ENTRY,
   ...Object.fromEntries(
-    ["lacre", "cosign 3.1", "cosign 2.6 by signing config", "sigstore-js 5", "sigstore-python 4"].flatMap((name) =>
-      ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2]),
+    ["lacre", "cosign 3.1", "sigstore-python 4"].map((name) => [`${name} attestation sigstore-java 2.0`, PAE_ENTRY]),
+  ),
+  ...Object.fromEntries(
+    ["lacre", "cosign 3.1", "cosign 2.6 by signing config", "sigstore-js 5", "sigstore-python 4", "sigstore-go 1.2"].flatMap(
+      (name) => ["blob", "attestation"].map((kind) => [`${name} ${kind} sigstore-python 3.6`, NO_V2]),
     ),
   ),
 };
@@ -196,7 +203,15 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
 }
 const goWitness = (): Journey[] => witnessJourneys(work.path, home);
 journeys.push(...present(goWitness).flat());
-for (const more of [cosign26Journeys, rekorCliJourneys, gitsignJourneys])
+for (const more of [
+  cosign26Journeys,
+  rekorCliJourneys,
+  gitsignJourneys,
+  keyFileJourneys,
+  tokenJourneys,
+  awsJourneys,
+  vaultJourneys,
+])
   journeys.push(...present(() => more(setting, work.path, artifact)).flat());
 if (clients.some(({ name }) => name.startsWith("cosign"))) journeys.push(...firstEntryJourneys(setting, artifact, clients));
 journeys.push({
