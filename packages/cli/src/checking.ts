@@ -73,7 +73,11 @@ export async function createConfigured(
   options: Pick<CheckOptions, "key" | "policy" | "trust">,
 ): Promise<Verifier> {
   // Without a log to check, a key needs nobody's word: no root is looked for, and nothing is asked.
-  const isBare = options.key !== undefined && options.policy.ignoreTlog === true && options.trust.trustedRoot === undefined;
+  const isBare =
+    options.key !== undefined &&
+    options.policy.ignoreTlog === true &&
+    options.trust.trustedRoot === undefined &&
+    options.trust.trustPack === undefined;
   if (isBare) return createVerifier({});
   const { value, source } = await findTrustedRoot(context, options.trust);
   return createVerifier({ trustedRoot: value, rootSource: source });

@@ -75,6 +75,8 @@ export async function obtainToken(
         : flags.fulcioAuthFlow === "device" || (flags.fulcioAuthFlow === undefined && !context.terminal.isInteractive)
           ? "device"
           : "browser";
+  // Signing in has requests of its own.
+  if (context.env === process.env) (await import("./transport.ts")).prepareNetwork(process.env);
   const { login } = await import("./login.ts");
   return login({
     issuer,

@@ -7,7 +7,7 @@ import { CliError } from "./errors.ts";
 import { readPublicKey } from "./keys.ts";
 import { predicateType } from "./predicates.ts";
 import { type pairSigners, readAnySigner, readSigners, refuseSigners, SIGNER_FLAGS } from "./signers.ts";
-import { PIECE_FLAGS } from "./trust.ts";
+import { PACK_FLAGS, PIECE_FLAGS } from "./trust.ts";
 import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
 export const CHECKING_FLAGS = {
@@ -15,6 +15,7 @@ export const CHECKING_FLAGS = {
   key: text("Verify with this public key instead of an identity: PEM file or env://NAME", { placeholder: "file" }),
   trustedRoot: text("Whom to trust", { placeholder: "file" }),
   ...PIECE_FLAGS,
+  ...PACK_FLAGS,
   dir: text("Data directory of the installation to trust", { placeholder: "dir" }),
   offline: toggle("Open no connection at all"),
   insecureIgnoreTlog: toggle("Do without the log"),

@@ -19,7 +19,10 @@ export async function main(args: readonly string[]): Promise<void> {
     env: process.env,
     cwd: process.cwd(),
     now: Date.now,
-    fetch: (url, init) => fetch(url, init),
+    fetch: async (url, init) => {
+      await prepareNetwork();
+      return fetch(url, init);
+    },
     stdin: standardInput,
     async openBrowser(url) {
       const { default: open } = await import("open");
@@ -28,6 +31,15 @@ export async function main(args: readonly string[]): Promise<void> {
       child.unref();
     },
   });
+}
+
+/** Proxies and certificates of the environment count from the first request on; without one, nothing of it is read. */
+async function prepareNetwork(): Promise<void> {
+  if (
+    ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE"].every((name) => (process.env[name] ?? "") === "")
+  )
+    return;
+  (await import("./transport.ts")).prepareNetwork(process.env);
 }
 
 /** Runs a command line in a given world and returns its exit status. */

@@ -16,6 +16,8 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { Fetch, FetchAnswer } from "@lacre/core/client";
 import { CliError, fileError } from "./errors.ts";
 
+let isPrepared = false;
+
 const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
 
 /**
@@ -23,6 +25,8 @@ const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
  * instead of the built-in authorities, as in Go's programs. Throws FILE_UNREADABLE.
  */
 export function prepareNetwork(env: Readonly<Record<string, string | undefined>>): void {
+  if (isPrepared) return;
+  isPrepared = true;
   const file = env["SSL_CERT_FILE"] ?? "";
   if (file !== "") {
     let text: string;

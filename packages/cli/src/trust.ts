@@ -36,7 +36,17 @@ export const PIECE_FLAGS = {
 
 export type PieceFlags = Partial<FlagValues<typeof PIECE_FLAGS>> & { readonly rekorUrl?: string | undefined };
 
-export interface TrustFlags extends PieceFlags {
+/** The flags of trust packs, for every verb that verifies: `pack.ts`. */
+export const PACK_FLAGS = {
+  trustPack: text("Whom to trust: a sealed trust pack", { placeholder: "file" }),
+  trustPackKey: text("The key that must have sealed --trust-pack", { placeholder: "file" }),
+  trustPackIdentity: text("Who must have sealed --trust-pack (checked against the trust that applies without it)", {
+    placeholder: "identity",
+  }),
+  trustPackIssuer: text("The issuer that vouched for --trust-pack-identity", { placeholder: "url" }),
+} as const satisfies FlagTable;
+
+export interface TrustFlags extends PieceFlags, Partial<FlagValues<typeof PACK_FLAGS>> {
   readonly trustedRoot?: string | undefined;
   readonly signingConfig?: string | undefined;
   readonly dir?: string | undefined;
@@ -68,6 +78,9 @@ export async function readNamed(context: Context, path: string): Promise<Uint8Ar
 
 /** The root to verify against. Throws TRUST_MISSING with the choices. */
 export async function findTrustedRoot(context: Context, flags: TrustFlags): Promise<Chosen<TrustedRoot>> {
+  if (flags.trustPack !== undefined) return (await import("./pack.ts")).openPack(context, flags);
+  if ((flags.trustPackKey ?? flags.trustPackIdentity ?? flags.trustPackIssuer) !== undefined)
+    throw new CliError("USAGE", "--trust-pack-key and its kin say who sealed --trust-pack, and that is not given");
   // A named file is whole: the environment does not reach into it, flags beside it do.
   const pieces = await (await assembling(context, flags))?.readPieces(context, flags, flags.trustedRoot === undefined);
   const base = await findWholeRoot(context, flags, pieces);

@@ -122,6 +122,40 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
     },
   },
   initialize: { brief: "Remember an installation: its trust, verified by TUF", load: () => import("./initialize.ts") },
+  trust: {
+    brief: "Whom to trust: installations that are remembered, and packs for sites without a network",
+    verbs: {
+      list: {
+        brief: "List the installations that are remembered, and which one is meant",
+        load: () => import("./trust/list.ts"),
+      },
+      use: { brief: "Choose the installation that is meant when nothing says otherwise", load: () => import("./trust/use.ts") },
+      remove: { brief: "Forget a remembered installation", load: () => import("./trust/remove.ts") },
+      pack: {
+        brief: "Pack a trusted root with expiry and revocations into one sealed file",
+        load: () => import("./trust/pack.ts"),
+      },
+    },
+  },
+  "trusted-root": {
+    brief: "Trusted roots",
+    verbs: {
+      create: { brief: "Write a trusted root from keys and certificates", load: () => import("./trusted-root/create.ts") },
+    },
+  },
+  "signing-config": {
+    brief: "Signing configs",
+    verbs: { create: { brief: "Write a signing config from addresses", load: () => import("./signing-config/create.ts") } },
+  },
+  bundle: {
+    brief: "Bundles",
+    verbs: {
+      create: { brief: "Put loose parts of a signature together into a bundle", load: () => import("./bundle/create.ts") },
+      inspect: { brief: "Show what a bundle says, without verifying it", load: () => import("./bundle/inspect.ts") },
+      upgrade: { brief: "Write a bundle again in the present version", load: () => import("./bundle/upgrade.ts") },
+    },
+  },
+  env: { brief: "List the environment variables that count, and which are set", load: () => import("./env.ts") },
   completion: { brief: "Print a completion script for bash, zsh or fish", load: () => import("./completion.ts") },
   version: { brief: "Print the version", load: () => import("./version.ts") },
 };

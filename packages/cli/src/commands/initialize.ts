@@ -47,6 +47,7 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
   flags: {
     mirror: text("Address of the TUF repository", { placeholder: "url" }),
     root: text("Its first trusted root: a file or an address", { placeholder: "file|url" }),
+    name: text("What to call it, for lacre trust use NAME", { placeholder: "name" }),
     rootChecksum: text("SHA-256 of the root's file, in hexadecimal", { placeholder: "hex" }),
     staging: toggle("The staging instance", { hidden: true }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
@@ -78,7 +79,11 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
     if (signingConfig === undefined)
       context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
     else decodeSigningConfig(signingConfig);
-    await remember(home, { kind: "mirror", mirror, path: folder, rootDigest }, { current: "always" });
+    await remember(
+      home,
+      { kind: "mirror", mirror, path: folder, rootDigest, ...(flags.name === undefined ? {} : { name: flags.name }) },
+      { current: "always" },
+    );
     const count = (await recallAll(home)).length;
     if (flags.output === "json") context.terminal.result(JSON.stringify({ mirror, rootDigest, installations: count }));
     else context.terminal.say(`Remembered ${plain(mirror)} (root ${rootDigest}). It is trusted where nothing else is named.`);
