@@ -111,6 +111,8 @@ const PROMISES: Record<string, () => string | undefined> = {
   "no dead code": () => run(bin("knip"), "--no-progress"),
   "every name at the library's doors is documented": doorsAreDocumented,
   "docs/errors.md lists every code": () => script("errors.ts"),
+  "docs/refusals.md shows what the command says": () => script("refusals.ts"),
+  "published mistakes have tests": () => script("known-mistakes.ts"),
   "every file names its licence": everyFileNamesItsLicence,
   "lock files name no host": locksNameNoHost,
   "nothing is left unfinished": noUnfinishedMarks,
