@@ -89,7 +89,8 @@ function prepare(): readonly Situation[] {
   const changed: Mutable = structuredClone(good.bundle);
   changed["messageSignature"].signature = inBase64(changed["messageSignature"].signature, (bytes) => flip(bytes));
   write("changed.json", bytesOf(changed));
-  write("cut.json", bytesOf(good.bundle).subarray(0, 1500));
+  const text = JSON.stringify(good.bundle);
+  write("cut.json", text.slice(0, text.indexOf("tlogEntries") + 5));
   const moved: Mutable = structuredClone(good.bundle);
   moved["verificationMaterial"].tlogEntries[0].canonicalizedBody = toBase64(utf8("{}"));
   const throttling = registryOf("signed");

@@ -68,7 +68,7 @@ function scan(source: string, maxDepth: number, compareNames: boolean): number {
       case 0x22: {
         keyStart = at + 1;
         keyEnd = endOfString(source, keyStart);
-        if (keyEnd < 0) throw new LacreError("BAD_JSON", "a string has no end");
+        if (keyEnd < 0) throw new LacreError("BAD_JSON", "text is not JSON: it ends within a string");
         at = keyEnd;
         break;
       }
