@@ -25,15 +25,22 @@ interface Outcome {
 function runHelper(env: Environment, name: string, verb: "get" | "store" | "erase", input: string): Promise<Outcome> {
   const program = `docker-credential-${name}`;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [verb], { stdio: ["pipe", "pipe", "ignore"], env: { ...env }, timeout: TIMEOUT_MS });
+    const child = spawn(program, [verb], { stdio: ["pipe", "pipe", "ignore"], env: { ...env } });
+    // A program of the program's own may hold the pipe open: ours is closed, and no longer waited for.
+    const giveUp = (): void => {
+      child.kill();
+      child.stdout.destroy();
+    };
+    const timer = setTimeout(giveUp, TIMEOUT_MS);
     const parts: Buffer[] = [];
     let length = 0;
     child.stdout.on("data", (part: Buffer) => {
       length += part.length;
-      if (length > MAX_OUTPUT) child.kill();
+      if (length > MAX_OUTPUT) giveUp();
       else parts.push(part);
     });
-    child.on("error", (cause: NodeJS.ErrnoException) =>
+    child.on("error", (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
       reject(
         new CliError(
           "CREDENTIALS_UNREADABLE",
@@ -43,10 +50,13 @@ function runHelper(env: Environment, name: string, verb: "get" | "store" | "eras
           { cause },
         ),
       ),
-    );
+    });
     // A program that does not read its input is no failure of ours.
     child.stdin.on("error", () => undefined);
-    child.on("close", (status) => resolve({ status: status ?? 1, output: Buffer.concat(parts).toString("utf8") }));
+    child.on("close", (status) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? 1, output: Buffer.concat(parts).toString("utf8") });
+    });
     child.stdin.end(input);
   });
 }
