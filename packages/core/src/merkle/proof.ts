@@ -136,17 +136,52 @@ export function inclusionRoot(h: Sha256, { index, size, leafHash, proof }: Inclu
   if (index < 0n || index >= size)
     throw mismatch("index is not inside the tree", { expected: `below ${size}`, found: `${index}` });
   checkHashes(proof, leafHash);
+  return size <= LARGEST_NUMBER
+    ? climbNumbers(h, Number(index), Number(size - 1n), leafHash, proof)
+    : climbLarge(h, index, size - 1n, leafHash, proof);
+}
+
+// Up to here numbers are exact. No log has more leaves; what a stranger claims may.
+const LARGEST_NUMBER = BigInt(Number.MAX_SAFE_INTEGER);
+
+// RFC 9162 section 2.1.3.2, as climbLarge has it, without an allocation a step.
+function climbNumbers(h: Sha256, index: number, end: number, leafHash: Uint8Array, proof: readonly Uint8Array[]): Uint8Array {
   let node = index;
-  let last = size - 1n;
+  let last = end;
   let root = leafHash;
-  // One buffer for all steps: what `hashNode` would allocate each time.
+  const join = joiner(h);
+  for (const hash of proof) {
+    if (last === 0) throw mismatch("proof has too many hashes", { found: `${proof.length}` });
+    if (node % 2 === 1 || node === last) {
+      root = join(hash, root);
+      while (node % 2 === 0 && node !== 0) {
+        node /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else root = join(root, hash);
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  if (last !== 0) throw mismatch("proof has too few hashes", { found: `${proof.length}` });
+  return root;
+}
+
+// One buffer for all steps: what `hashNode` would allocate each time.
+function joiner(h: Sha256): (left: Uint8Array, right: Uint8Array) => Uint8Array {
   const input = new Uint8Array(1 + 2 * HASH_LENGTH);
   input[0] = 1;
-  const join = (left: Uint8Array, right: Uint8Array): Uint8Array => {
+  return (left, right) => {
     input.set(left, 1);
     input.set(right, 1 + HASH_LENGTH);
     return h(input);
   };
+}
+
+function climbLarge(h: Sha256, index: bigint, end: bigint, leafHash: Uint8Array, proof: readonly Uint8Array[]): Uint8Array {
+  let node = index;
+  let last = end;
+  let root = leafHash;
+  const join = joiner(h);
   for (const hash of proof) {
     if (last === 0n) throw mismatch("proof has too many hashes", { found: `${proof.length}` });
     if (node % 2n === 1n || node === last) {

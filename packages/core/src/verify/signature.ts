@@ -201,14 +201,18 @@ function checkSubjects(
     throw new LacreError("STATEMENT_INVALID", "a payload of this type says nothing about an artifact", { expected: IN_TOTO });
   let isComparable = false;
   for (const subject of statement.subjects) {
-    const pairs = SUBJECT_HASHES.flatMap((name) => {
+    const compared: HashName[] = [];
+    let isEqual = true;
+    for (const name of SUBJECT_HASHES) {
       const stated = subject.digests.get(name);
       const actual = stated === undefined ? undefined : digests.find(name);
-      return stated === undefined || actual === undefined ? [] : [{ name, isEqual: isHexOf(stated, actual) }];
-    });
-    if (pairs.length > 0) isComparable = true;
-    if (pairs.length > 0 && pairs.every((pair) => pair.isEqual))
-      return { subject: subject.name ?? "unnamed subject", compared: pairs.map((pair) => pair.name) };
+      if (stated === undefined || actual === undefined) continue;
+      compared.push(name);
+      if (!isHexOf(stated, actual)) isEqual = false;
+    }
+    if (compared.length === 0) continue;
+    isComparable = true;
+    if (isEqual) return { subject: subject.name ?? "unnamed subject", compared };
   }
   const found = statement.subjects
     .slice(0, 5)

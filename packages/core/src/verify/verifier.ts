@@ -327,7 +327,7 @@ function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, 
     else for (const id of ["K1", "K2", "K3"] as const) evidence.pass(id);
   }
   // Told before the rows are read: what goes wrong in telling is on record like everything else.
-  let told: ReturnType<typeof tell> | undefined;
+  let told: Told | undefined;
   try {
     told = proved === undefined ? undefined : tell(proved);
   } catch (error) {
@@ -335,48 +335,44 @@ function conclude(evidence: Evidence, rules: Rules, proved: Proved | undefined, 
   }
   const checks = evidence.checks();
   const isVerified = told !== undefined && checks.every(({ status }) => status !== "fail" && status !== "unknown");
-  return {
-    schema: VERDICT_SCHEMA,
-    outcome: isVerified ? "verified" : "refused",
-    checks,
-    warnings: evidence.warnings,
-    ...(trustedRoot === undefined ? undefined : { trustedRoot }),
-    ...(isVerified ? told : undefined),
-  };
+  const outcome = isVerified ? "verified" : "refused";
+  const { warnings } = evidence;
+  const verdict: Verdict =
+    trustedRoot === undefined
+      ? { schema: VERDICT_SCHEMA, outcome, checks, warnings }
+      : { schema: VERDICT_SCHEMA, outcome, checks, warnings, trustedRoot };
+  return isVerified ? Object.assign(verdict, told) : verdict;
 }
 
 // What a verified verdict says beyond its checks: nothing but what was proved.
-function tell({
-  bundle,
-  digests,
-  times,
-  entries,
-  key,
-  signer,
-  signed,
-}: Proved): Omit<Verdict, "schema" | "outcome" | "checks" | "warnings" | "trustedRoot"> {
+function tell({ bundle, digests, times, entries, key, signer, signed }: Proved): Told {
   const { content, mediaType } = bundle;
   const { statement } = signed;
-  return {
-    mediaType,
-    ...(signer === undefined ? { key: `sha256:${toHex(sha256(key.spki))}` } : { identity: tellIdentity(signer) }),
-    algorithm: signed.algorithm.keyDetails,
-    times: times.map(({ timeMs, kind, source }) => ({ timeMs, kind, source })),
-    logEntries: entries,
-    ...(digests === undefined ? undefined : { artifact: tellArtifact(digests, signed) }),
-    ...(content.kind === "dsse" ? { payloadType: content.payloadType, payload: toBase64(content.payload) } : undefined),
-    ...(statement === undefined
-      ? undefined
-      : {
-          subjects: statement.subjects.map(({ name, digests: stated }) => ({
-            ...(name === undefined ? undefined : { name }),
-            digests: Object.fromEntries(stated),
-          })),
-          predicateType: statement.predicateType,
-          predicate: statement.predicate,
-        }),
-  };
+  const told: Told = { mediaType };
+  if (signer === undefined) told.key = `sha256:${toHex(sha256(key.spki))}`;
+  else told.identity = tellIdentity(signer);
+  told.algorithm = signed.algorithm.keyDetails;
+  told.times = times.map(({ timeMs, kind, source }) => ({ timeMs, kind, source }));
+  told.logEntries = entries;
+  if (digests !== undefined) told.artifact = tellArtifact(digests, signed);
+  if (content.kind === "dsse") {
+    told.payloadType = content.payloadType;
+    told.payload = toBase64(content.payload);
+  }
+  if (statement !== undefined) {
+    told.subjects = statement.subjects.map(({ name, digests: stated }) =>
+      name === undefined ? { digests: Object.fromEntries(stated) } : { name, digests: Object.fromEntries(stated) },
+    );
+    told.predicateType = statement.predicateType;
+    told.predicate = statement.predicate;
+  }
+  return told;
 }
+
+/** What a verified verdict says beyond its checks, while it is being put together. */
+type Told = {
+  -readonly [Member in keyof Omit<Verdict, "schema" | "outcome" | "checks" | "warnings" | "trustedRoot">]: Verdict[Member];
+};
 
 // The digests that the proof rests on, and no other that came along.
 function tellArtifact(digests: Digests, { compared }: Signed): Readonly<Record<string, string>> {
