@@ -49,7 +49,7 @@ function runHelper(env: Environment, name: string, verb: "get" | "store" | "eras
             : `${program} cannot be run: ${cause.message}`,
           { cause },
         ),
-      ),
+      );
     });
     // A program that does not read its input is no failure of ours.
     child.stdin.on("error", () => undefined);
