@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The promise: a check that is removed is missed. npm run mutate -- [--sample N] [--seed N] [--only TEXT] [--list]
 //
-// Takes checks out of the verifier one at a time, in a copy, and runs the suites of test/verify over it. A mutant that
-// no suite notices has survived, and is a check that no test needs. What is taken out: a throw, a refusal, the call of a
+// Takes checks out of the verifier and of what it stands on (paths, timestamps, promises, proofs, checkpoints) one at a
+// time, in a copy, and runs the tests beside the file and the suites of test/verify over it. A mutant that no suite notices has survived, and is a check that no test needs. What is taken out: a throw, a refusal, the call of a
 // `check…`, the edge of a comparison. Suites run one after the other, the likeliest first, until one turns red.
 import { spawnSync } from "node:child_process";
-import { cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { parseArgs } from "node:util";
 
 const ROOT = dirname(import.meta.dirname);
@@ -17,6 +28,10 @@ const FILES = [
     .toSorted()
     .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("index.ts")),
   join(CORE, "entry", "match.ts"),
+  ...["chain", "constraints", "identity", "sct", "timestamp"].map((name) => join(CORE, "x509", `${name}.ts`)),
+  ...["bundle", "checkpoint", "entry", "statement"].map((name) => join(CORE, "bundle", `${name}.ts`)),
+  join(CORE, "codec", "note.ts"),
+  join(CORE, "merkle", "proof.ts"),
 ];
 
 /** Which suite is likeliest to notice, by file. */
@@ -31,8 +46,14 @@ const LIKELY: Readonly<Record<string, string>> = {
   "input.ts": "structure",
   "verifier.ts": "structure",
   "evidence.ts": "verdict",
+  "saved.ts": "saved",
 };
-const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "good", "robustness"];
+const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "saved", "good", "robustness"];
+/** Tests that stand elsewhere than beside their file. */
+const BESIDE: Readonly<Record<string, string>> = {
+  [join("bundle", "entry.ts")]: join("bundle", "bundle.test.ts"),
+  [join("merkle", "proof.ts")]: join("merkle", "merkle.test.ts"),
+};
 
 /** Changes that change nothing a caller could see, with the reason. */
 const EQUIVALENT: readonly { readonly file: string; readonly text: string; readonly reason: string }[] = [
@@ -65,7 +86,11 @@ interface Mutant {
 
 /** What is put in the place of what. The first group is kept. */
 const OPERATORS: readonly (readonly [what: string, pattern: RegExp, replacement: string])[] = [
-  ["a throw", /()\bthrow (?=new LacreError|new TypeError|outside|identityMismatch|mismatch)/g, "$1void "],
+  [
+    "a throw",
+    /()\bthrow (?=new LacreError|new TypeError|outside|identityMismatch|mismatch|refused\(|wrong\(|invalid\(|shape\(|bad\()/g,
+    "$1void ",
+  ],
   ["a refusal", /()\bevidence\.refuse\(/g, "$1((..._: unknown[]): any => undefined)("],
   ["a check", /(=> |^[ \t]*)(?=check[A-Z]\w*\()/gm, "$1(null as any) && "],
   ["an edge", /( )<=(?= )/g, "$1<"],
@@ -122,16 +147,24 @@ function prepare(): string {
   return folder;
 }
 
+/** The tests that may notice a change of this file, the likeliest first. */
+function suitesFor(folder: string, file: string): readonly string[] {
+  const room = file.split(sep).slice(-2).join(sep);
+  const beside = join(CORE, BESIDE[room] ?? room.replace(/\.ts$/, ".test.ts"));
+  const first = LIKELY[basename(file)];
+  const suites = [...(first === undefined ? [] : [first]), ...SUITES].map((name) => join("test", "verify", `${name}.test.ts`));
+  return [...new Set([...(existsSync(join(folder, beside)) ? [beside] : []), ...suites])];
+}
+
 /** The suite that turns red, or undefined. */
 function noticedBy(folder: string, file: string): string | undefined {
-  const first = LIKELY[basename(file)];
-  for (const suite of new Set([...(first === undefined ? [] : [first]), ...SUITES])) {
-    const run = spawnSync(
-      process.execPath,
-      ["--conditions=source", "--test", "--test-reporter=dot", join("test", "verify", `${suite}.test.ts`)],
-      { cwd: folder, stdio: "ignore", timeout: 180_000 },
-    );
-    if (run.status !== 0) return suite;
+  for (const suite of suitesFor(folder, file)) {
+    const run = spawnSync(process.execPath, ["--conditions=source", "--test", "--test-reporter=dot", suite], {
+      cwd: folder,
+      stdio: "ignore",
+      timeout: 180_000,
+    });
+    if (run.status !== 0) return basename(suite, ".test.ts");
   }
   return undefined;
 }
