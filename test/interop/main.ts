@@ -29,6 +29,7 @@ import {
 } from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
 import { awsJourneys, keyFileJourneys, tokenJourneys, vaultJourneys } from "./keys.ts";
+import { imageVerificationJourneys } from "./image-verification.ts";
 import { witnessJourneys } from "./witness.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
@@ -207,6 +208,7 @@ for (const more of [
   cosign26Journeys,
   rekorCliJourneys,
   gitsignJourneys,
+  imageVerificationJourneys,
   keyFileJourneys,
   tokenJourneys,
   awsJourneys,
