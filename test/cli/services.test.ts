@@ -165,8 +165,20 @@ test("a key of one's own gets a certificate when it is asked for, or brings one"
 
 test("the parts of a seal go to files of their own", async () => {
   const line = [
-    ...["sign-blob", "app", "--bundle", "parts.json", "--identity-token", await token(), "--dir", join(work.path, "one")],
-    ...["--output-signature", "app.sig", "--output-certificate", "app.pem", "--rfc3161-timestamp", "app.tsr"],
+    "sign-blob",
+    "app",
+    "--bundle",
+    "parts.json",
+    "--identity-token",
+    await token(),
+    "--dir",
+    join(work.path, "one"),
+    "--output-signature",
+    "app.sig",
+    "--output-certificate",
+    "app.pem",
+    "--rfc3161-timestamp",
+    "app.tsr",
   ];
   await expect(0, line, /Sealed/);
   const pem = Buffer.from(readFileSync(join(folder, "app.pem"), "utf8"), "base64").toString();
@@ -182,7 +194,7 @@ test("the parts of a seal go to files of their own", async () => {
   await expect(0, [...line, "--b64=false"], /Sealed/);
   assert.match(readFileSync(join(folder, "app.pem"), "utf8"), /^-----BEGIN CERTIFICATE/);
   assert.ok(
-    verify("sha256", readFileSync(join(folder, "app")), key, readFileSync(join(folder, "app.sig"))) === false,
+    !verify("sha256", readFileSync(join(folder, "app")), key, readFileSync(join(folder, "app.sig"))),
     "another certificate's key",
   );
 });
@@ -213,17 +225,20 @@ test("the old bundle holds what cosign 2 looks for, and refuses what it has no r
 
 test("a statement's parts go to files of their own", async () => {
   const line = [
-    ...[
-      "attest-blob",
-      "app",
-      "--predicate",
-      "predicate.json",
-      "--identity-token",
-      await token(),
-      "--dir",
-      join(work.path, "one"),
-    ],
-    ...["--output-signature", "app.envelope", "--output-attestation", "app.statement", "--output-certificate", "app.pem"],
+    "attest-blob",
+    "app",
+    "--predicate",
+    "predicate.json",
+    "--identity-token",
+    await token(),
+    "--dir",
+    join(work.path, "one"),
+    "--output-signature",
+    "app.envelope",
+    "--output-attestation",
+    "app.statement",
+    "--output-certificate",
+    "app.pem",
   ];
   await expect(0, line, /Sealed/);
   const envelope = JSON.parse(readFileSync(join(folder, "app.envelope"), "utf8")) as { payload: string };

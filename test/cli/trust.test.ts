@@ -219,8 +219,20 @@ test("a ledger is asked for a detached signature's entry when it is named, and b
   await expect(
     0,
     [
-      ...["sign-blob", "app", "--bundle", "x.json", "--output-signature", "app.sig", "--output-certificate", "app.crt"],
-      ...["--dir", join(work.path, "one"), "--rekor-url", server.url, "--identity-token", await token()],
+      "sign-blob",
+      "app",
+      "--bundle",
+      "x.json",
+      "--output-signature",
+      "app.sig",
+      "--output-certificate",
+      "app.crt",
+      "--dir",
+      join(work.path, "one"),
+      "--rekor-url",
+      server.url,
+      "--identity-token",
+      await token(),
     ],
     /Sealed/,
   );

@@ -54,12 +54,3 @@ export function refuse(refused: Readonly<Record<string, Refused>>, flags: Readon
     );
   }
 }
-
-/** Refuses to write anything but the bundle format: scripts that read the old one would fail later, and elsewhere. */
-export function refuseOldBundle(flags: { readonly newBundleFormat?: boolean | undefined }): void {
-  if (flags.newBundleFormat === false) {
-    throw new CliError("UNSUPPORTED_FLAG", "--new-bundle-format=false cannot be honoured", {
-      hint: "Bundles are read and written in the new format; old ones: cosign bundle create converts them.",
-    });
-  }
-}

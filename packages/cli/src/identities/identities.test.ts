@@ -179,7 +179,7 @@ async function serveSpiffe(
 
 test("SPIFFE: the agent's workload API over its socket", async (t) => {
   const path = join(folder, "api.sock");
-  let request = Buffer.alloc(0);
+  let request: Buffer = Buffer.alloc(0);
   const svid = frame([1, Buffer.from("spiffe://x")], [2, Buffer.from(TOKEN)]).subarray(5);
   let answer = frame([1, svid]);
   let status = "0";

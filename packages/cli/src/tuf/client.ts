@@ -244,7 +244,7 @@ export async function openTufClient(options: TufOptions): Promise<TufClient> {
           break;
         }
       }
-      stack.push(...children.reverse());
+      stack.push(...children.toReversed());
     }
     return undefined;
   }

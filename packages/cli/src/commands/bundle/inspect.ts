@@ -96,7 +96,8 @@ function* linesOf(value: unknown, indent: string): Generator<string> {
       if (Object.keys(member).length === 0) continue;
       yield `${indent}${plain(name)}`;
       yield* linesOf(member, `${indent}  `);
-    } else yield `${indent}${plain(name).padEnd(Math.max(2, 16 - indent.length))} ${plain(String(member))}`;
+    } else
+      yield `${indent}${plain(name).padEnd(Math.max(2, 16 - indent.length))} ${plain(typeof member === "string" ? member : JSON.stringify(member))}`;
   }
 }
 
