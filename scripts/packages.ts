@@ -45,6 +45,8 @@ function filesBelow(folder: string): string[] {
 
 /** The modules that a file imports, by statement, `import()` with a text, and re-export. */
 function importsOf(path: string): string[] {
+  if (path.endsWith(".d.ts"))
+    return [...readFileSync(path, "utf8").matchAll(/(?:from|import\() ?"([^"]+)"/g)].map((match) => match[1]!);
   const { module } = parseSync(path, readFileSync(path, "utf8"));
   const named = [...module.staticImports.map((one) => one.moduleRequest.value)];
   for (const { entries } of module.staticExports)
@@ -69,11 +71,11 @@ function checkContents(folder: string, files: readonly string[], { name }: Manif
 
 function checkImports(folder: string, files: readonly string[], manifest: Manifest): void {
   const known = { ...manifest.dependencies, ...manifest.peerDependencies };
-  for (const file of files.filter((one) => one.endsWith(".js"))) {
+  for (const file of files.filter((one) => /\.(js|d\.ts)$/.test(one))) {
     for (const named of importsOf(join(folder, file))) {
       if (/^[.#]/.test(named) || isBuiltin(named)) continue;
-      const [, from] = /^((?:@[^/]+\/)?[^/]+)/.exec(named)!;
-      if (known[from!] === undefined) problems.push(`${manifest.name}/${file} imports ${named}, which is no dependency of it`);
+      if (known[packageOf(named)] === undefined)
+        problems.push(`${manifest.name}/${file} imports ${named}, which is no dependency of it`);
     }
   }
 }
@@ -128,6 +130,49 @@ async function checkManifest(folder: string, { name }: Manifest): Promise<void> 
   for (const message of messages) problems.push(`${name}: publint: ${formatMessage(message, pkg, { color: false })}`);
 }
 
+/** Packs a folder, and returns the tarball. */
+function pack(folder: string, target: string): string {
+  const answer = execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", target], {
+    cwd: folder,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [packed] = JSON.parse(answer) as readonly { readonly filename: string }[];
+  return join(target, packed!.filename);
+}
+
+/**
+ * Rewrites the manifest without what only a clone has: the sources behind the `source` condition, what builds and tests
+ * them, and dependencies that are inside the published files.
+ */
+function publishable(folder: string, files: readonly string[]): void {
+  const path = join(folder, "package.json");
+  const {
+    devDependencies: _,
+    dependencies = {},
+    ...manifest
+  } = JSON.parse(readFileSync(path, "utf8")) as Manifest & {
+    readonly devDependencies?: unknown;
+  };
+  const imported = new Set(
+    files.filter((file) => /\.(js|d\.ts)$/.test(file)).flatMap((file) => importsOf(join(folder, file)).map(packageOf)),
+  );
+  const needed = Object.entries(dependencies).filter(([name]) => imported.has(name));
+  const whole = { ...manifest, ...(needed.length === 0 ? {} : { dependencies: Object.fromEntries(needed) }) };
+  writeFileSync(path, `${JSON.stringify(withoutSource(whole), null, 2)}\n`);
+}
+
+function withoutSource(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const kept = Object.entries(value).filter(([key]) => key !== "source");
+  return Object.fromEntries(kept.map(([key, one]) => [key, withoutSource(one)]));
+}
+
+/** The package that an import names. */
+function packageOf(named: string): string {
+  return /^((?:@[^/]+\/)?[^/]+)/.exec(named)![1]!;
+}
+
 async function main(): Promise<void> {
   const keep = process.argv.indexOf("--keep");
   const work = mkdtempSync(join(tmpdir(), "lacre-packages-"));
@@ -139,17 +184,11 @@ async function main(): Promise<void> {
       const target = keep < 0 ? join(work, part) : process.argv[keep + 1]!;
       mkdirSync(join(work, part), { recursive: true });
       mkdirSync(target, { recursive: true });
-      const [packed] = JSON.parse(
-        execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", target], {
-          cwd: join(root, "packages", part),
-          encoding: "utf8",
-          stdio: ["ignore", "pipe", "inherit"],
-        }),
-      ) as readonly { readonly filename: string }[];
-      const tarball = join(target, packed!.filename);
-      execFileSync("tar", ["-xzf", tarball, "-C", join(work, part)]);
+      execFileSync("tar", ["-xzf", pack(join(root, "packages", part), join(work, part)), "-C", join(work, part)]);
       const folder = join(work, part, "package");
       const files = filesBelow(folder);
+      publishable(folder, files);
+      const tarball = pack(folder, target);
       const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
       const octets = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
       figures.push(
