@@ -110,6 +110,7 @@ const PROMISES: Record<string, () => string | undefined> = {
   "one format": () => run(bin("oxfmt"), "--check", "packages", "scripts", "test", "bench", "fuzz"),
   "no dead code": () => run(bin("knip"), "--no-progress"),
   "every name at the library's doors is documented": doorsAreDocumented,
+  "packages are complete, lean and small": () => script("packages.ts"),
   "docs/errors.md lists every code": () => script("errors.ts"),
   "docs/refusals.md shows what the command says": () => script("refusals.ts"),
   "published mistakes have tests": () => script("known-mistakes.ts"),

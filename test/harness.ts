@@ -77,6 +77,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** A command in front of the server's, such as faketime and its time. */
   readonly wrapper?: readonly string[];
+  /** Another `lacre` than the clone's. */
+  readonly command?: readonly string[];
   readonly timeoutMs?: number;
 }
 
@@ -84,8 +86,7 @@ export interface StartOptions {
 export function startInstance(options: StartOptions): Promise<Instance> {
   const command = [
     ...(options.wrapper ?? []),
-    process.execPath,
-    LACRE,
+    ...(options.command ?? [process.execPath, LACRE]),
     "up",
     "--dir",
     options.dir,

@@ -217,7 +217,7 @@ export interface Report {
 /** Turns whatever was thrown into a report. Unknown errors are INTERNAL: never a success, never a refusal. */
 export function reportOf(error: unknown): Report {
   if (error instanceof CliError) return { status: error.status, code: error.code, message: error.message, hint: error.hint };
-  if (error instanceof LacreError) {
+  if (isLacreError(error)) {
     return {
       status: COULD_NOT_LOOK.has(error.code) ? 3 : UNUSABLE.has(error.code) ? 2 : 1,
       code: error.code,
@@ -239,6 +239,11 @@ export function reportOf(error: unknown): Report {
   }
   const message = error instanceof Error ? error.message : String(error);
   return { status: 3, code: "INTERNAL", message: message.split("\n")[0]!.slice(0, 300), hint: CLI_CODES.INTERNAL.hint };
+}
+
+/** Also of another copy of the library: the services, installed as a package, bring their own. */
+function isLacreError(error: unknown): error is LacreError {
+  return error instanceof LacreError || (error instanceof Error && error.name === "LacreError" && "code" in error);
 }
 
 /** Known by its shape: only the verbs that serve load the services. */
