@@ -132,6 +132,28 @@ async function verifyByOpenssl(folder: string, name: string, bundle: string, art
   await succeed("openssl", ["dgst", `-${hash}`, "-verify", `${name}.pub`, "-signature", "signature", artifact], { cwd: folder });
 }
 
+/** Certificates for keys of other types than P-256. */
+export function certificateJourneys(setting: Setting, work: string, artifact: string): Journey[] {
+  const folder = join(work, "algorithms");
+  mkdirSync(folder);
+  const { say } = createTools(setting, folder, artifact);
+  const root = ["--trusted-root", join(setting.trust, "trusted_root.json")];
+  const config = ["--signing-config", join(setting.trust, "signing_config.v0.2.json"), ...root];
+  const policy = ["--certificate-identity", setting.identity, "--certificate-oidc-issuer", setting.issuer];
+  return ALGORITHMS.slice(1).map((name) => ({
+    name: `certificates for ${name}: both sign, both verify`,
+    async go() {
+      for (const signer of ["lacre", "cosign"] as const) {
+        const bundle = join(folder, `${name}-${signer}.json`);
+        const token = ["--identity-token", await setting.token()];
+        await say(signer, ["sign-blob", "--yes", ...config, ...token, "--signing-algorithm", name, "--bundle", bundle, artifact]);
+        for (const verifier of ["lacre", "cosign"] as const)
+          await say(verifier, ["verify-blob", ...root, ...policy, "--bundle", bundle, artifact]);
+      }
+    },
+  }));
+}
+
 /** A token of SoftHSM2, filled by OpenSC's tool and by us. */
 export function tokenJourneys(setting: Setting, work: string, artifact: string): Journey[] {
   part("debian", "softhsm2", "opensc");

@@ -28,8 +28,9 @@ import {
   sigstorePython4V1,
 } from "./clients/v1.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
-import { awsJourneys, keyFileJourneys, tokenJourneys, vaultJourneys } from "./keys.ts";
+import { awsJourneys, certificateJourneys, keyFileJourneys, tokenJourneys, vaultJourneys } from "./keys.ts";
 import { imageVerificationJourneys } from "./image-verification.ts";
+import { imageJourneys } from "./images.ts";
 import { witnessJourneys } from "./witness.ts";
 import { freePort, homeEnv, type Journey, LACRE, run, scratch, startInstance, succeed, travel } from "../harness.ts";
 
@@ -209,7 +210,9 @@ for (const more of [
   rekorCliJourneys,
   gitsignJourneys,
   imageVerificationJourneys,
+  imageJourneys,
   keyFileJourneys,
+  certificateJourneys,
   tokenJourneys,
   awsJourneys,
   vaultJourneys,

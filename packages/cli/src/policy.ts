@@ -12,7 +12,9 @@ import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 
 export const CHECKING_FLAGS = {
   ...SIGNER_FLAGS,
-  key: text("Verify with this public key instead of an identity: PEM file or env://NAME", { placeholder: "file" }),
+  key: text("Verify with this public key instead of an identity: file, env://, https://, or where the key is kept", {
+    placeholder: "uri",
+  }),
   trustedRoot: text("Whom to trust", { placeholder: "file" }),
   ...PIECE_FLAGS,
   ...PACK_FLAGS,

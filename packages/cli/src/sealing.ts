@@ -22,7 +22,8 @@ import {
   type Signer,
 } from "@lacre/core/sign";
 import { type Certificate, decodeCertificate } from "@lacre/core/x509";
-import { algorithmByFlag } from "./algorithms.ts";
+import type { Algorithm } from "@lacre/core/crypto";
+import { algorithmByFlag, algorithmForNewKey } from "./algorithms.ts";
 import { LacreError } from "@lacre/core/errors";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
@@ -37,7 +38,9 @@ import { type FlagTable, type FlagValues, text, toggle } from "./verb.ts";
 /** Flags of every verb that signs. */
 export const SEALING_FLAGS = {
   ...IDENTITY_FLAGS,
-  key: text("Sign with this private key instead of an identity: PEM file or env://NAME", { placeholder: "file" }),
+  key: text("Sign with this key instead of an identity: file, env://, k8s://, hashivault://, awskms://, pkcs11:", {
+    placeholder: "uri",
+  }),
   ...SERVICE_FLAGS,
   issueCertificate: toggle("With --key: also ask the authority for a certificate for it, under your identity"),
   certificate: text("With --key: a certificate of that key to put into the seal", { placeholder: "file" }),
@@ -73,12 +76,8 @@ export async function openWorkshop(
   const isLogged = flags.tlogUpload !== false;
   const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmByFlag(flags.signingAlgorithm);
   const key = flags.key === undefined ? undefined : await openSigner(context, flags.key, { algorithm });
-  if (key === undefined && algorithm !== undefined && algorithm.keyDetails !== "PKIX_ECDSA_P256_SHA_256") {
-    throw new CliError(
-      "UNSUPPORTED_FLAG",
-      `certificates are asked for with ecdsa-sha2-256-nistp256, not ${flags.signingAlgorithm}`,
-    );
-  }
+  // A fresh key is for new signatures only: the registry's rows for verifying are refused.
+  const fresh = key === undefined ? algorithmForNewKey(flags.signingAlgorithm) : undefined;
   if (flags.insecureSkipVerify === true)
     context.terminal.warn("--insecure-skip-verify: nobody has promised to publish the certificate");
   const isCertified = key === undefined || flags.issueCertificate === true;
@@ -90,7 +89,7 @@ export async function openWorkshop(
   const common = { fetch: context.fetch };
   const certificate = flags.certificate === undefined ? undefined : await readOwnCertificate(context, flags.certificate);
   const credential = isCertified
-    ? await openIdentity(context, flags, services!, root?.value, key)
+    ? await openIdentity(context, flags, services!, root?.value, key ?? fresh!)
     : (
         (own: Credential) => async () =>
           own
@@ -151,7 +150,7 @@ async function openIdentity(
   flags: SealingFlags,
   { authority, issuers }: Services,
   trustedRoot: Parameters<typeof requestCredential>[0]["trustedRoot"],
-  signer: Signer | undefined,
+  certified: Signer | Algorithm,
 ): Promise<() => Promise<Credential>> {
   const token = await obtainToken(context, flags, issuers, flags.offline === true);
   const facts = readToken(token, context.now());
@@ -160,7 +159,14 @@ async function openIdentity(
   const client = createAuthorityClient({ url: authority!, fetch: context.fetch });
   return createCredentialSource(
     () =>
-      requestCredential({ authority: client, token, now: context.now, trustedRoot, signer, ignoreSct: flags.insecureSkipVerify }),
+      requestCredential({
+        authority: client,
+        token,
+        now: context.now,
+        trustedRoot,
+        ...("sign" in certified ? { signer: certified } : { algorithm: certified }),
+        ignoreSct: flags.insecureSkipVerify,
+      }),
     context.now,
   );
 }

@@ -53,8 +53,10 @@ export interface CredentialRequest {
   readonly now: () => number;
   /** Given: the certificate must lead to one of its authorities. */
   readonly trustedRoot?: TrustedRoot | undefined;
-  /** The key to certify. Default: a fresh one of P-256. */
+  /** The key to certify. Default: a fresh one. */
   readonly signer?: Signer | undefined;
+  /** What a fresh key is for. Default: ECDSA with P-256, which every client verifies. */
+  readonly algorithm?: Algorithm | undefined;
   /** Do not ask for a promise of publication. */
   readonly ignoreSct?: boolean | undefined;
 }
@@ -63,13 +65,13 @@ export interface CredentialRequest {
 const MARGIN_MS = 60_000;
 
 /**
- * A certificate for a key (a fresh one of P-256, where none is given) and the token's identity. Throws TOKEN_INVALID, CREDENTIAL_INVALID and what the
- * authority's client throws.
+ * A certificate for a key (a fresh one, where none is given) and the token's identity. Throws TOKEN_INVALID,
+ * CREDENTIAL_INVALID and what the authority's client throws.
  */
 export async function requestCredential(request: CredentialRequest): Promise<Credential> {
   const { authority, token, now, trustedRoot, ignoreSct = false } = request;
   readToken(token, now());
-  const signer = request.signer ?? createKeySigner(generateKey("P-256"), algorithmOf("PKIX_ECDSA_P256_SHA_256"));
+  const signer = request.signer ?? freshSigner(request.algorithm ?? algorithmOf("PKIX_ECDSA_P256_SHA_256"));
   const { publicKey, algorithm } = signer;
   const unsigned = prepareRequest({ publicKey, algorithm, subject: EMPTY_NAME });
   const csr = unsigned.assemble(await signer.sign({ message: unsigned.toBeSigned }));
@@ -97,6 +99,10 @@ export async function requestCredential(request: CredentialRequest): Promise<Cre
       cause,
     });
   }
+}
+
+function freshSigner(algorithm: Algorithm): Signer {
+  return createKeySigner(generateKey(algorithm.keyType, algorithm.rsaBits || undefined), algorithm);
 }
 
 /** A credential from a key of one's own. */
