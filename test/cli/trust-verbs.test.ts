@@ -109,6 +109,20 @@ test("several installations lie side by side, by name", async () => {
   assert.deepEqual([row!.name, row!.isCurrent], ["two", false]);
 });
 
+test("without flags the public instance is meant, and only then", async () => {
+  const asked: string[] = [];
+  const refuse = {
+    fetch: (url: string) => {
+      asked.push(url);
+      return Promise.reject(new Error("no network"));
+    },
+  };
+  await expect(3, ["initialize"], /MIRROR_UNREACHABLE/, refuse);
+  assert.match(asked[0]!, /^https:\/\/tuf-repo-cdn\.sigstore\.dev\/\d+\.root\.json$/);
+  await expect(2, ["initialize", "--mirror", `${server.url}/tuf`], /--root is missing/);
+  await expect(2, ["initialize", "--staging"], /UNSUPPORTED_FLAG/);
+});
+
 test("a root from parts verifies what the installation's own root verifies", async () => {
   const root = JSON.parse(readFileSync(join(trust, "trusted_root.json"), "utf8")) as {
     tlogs: { baseUrl: string; publicKey: { rawBytes: string } }[];

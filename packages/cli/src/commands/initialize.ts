@@ -40,8 +40,10 @@ function checkChecksum(root: Uint8Array, given: string): void {
 export const verb: Verb = defineVerb({
   brief: "Remember an installation: its trust, verified by TUF",
   details: `Fetches the repository at --mirror, verifies it from --root on, and remembers it as the installation that is meant when
-nothing says otherwise. Several are kept side by side; the last one initialised counts.
+nothing says otherwise. Several are kept side by side; the last one initialised counts (lacre trust use chooses another).
+Without flags it is the public instance of Sigstore, from the root that comes with the command.
 
+  lacre initialize
   lacre initialize --mirror http://localhost:7800/tuf --root .lacre/trust/root.json`,
   isCosign: true,
   flags: {
@@ -59,13 +61,19 @@ nothing says otherwise. Several are kept side by side; the last one initialised 
       throw new CliError("UNSUPPORTED_FLAG", "--staging cannot be honoured", {
         hint: "Give the instance's --mirror and --root.",
       });
-    if (flags.mirror === undefined || flags.root === undefined) throw new CliError("USAGE", "--mirror and --root are needed");
-    if (!/^(https?|file):\/\//.test(flags.mirror)) throw new CliError("USAGE", "--mirror is not an http, https or file address");
-    const mirror = flags.mirror.replace(/\/+$/, "");
-    const root = await readRoot(context, flags.root);
+    if (flags.mirror !== undefined && flags.root === undefined) {
+      throw new CliError("USAGE", "--root is missing: what does trust in this repository begin with?", {
+        hint: "Its operator publishes the root's file, and its checksum.",
+      });
+    }
+    if (flags.mirror !== undefined && !/^(https?|file):\/\//.test(flags.mirror))
+      throw new CliError("USAGE", "--mirror is not an http, https or file address");
+    const { PUBLIC_MIRROR, PUBLIC_ROOT } = await import("../seeds.ts");
+    const mirror = (flags.mirror ?? PUBLIC_MIRROR).replace(/\/+$/, "");
+    const root = flags.root === undefined ? Buffer.from(PUBLIC_ROOT, "base64") : await readRoot(context, flags.root);
     const rootDigest = digestOf(root);
     if (flags.rootChecksum !== undefined) checkChecksum(root, flags.rootChecksum);
-    if (flags.root.startsWith("http:") && flags.rootChecksum === undefined)
+    if (flags.root?.startsWith("http:") === true && flags.rootChecksum === undefined)
       context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
     const home = findHome(context.env);
     const folder = mirrorFolder(home, mirror);
