@@ -103,13 +103,15 @@ accepts("a bundle with members of its own", { recipe: { bundle: (bundle) => void
 accepts("a bundle without a clock to compare with", { nowMs: "none" });
 
 test("tells what was proved, and only that", () => {
-  const verdict = judge({ recipe: { dialect: "v2", content: "dsse" } });
+  const sealed = seal(workshop, { dialect: "v2", content: "dsse" });
+  const verdict = ask({}, sealed);
   assertVerified(verdict);
   assert.deepEqual(verdict.identity, {
     kind: "uri",
     value: IDENTITY,
     issuer: ISSUER,
     claims: { githubWorkflowTrigger: "push", sourceRepositoryURI: "https://ci.example/project" },
+    serial: toHex(sealed.leaf!.serial),
   });
   assert.deepEqual(verdict.times, [
     { timeMs: SIGNED_MS, kind: "timestamp", source: "https://clock.workshop.test/api/v1/timestamp" },
