@@ -70,7 +70,12 @@ export const verb: Verb = defineVerb({
     // The list first: a reader must not find in it what is gone.
     const referrers = found.filter(({ isReferrer }) => isReferrer).map((one) => one.digest);
     if (referrers.length > 0) await removeReferrers(registry, storage, digest, referrers);
-    for (const one of found) await registry.deleteManifest({ ...storage, digest: one.digest });
+    for (const one of found) {
+      await registry.deleteManifest({ ...storage, digest: one.digest });
+      // Where a tag outlives its manifest, it goes too; where it cannot be deleted, it went with the manifest.
+      if (!one.isReferrer && (await readTag(registry, storage, one.what)) !== undefined)
+        await registry.deleteManifest({ ...storage, tag: one.what });
+    }
     if (flags.output === "json")
       context.terminal.result(JSON.stringify({ image: operands[0]!, digest, removed: found.map(({ what }) => what) }));
     else
