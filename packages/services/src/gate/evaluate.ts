@@ -497,3 +497,24 @@ export function describeSigners(policy: Policy): readonly (readonly [string, str
     `${ways.map(describeWay).join(", or ")}${isEach ? " (each of them counts)" : ""}`,
   ]);
 }
+
+/** The artifacts a rule is for, in plain words. */
+export function describeSelectors(rule: Rule): readonly string[] {
+  return rule.selectors.map(({ kind, name }) => `${kind} ${name.shown}`);
+}
+
+/** Signers that anybody with a certificate would pass for: names of a policy worth a warning. */
+export function broadSigners(policy: Policy): readonly string[] {
+  const stranger = ["nobody-in-particular@stranger.invalid", "https://stranger.invalid/anything"];
+  return policy.signers.flatMap(({ name, ways }) =>
+    ways.some(
+      (way) =>
+        way.kind === "identity" &&
+        way.claims.size === 0 &&
+        stranger.every((one) => way.identity.test(one)) &&
+        way.issuer.test("https://issuer.invalid"),
+    )
+      ? [name]
+      : [],
+  );
+}

@@ -326,7 +326,8 @@ function readDuration(given: string, where: string): number {
   return Number(match[1]) * UNITS[match[2]!]!;
 }
 
-function readTime(given: string, where: string): number {
+/** A date or a moment, in milliseconds since 1970. Throws POLICY_INVALID. */
+export function readTime(given: string, where: string): number {
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:\d\d))?$/.test(given);
   const timeMs = isTime ? Date.parse(given) : NaN;
   // Date.parse takes 2026-02-31 for the third of March.
