@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { up } from "@lacre/services";
 import { runLine } from "../packages/cli/src/run.ts";
 import { createWorld } from "./cli/world.ts";
+import { createRegistry, HOST, putImage } from "./cli/registry.ts";
 import { homeEnv } from "./harness.ts";
 
 export interface FreshBundle {
@@ -19,7 +20,7 @@ export interface FreshBundle {
 }
 
 export interface Fresh {
-  /** Holds `app`, `other`, `k.pub` and the bundles. */
+  /** Holds `app`, `other`, `k.pub`, the bundles, and `layout`: an image with two signatures and a statement. */
   readonly folder: string;
   /** The installation's data directory. */
   readonly dir: string;
@@ -37,8 +38,12 @@ export async function makeFresh(work: string): Promise<Fresh> {
   mkdirSync(folder);
   Object.assign(process.env, homeEnv(join(work, "home")));
   const server = await up({ dir, listen: { host: "localhost", port: 0 }, stateDir: join(work, "state") });
+  const registry = createRegistry();
   const lacre = async (...args: string[]): Promise<string> => {
-    const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init) });
+    const world = createWorld({
+      cwd: folder,
+      fetch: (url, init) => (new URL(url).host === HOST ? registry.fetch(url, init) : fetch(url, init)),
+    });
     const status = await runLine(args, world.context);
     if (status !== 0) throw new Error(`lacre ${args[0]} ended with ${status}: ${world.stderr()}`);
     return world.stdout().trim();
@@ -76,6 +81,25 @@ export async function makeFresh(work: string): Promise<Fresh> {
     }
     await lacre("sign-blob", "app", "--bundle", "none.message.key", "--key", "k.pem", "--tlog-upload=false");
     bundles.push({ file: "none.message.key", log: "none", content: "message", signer: "key" });
+    // An image with a signature by certificate and one by key, and a statement; saved, so that no registry is needed.
+    const { digest } = putImage(registry, "app", "v1", "the image");
+    const image = `${HOST}/app@${digest}`;
+    const token = await lacre("token", "--email", identity, "--dir", dir);
+    const services = ["--signing-config", "v2.config", "--trusted-root", trustedRoot];
+    await lacre("sign", image, ...services, "--identity-token", token);
+    await lacre("sign", image, ...services, "--key", "k.pem");
+    await lacre(
+      "attest",
+      image,
+      "--predicate",
+      "predicate.json",
+      "--type",
+      predicateType,
+      ...services,
+      "--identity-token",
+      token,
+    );
+    await lacre("save", `${HOST}/app:v1`, "--dir", "layout");
     // So that what is remembered for this user can be verified with.
     await lacre("initialize", "--mirror", `${server.url}/tuf/`, "--root", join(dir, "trust", "root.json"));
     return { folder, dir, trustedRoot, identity, issuer: `${server.url}/oidc`, predicateType, bundles };
