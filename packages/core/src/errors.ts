@@ -38,7 +38,7 @@ export const CODES = {
   // merkle/
   PROOF_MISMATCH: {
     meaning: "A Merkle proof does not lead to the stated root, or has the wrong number of hashes.",
-    hint: "The entry is not in that tree, or the proof belongs to another entry or size.",
+    hint: "The entry is not in that tree, or the proof belongs to another entry or size: get the bundle again, or sign again.",
   },
   // crypto/
   ALGORITHM_UNKNOWN: {
@@ -51,7 +51,7 @@ export const CODES = {
   },
   SIGNATURE_INVALID: {
     meaning: "The signature does not verify with this key over these bytes.",
-    hint: "The content changed after signing, or another key signed.",
+    hint: "The content changed after signing, or another key signed: get artifact and bundle again, and check which key was meant.",
   },
   // x509/
   CERT_INVALID: {
@@ -76,7 +76,7 @@ export const CODES = {
   },
   SCT_INVALID: {
     meaning: "A signed certificate timestamp is malformed, or a known log did not sign it for this certificate.",
-    hint: "The certificate was changed, or the log's key in the trusted root is wrong.",
+    hint: "The certificate was changed, or the trusted root has another key for that log: renew the trusted root, or sign again.",
   },
   SCT_UNKNOWN_LOG: {
     meaning: "A signed certificate timestamp names a log that is not in the trusted root.",
@@ -134,7 +134,7 @@ export const CODES = {
   },
   ENTRY_MISMATCH: {
     meaning: "The log entry is of another signature, artifact, certificate or key.",
-    hint: "The bundle was put together from parts that do not belong together.",
+    hint: "The bundle was put together from parts that do not belong together: get it again from whoever sealed, and do not use it.",
   },
   ENTRY_REQUEST_INVALID: {
     meaning: "A request to log an entry is not of a known type, or contradicts itself.",
@@ -333,12 +333,12 @@ export const CODES = {
   },
   LOG_ENTRY_MISSING: {
     meaning: "Fewer independent log entries were proved than are required.",
-    hint: "The signature was not logged, or its log is not in the trusted root.",
+    hint: "Sign again to a log; if it was logged, that log is not in the trusted root: renew the root.",
   },
   LOG_INDEX_MISMATCH: { meaning: "The entry states another index than its proof.", hint: "Fetch the entry again from the log." },
   PROMISE_INVALID: {
     meaning: "The log did not sign this promise for this entry.",
-    hint: "The entry was changed, or belongs to another log.",
+    hint: "The entry was changed, or belongs to another log: get the bundle again; if it stays so, renew the trusted root.",
   },
   CHECKPOINT_MISMATCH: {
     meaning: "Checkpoint and inclusion proof speak of different trees.",

@@ -199,7 +199,7 @@ const PROCESSED: ReadonlyMap<number, (name: Uint8Array) => Lies> = new Map([
         const rule = der.readAscii(base);
         const at = rule.lastIndexOf("@");
         // The part before the sign is the host's own affair: case counts.
-        if (at >= 0) return text.slice(0, cut) === rule.slice(0, at) && host === rule.slice(at + 1).toLowerCase();
+        if (at !== -1) return text.slice(0, cut) === rule.slice(0, at) && host === rule.slice(at + 1).toLowerCase();
         return isHostIn(host, rule);
       };
     },
@@ -240,7 +240,8 @@ function hostOf(host: string, what: string): string {
 // With a dot in front: the hosts below; without: that host.
 function isHostIn(host: string, rule: string): boolean {
   const domain = rule.toLowerCase();
-  return domain.startsWith(".") ? host.length > domain.length && host.endsWith(domain) : host === domain;
+  // No host begins with a dot, so what ends with one and a domain has something before it.
+  return domain.startsWith(".") ? host.endsWith(domain) : host === domain;
 }
 
 interface Attribute {
