@@ -27,6 +27,7 @@ import {
   sigstorePython3,
   sigstorePython4V1,
 } from "./clients/v1.ts";
+import { cosignTrustJourneys, tufJourneys } from "./trust.ts";
 import { cosign26Journeys, firstEntryJourneys, gitsignJourneys, rekorCliJourneys } from "./v1.ts";
 import { awsJourneys, certificateJourneys, keyFileJourneys, tokenJourneys, vaultJourneys } from "./keys.ts";
 import { imageVerificationJourneys } from "./image-verification.ts";
@@ -203,10 +204,13 @@ if (clients.some((client) => client.name.startsWith("sigstore-python"))) {
     },
   });
 }
+const pythonTuf = (): Journey[] => tufJourneys(work.path);
+journeys.push(...present(pythonTuf).flat());
 const goWitness = (): Journey[] => witnessJourneys(work.path, home);
 journeys.push(...present(goWitness).flat());
 for (const more of [
   cosign26Journeys,
+  cosignTrustJourneys,
   rekorCliJourneys,
   gitsignJourneys,
   imageVerificationJourneys,

@@ -38,7 +38,9 @@ function tellVerified(verdict: Verdict): readonly string[] {
   for (const [claim, value] of Object.entries(verdict.identity?.claims ?? {})) row("", `${claim}: ${value}`);
   for (const { timeMs, kind, source } of verdict.times ?? [])
     row("at", `${formatTime(timeMs)}, says the ${kind === "timestamp" ? "timestamp authority" : "log"} ${source}`);
-  for (const { log, logIndex, treeIndex, treeSize } of verdict.logEntries ?? []) {
+  for (const { log: address, logId, logIndex, treeIndex, treeSize } of verdict.logEntries ?? []) {
+    // A log that is trusted by its key alone has no address.
+    const log = address === "" ? `the log of key ${logId.slice(0, 16)}…` : address;
     // A log of several trees counts over all of them: its index is not the place in the tree.
     const index = logIndex ?? treeIndex;
     const place =

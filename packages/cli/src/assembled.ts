@@ -11,8 +11,8 @@
  * from there, or are empty, and what needs them is refused. The verdict names each piece.
  *
  * Files of this kind say nothing of time and name. So: an authority's window is that of its anchor's certificate; a key has
- * no window (whoever gives a key trusts it for all it has signed); a log has the name of `--rekor-url`, and without one it
- * is known by its key alone. What has been put together goes through the checks of every trusted root.
+ * no window (whoever gives a key trusts it for all it has signed); a log is known by its key alone, save that the id of an
+ * Ed25519 log follows from its name too, which is the host of `--rekor-url`. What has been put together goes through the checks of every trusted root.
  */
 import { noteKeyId } from "@lacre/core/bundle";
 import { utf8 } from "@lacre/core/bytes";
@@ -167,7 +167,8 @@ async function readLogs(context: Context, path: string, baseUrl: string): Promis
   const words = Buffer.from(bytes).toString("latin1");
   const blocks = words.includes("-----BEGIN") ? parsePemAll(words, "PUBLIC KEY").map(({ der }) => der) : [bytes];
   if (blocks.length === 0) throw new CliError("USAGE", `${path} holds no public key`);
-  return blocks.map((spki) => logOf(spki, baseUrl));
+  // An address is where a log is reached, and says nothing of its name: it is used only where there is no id without one.
+  return blocks.map((spki) => logOf(spki, importPublicKey(spki).type === "Ed25519" ? baseUrl : ""));
 }
 
 /** A log from its key. Its id is that of its key, or of name and key where such keys have theirs from both. */
