@@ -72,6 +72,7 @@ const EQUIVALENT: readonly { readonly file: string; readonly text: string; reado
     text: "the statement cannot be compared without the artifact",
     reason: "A5 has asked for the artifact before",
   },
+  { file: "constraints.ts", text: "MAX_COMPARED", reason: "at how much work it ends" },
   { file: "match.ts", text: "the entry cannot be compared without the artifact", reason: "A5 has asked for the artifact before" },
   { file: "match.ts", text: "entries of this kind do not record what was signed", reason: "no kind in the table is like that" },
   { file: "match.ts", text: "entry is verified in another way", reason: "the bytes of a key are no certificate's" },

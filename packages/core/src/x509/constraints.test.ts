@@ -6,7 +6,7 @@ import { der } from "../codec/index.ts";
 import type { Certificate } from "./certificate.ts";
 import { checkChain } from "./chain.ts";
 import { readNameConstraints } from "./constraints.ts";
-import { EXTENSION, USER_NAME_TYPE, type Extension } from "./extensions.ts";
+import { basicConstraints, EXTENSION, USER_NAME_TYPE, type Extension } from "./extensions.ts";
 import { answers, authority, damaged, file, NOW, openssl, pem, refuses, root, signer, withExtensions } from "./fixture.test.ts";
 import { encodeName } from "./name.ts";
 
@@ -186,6 +186,21 @@ test("constraints of every authority hold for all below it, the anchor's too; an
     "CHAIN_INVALID",
     /does not permit this name/,
   );
+});
+
+test("an authority that certifies itself anew is exempt, a leaf that has its issuer's name is not", () => {
+  const limits = withExtensions(constraints([directory(org())]), basicConstraints(true));
+  const first = authority(anchor, "constrained", limits);
+  // The same name, another key.
+  const second = authority(first, "another key", (fields) => ({ ...fields, subject: first.certificate.subject }));
+  const path = (leaf: Certificate, ...intermediates: readonly Certificate[]): Path => ({ leaf, intermediates });
+  const below = signer(second, (fields) => ({ ...fields, subject: org({ CN: "x" }) })).certificate;
+  const renewed = path(below, second.certificate, first.certificate);
+  assert.ok(accepts(renewed));
+  assert.ok(opensslAccepts(renewed));
+  const namesake = signer(first, (fields) => ({ ...fields, subject: first.certificate.subject })).certificate;
+  assert.equal(accepts(path(namesake, first.certificate)), false);
+  assert.equal(opensslAccepts(path(namesake, first.certificate)), false);
 });
 
 test("constraints count whether they are critical or not", () => {
