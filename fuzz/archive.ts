@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Archives of images: what is read has content under its own digest, and nothing outside of the archive. */
 import { createHash } from "node:crypto";
-import { Parser } from "tar";
+import { createRequire } from "node:module";
 import { decodeArchive } from "../packages/cli/src/images/archive.ts";
 import { utf8 } from "../packages/core/src/bytes/index.ts";
 import { createTar } from "../test/cli/tar.ts";
 
 export const name = "archive";
+
+// The command's own dependency, from where the command has it.
+const { Parser } = createRequire(new URL("../packages/cli/src/images/archive.ts", import.meta.url))("tar") as {
+  readonly Parser: Parameters<typeof decodeArchive>[2];
+};
 
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const layer = utf8("a layer");

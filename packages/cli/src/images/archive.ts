@@ -74,13 +74,17 @@ class Scan {
   take(entry: ReadEntry): void {
     const path = this.#pathOf(entry.path);
     if (this.#seen.size >= MAX_ENTRIES) throw new LacreError("TOO_LARGE", `${this.name} has more than ${MAX_ENTRIES} entries`);
-    if (entry.type === "Directory") return void entry.resume();
+    if (entry.type === "Directory") {
+      entry.resume();
+      return;
+    }
     if (this.#seen.has(path)) throw invalid(this.name, "has two entries of one name", path);
     this.#seen.add(path);
     if (entry.type === "SymbolicLink" || entry.type === "Link") {
       const target = entry.linkpath ?? "";
       this.#links.set(path, entry.type === "Link" ? this.#pathOf(target) : this.#pathOf(join(path, target)));
-      return void entry.resume();
+      entry.resume();
+      return;
     }
     if (!FILES.includes(entry.type)) throw invalid(this.name, "has an entry that is no file", `${path}: ${entry.type}`);
     const hasher = createHasher(BLOB.exec(path)?.[1] === "sha512" ? "sha512" : "sha256");

@@ -48,11 +48,6 @@ export interface OpenImage {
 
 const LOCAL = /^(oci-layout|oci-archive|docker-archive):/;
 
-/** Whether an operand names an image in a file by its prefix. */
-export function isLocalName(name: string): boolean {
-  return LOCAL.test(name);
-}
-
 /** Opens an image. Throws IMAGE_MISSING, IMAGE_INCOMPLETE, OFFLINE, USAGE, CONTENT_MISMATCH and what registries throw. */
 export async function openImage(context: Context, flags: OpenFlags, name: string): Promise<OpenImage> {
   const kind = LOCAL.exec(name)?.[1];
