@@ -142,7 +142,7 @@ export class TestRegistry {
     };
   }
 
-  /** Listens on a free port of this machine. With `tls`, by https. */
+  /** Listens on a free port of this machine. With `tls`, by https; `requestCert` wants a certificate of `ca` from clients. */
   async listen(tls?: {
     key: string;
     cert: string;
@@ -151,7 +151,7 @@ export class TestRegistry {
   }): Promise<{ host: string; close(): Promise<void> }> {
     const serve = (request: IncomingMessage, response: ServerResponse): void =>
       void this.#serve(request, response, tls !== undefined);
-    const server = tls === undefined ? createServer(serve) : createTlsServer({ ...tls, rejectUnauthorized: false }, serve);
+    const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     return {
