@@ -93,8 +93,7 @@ function readYaml(source: string, where: string): Json {
     }
     if (!isMap(node) && !isSeq(node) && !isScalar(node)) return undefined;
     if (node.anchor !== undefined) throw wrong(where, "has an anchor, which is not read", { found: `&${node.anchor}` });
-    if (node.tag !== undefined && node.tag.startsWith("!"))
-      throw wrong(where, "has a tag, which is not read", { found: node.tag });
+    if (node.tag !== undefined) throw wrong(where, "has a tag, which is not read", { found: node.tag });
     return undefined;
   });
   return plain(document.contents, where, 0);
