@@ -161,7 +161,7 @@ function show({ tag, content }: Form): string {
 // The names of a certificate: its subject unless empty, addresses in its subject, and subjectAltName.
 function namesOf(certificate: Certificate): Form[] {
   const names: Form[] = [];
-  const attributes = certificate.subject.length > 2 ? partsOf(certificate.subject).flat() : [];
+  const attributes = partsOf(certificate.subject).flat();
   if (attributes.length > 0) names.push({ tag: DIRECTORY, content: certificate.subject });
   for (const { type, value } of attributes) if (type === EMAIL_ATTRIBUTE) names.push({ tag: EMAIL, content: value.content });
   const alternatives = certificate.extensions.get(EXTENSION.subjectAltName);
