@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { decodeSigningConfig } from "@lacre/core/trust";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { findHome, recall, trustFolder } from "../home.ts";
+import { findHome, recall, recallAll, trustFolder } from "../home.ts";
 import { namedDirectory, readNamed } from "../trust.ts";
 import { choice, defineVerb, text, type Verb } from "../verb.ts";
 
@@ -11,8 +11,12 @@ import { choice, defineVerb, text, type Verb } from "../verb.ts";
 async function findDirectory(context: Context, flags: { readonly dir?: string | undefined }): Promise<string> {
   const named = namedDirectory(context, flags);
   if (named !== undefined) return named.path;
-  const installation = await recall(findHome());
+  const home = findHome();
+  const installation = await recall(home);
   if (installation?.kind === "directory") return installation.path;
+  // Another one is meant for verifying; the only one on this machine is still the only one that can give a token.
+  const here = (await recallAll(home)).filter((one) => one.kind === "directory");
+  if (here.length === 1) return here[0]!.path;
   throw new CliError("SERVICES_MISSING", "there is no development installation on this machine", {
     hint: "Run lacre up, or name its directory with --dir or LACRE_DIR.",
   });
