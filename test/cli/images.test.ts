@@ -415,3 +415,41 @@ test("finds signatures in another repository (COSIGN_REPOSITORY)", async () => {
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 10);
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE], { COSIGN_REPOSITORY: `${HOST}/signatures` })).status, 0);
 });
+
+test("takes bundles from a file, and a certificate for an old signature that was stored without its own", async () => {
+  const registry = createRegistry();
+  const image = putImage(registry, REPO, "v1", "one");
+  const sealed = sealStatement(image.digest, SIGN);
+  writeFileSync(join(folder, "image.sigstore.json"), bytesOf(sealed.bundle));
+  assert.equal((await say(registry, ["verify", ...WHO, "--bundle", "image.sigstore.json", `oci://${IMAGE}`])).status, 0);
+  const other = sealStatement(image.digest, "https://slsa.dev/provenance/v1");
+  writeFileSync(join(folder, "other.sigstore.json"), bytesOf(other.bundle));
+  assert.equal((await say(registry, ["verify", ...WHO, "--bundle", "other.sigstore.json", `oci://${IMAGE}`])).status, 12);
+  assert.equal(
+    (await say(registry, ["verify", ...WHO, "--bundle", "other.sigstore.json", "--type", "slsaprovenance1", `oci://${IMAGE}`]))
+      .status,
+    0,
+  );
+  const payload = payloadOf(image.digest);
+  const old = seal(workshop, { artifact: payload });
+  attachOld(registry, image.digest, { payload, sealed: old, changes: { "dev.sigstore.cosign/certificate": "" } });
+  assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 13);
+  writeFileSync(join(folder, "leaf.pem"), formatPem("CERTIFICATE", old.leaf!.der));
+  assert.equal((await say(registry, ["verify", ...WHO, "--certificate", "leaf.pem", IMAGE])).status, 0);
+  writeFileSync(join(folder, "leaf.pem"), formatPem("CERTIFICATE", seal(workshop).leaf!.der));
+  assert.equal((await say(registry, ["verify", ...WHO, "--certificate", "leaf.pem", IMAGE])).status, 12);
+  assert.equal((await say(registry, ["verify", ...WHO, "--payload", "leaf.pem", IMAGE])).status, 2);
+});
+
+test("verifies the SBOM that is attached, by the signatures beside that and no others", async () => {
+  const registry = createRegistry();
+  const image = putImage(registry, REPO, "v1", "one");
+  attach(registry, image, sealStatement(image.digest, SIGN), SIGN);
+  assert.equal((await say(registry, ["verify", ...WHO, "--attachment", "sbom", IMAGE])).status, 11);
+  const sbom = putImage(registry, REPO, `${image.digest.replace(":", "-")}.sbom`, "an sbom");
+  assert.equal((await say(registry, ["verify", ...WHO, "--attachment", "sbom", IMAGE])).status, 10);
+  attach(registry, sbom, sealStatement(sbom.digest, SIGN), SIGN);
+  const said = await say(registry, ["verify", ...WHO, "--attachment", "sbom", IMAGE]);
+  assert.equal(said.status, 0, said.stderr);
+  assert.equal(JSON.parse(said.stdout)[0].critical.image["docker-manifest-digest"], sbom.digest);
+});

@@ -26,7 +26,7 @@ export const IMAGE_SCHEMA = "urn:lacre:image:1";
 /** What came of one signature. */
 export interface JudgedSeal {
   readonly digest: string;
-  readonly store: "referrer" | "tag";
+  readonly store: StoredSeal["store"];
   readonly outcome: "verified" | "refused";
   /** What it says about the image, once verified. */
   readonly claims?: ImageClaims;

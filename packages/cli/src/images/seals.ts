@@ -11,6 +11,7 @@ import { LacreError } from "@lacre/core/errors";
 import {
   ANNOTATION,
   type Descriptor,
+  digestOf,
   LAYER,
   listAttached,
   listBundles,
@@ -23,7 +24,7 @@ import {
 export interface StoredSeal {
   /** The manifest or the layer that holds it. */
   readonly digest: string;
-  readonly store: "referrer" | "tag";
+  readonly store: "referrer" | "tag" | "file";
   readonly seal: Uint8Array | LegacySignature;
   /** The simple signing document that an older signature is over. */
   readonly payload?: Uint8Array;
@@ -73,6 +74,11 @@ function isOf({ content, predicateType }: StoredSeal, kind: SealKind): boolean {
   if (content === "unreadable") return true;
   const isSignature = content === "message" || predicateType === SIGNATURE_PREDICATE_TYPE;
   return isSignature === (kind === "signature");
+}
+
+/** A bundle from a file, as if it had been stored beside the image. */
+export function readBundle(bytes: Uint8Array): StoredSeal {
+  return { digest: digestOf(bytes), store: "file", seal: bytes, annotations: {}, ...peek(bytes) };
 }
 
 /** What a bundle says of itself. */

@@ -18,7 +18,7 @@ import { ANNOTATION, attachmentTag, digestOf, formatRepository } from "@lacre/co
 import type { Policy, Verdict, Verifier } from "@lacre/core/verify";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { createConfigured } from "../checking.ts";
+import { createConfigured, splitBundles } from "../checking.ts";
 import type { Context } from "../context.ts";
 import { CliError, reportOf } from "../errors.ts";
 import { attachmentLimit } from "../registry.ts";
@@ -35,7 +35,7 @@ import {
   reasonOf,
 } from "./judgement.ts";
 import { openImage, type OpenFlags, type OpenImage, resolveRoot } from "./open.ts";
-import { findSeals, type SealKind, type StoredSeal } from "./seals.ts";
+import { findSeals, readBundle, type SealKind, type StoredSeal } from "./seals.ts";
 
 export interface ImageFlags extends OpenFlags, TrustFlags {
   readonly attachmentTagPrefix?: string | undefined;
@@ -52,6 +52,8 @@ export interface ImageOptions {
   readonly key: PublicKey | undefined;
   readonly annotations: Readonly<Record<string, string>>;
   readonly output: "json" | "text" | "verdict";
+  /** Bundles in a file, instead of those beside the image. */
+  readonly bundlePath?: string | undefined;
   readonly flags: ImageFlags;
 }
 
@@ -89,13 +91,7 @@ async function judgeImage(context: Context, verifier: Verifier, name: string, op
   const { flags, kind, policy, key, annotations } = options;
   const image = await openImage(context, flags, name);
   const digest = await targetDigest(image, flags);
-  const stored =
-    flags.signature === undefined
-      ? await findSeals({ registry: image.registry, place: image.storage, digest }, kind, {
-          maxBytes: attachmentLimit(context),
-          prefix: flags.attachmentTagPrefix,
-        })
-      : [await readHanded(context, flags)];
+  const stored = await gatherSeals(context, image, digest, options);
   const judging = { verifier, policy, key, nowMs: context.now(), digest, kind, annotations };
   const seals: JudgedSeal[] = [];
   for (const one of stored) seals.push(await judgeWithEntry(context, one, judging, flags));
@@ -134,6 +130,32 @@ async function judgeWithEntry(context: Context, stored: StoredSeal, judging: Jud
   return first ?? judgeSeal(stored, judging);
 }
 
+/** The signatures to judge: those handed in, or those beside the image. Throws USAGE, and what registries throw. */
+async function gatherSeals(
+  context: Context,
+  image: OpenImage,
+  digest: string,
+  { flags, kind, bundlePath }: ImageOptions,
+): Promise<readonly StoredSeal[]> {
+  if (bundlePath !== undefined) {
+    if (flags.signature !== undefined)
+      throw new CliError("USAGE", "--bundle and --signature are two signatures; which is meant?");
+    return splitBundles(await readNamed(context, bundlePath)).map(readBundle);
+  }
+  if (flags.signature !== undefined) return [await readHanded(context, flags)];
+  if (flags.payload !== undefined) throw new CliError("USAGE", "--payload says nothing without --signature");
+  const found = await findSeals({ registry: image.registry, place: image.storage, digest }, kind, {
+    maxBytes: attachmentLimit(context),
+    prefix: flags.attachmentTagPrefix,
+  });
+  if (flags.certificate === undefined) return found;
+  // For signatures of cosign 2 that were stored without theirs. It is judged like one that was.
+  const certificate = await readNamed(context, flags.certificate);
+  return found.map((one) =>
+    one.seal instanceof Uint8Array || one.seal.certificate !== undefined ? one : { ...one, seal: { ...one.seal, certificate } },
+  );
+}
+
 /** The digest that is verified: the image's, or that of what `--attachment` names. */
 async function targetDigest(image: OpenImage, flags: ImageFlags): Promise<string> {
   if (flags.attachment === undefined) return image.root.descriptor.digest;
@@ -157,7 +179,7 @@ async function readHanded(context: Context, flags: ImageFlags): Promise<StoredSe
     content: { kind: "message", signature },
     certificate: flags.certificate === undefined ? undefined : await readNamed(context, flags.certificate),
   };
-  return { digest: digestOf(payload), store: "tag", seal, payload, content: "message", annotations: {} };
+  return { digest: digestOf(payload), store: "file", seal, payload, content: "message", annotations: {} };
 }
 
 // Tells one image, and returns its status.
@@ -216,7 +238,7 @@ function tellRefused(context: Context, seals: readonly JudgedSeal[]): void {
   }
 }
 
-const storeName = (seal: JudgedSeal): string => (seal.store === "referrer" ? "referrer" : "cosign tag");
+const storeName = (seal: JudgedSeal): string => ({ referrer: "referrer", tag: "cosign tag", file: "file" })[seal.store];
 
 function tellChecks(context: Context, { record, image }: Judged, { policy, key, annotations }: ImageOptions): void {
   const { terminal } = context;
