@@ -14,9 +14,10 @@ import { describeVerdict } from "./account.ts";
 import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
 import type { Context } from "./context.ts";
 import type { Seal } from "./detached.ts";
-import { CliError, reportOf } from "./errors.ts";
+import { CliError, type Report, reportOf } from "./errors.ts";
 import { formatReport } from "./report.ts";
-import { findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
+import type { TrustedRoot } from "@lacre/core/trust";
+import { type Chosen, findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
 
 export interface CheckOptions {
   /** undefined: a statement is verified without being about anything. */
@@ -48,23 +49,44 @@ export async function checkAll(context: Context, options: CheckOptions): Promise
     const name = artifact?.name ?? options.bundlePath;
     try {
       const verdict = await checkOne(context, verifier, options, bundles, artifact);
-      if (options.asJson) context.terminal.result(JSON.stringify(verdict));
-      else {
-        const account = describeVerdict(context.terminal, options.stream, name, options.bundlePath, verdict);
-        if (verdict.outcome === "refused") context.terminal.complain(account);
-        else if (options.stream === "stderr") context.terminal.say(account);
-        else if (!context.terminal.isQuiet) context.terminal.result(account);
-      }
-      if (verdict.outcome === "refused") worst = 1;
+      worst = worse(worst, tellOutcome(context, options, name, options.bundlePath, verdict));
     } catch (error) {
       if (options.artifacts.length === 1) throw error;
-      const report = reportOf(error);
-      if (options.asJson) context.terminal.result(JSON.stringify({ error: report }));
-      context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
-      if (worst === 0 || report.status === 1) worst = report.status;
+      worst = worse(worst, tellFailure(context, options, reportOf(error)));
     }
   }
   return worst;
+}
+
+/** The exit status of several: 1 wins over the others, and any other over 0. */
+export function worse(before: number, status: number): number {
+  return before === 0 || status === 1 ? status : before;
+}
+
+/** Tells a verdict on an artifact. Returns its exit status. */
+export function tellOutcome(
+  context: Context,
+  { asJson, stream }: Pick<CheckOptions, "asJson" | "stream">,
+  name: string,
+  bundlePath: string,
+  verdict: Verdict,
+): number {
+  const isRefused = verdict.outcome === "refused";
+  if (asJson) context.terminal.result(JSON.stringify(verdict));
+  else {
+    const account = describeVerdict(context.terminal, stream, name, bundlePath, verdict);
+    if (isRefused) context.terminal.complain(account);
+    else if (stream === "stderr") context.terminal.say(account);
+    else if (!context.terminal.isQuiet) context.terminal.result(account);
+  }
+  return isRefused ? 1 : 0;
+}
+
+/** Tells that an artifact of several could not be looked at. Returns the exit status of that. */
+export function tellFailure(context: Context, { asJson }: Pick<CheckOptions, "asJson">, report: Report): number {
+  if (asJson) context.terminal.result(JSON.stringify({ error: report }));
+  context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
+  return report.status;
 }
 
 /** The verifier that the flags ask for. Throws TRUST_MISSING and what reading a trusted root throws. */
@@ -72,21 +94,29 @@ export async function createConfigured(
   context: Context,
   options: Pick<CheckOptions, "key" | "policy" | "trust">,
 ): Promise<Verifier> {
+  const root = await findConfiguredRoot(context, options);
+  return root === undefined ? createVerifier({}) : createVerifier({ trustedRoot: root.value, rootSource: root.source });
+}
+
+/** The trusted root that the flags ask for; undefined where a bare key needs none. */
+export async function findConfiguredRoot(
+  context: Context,
+  options: Pick<CheckOptions, "key" | "policy" | "trust">,
+): Promise<Chosen<TrustedRoot> | undefined> {
   // Without a log to check, a key needs nobody's word: no root is looked for, and nothing is asked.
   const isBare =
     options.key !== undefined &&
     options.policy.ignoreTlog === true &&
     options.trust.trustedRoot === undefined &&
     options.trust.trustPack === undefined;
-  if (isBare) return createVerifier({});
-  const { value, source } = await findTrustedRoot(context, options.trust);
-  return createVerifier({ trustedRoot: value, rootSource: source });
+  return isBare ? undefined : findTrustedRoot(context, options.trust);
 }
 
-async function checkOne(
+/** The verdict on one artifact: that of the first seal that verifies for it, or of the one that got furthest. */
+export async function checkOne(
   context: Context,
   verifier: Verifier,
-  options: CheckOptions,
+  options: Pick<CheckOptions, "key" | "policy" | "ledgerUrl">,
   bundles: readonly Seal[],
   artifact: Artifact | undefined,
 ): Promise<Verdict> {

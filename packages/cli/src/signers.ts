@@ -118,21 +118,40 @@ async function readMatcher(
 ): Promise<Matcher | undefined> {
   if (exact === "" || pattern === "") throw new CliError("POLICY_MISSING", `${flag} is empty`);
   if (pattern === undefined) return exact === undefined ? undefined : { exact };
-  const { RE2JS } = await import("re2js");
-  let compiled;
-  try {
-    compiled = RE2JS.compile(pattern);
-  } catch (cause) {
-    throw new CliError("USAGE", `${flag}-regexp is not an RE2 pattern: ${(cause as Error).message}`, { cause });
-  }
+  const matcher = await compileMatcher(flag, { pattern, exact });
   if (!isAnchored(pattern)) {
     context.terminal.warn(
       `${flag}-regexp is not anchored: it also fits longer values around it; write ^…$ around the whole pattern`,
     );
   }
+  return matcher;
+}
+
+/** A pattern as the flags have it: plain data, from which the same matcher can be made elsewhere. */
+export interface Spelling {
+  readonly pattern: string;
+  readonly exact: string | undefined;
+}
+
+/** A matcher that remembers how it was spelled. */
+export type SpelledMatcher = {
+  readonly pattern: Extract<Matcher, { pattern: unknown }>["pattern"] & { readonly spelled: Spelling };
+};
+
+/** The matcher of a pattern, and of the exact value that has to fit as well. Throws USAGE for what is no RE2 pattern. */
+export async function compileMatcher(flag: string, spelled: Spelling): Promise<SpelledMatcher> {
+  const { pattern, exact } = spelled;
+  const { RE2JS } = await import("re2js");
+  let compiled: { test(value: string): boolean };
+  try {
+    compiled = RE2JS.compile(pattern);
+  } catch (cause) {
+    throw new CliError("USAGE", `${flag}-regexp is not an RE2 pattern: ${(cause as Error).message}`, { cause });
+  }
   const test = (value: string): boolean => compiled.test(value);
-  if (exact === undefined) return { pattern: { source: pattern, test } };
-  return { pattern: { source: `${pattern}/ and exactly /${exact}`, test: (value) => value === exact && test(value) } };
+  if (exact === undefined) return { pattern: { source: pattern, test, spelled } };
+  const source = `${pattern}/ and exactly /${exact}`;
+  return { pattern: { source, test: (value) => value === exact && test(value), spelled } };
 }
 
 /** Whether both ends of every alternative are tied: `^…$` without `|` outside brackets. */

@@ -43,6 +43,8 @@ export class Terminal {
   readonly #options: TerminalOptions;
   #results: Output;
   #quiet = false;
+  /** Whether the line that the cursor stands on is a bar. */
+  #hasBar = false;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
@@ -75,6 +77,7 @@ export class Terminal {
 
   /** A result, with a line end. */
   result(text: string): void {
+    this.#wipe();
     this.#results.write(`${text}\n`);
   }
 
@@ -85,16 +88,23 @@ export class Terminal {
 
   /** For people; nothing when quiet. */
   say(text: string): void {
-    if (!this.#quiet) this.#options.stderr.write(`${text}\n`);
+    if (!this.#quiet) this.complain(text);
   }
 
   warn(text: string): void {
-    if (!this.#quiet) this.#options.stderr.write(`${this.style("stderr", "yellow", "warning:")} ${text}\n`);
+    if (!this.#quiet) this.complain(`${this.style("stderr", "yellow", "warning:")} ${text}`);
   }
 
   /** An error; also when quiet. */
   complain(text: string): void {
+    this.#wipe();
     this.#options.stderr.write(`${text}\n`);
+  }
+
+  // A bar gives way to whatever is written; it comes back with the next step.
+  #wipe(): void {
+    if (this.#hasBar) this.#options.stderr.write("\r\u001b[K");
+    this.#hasBar = false;
   }
 
   /** Text in a style, where the stream shows styles. */
@@ -124,6 +134,22 @@ export class Terminal {
 
   /** Progress over `total` octets; it shows itself after one second. */
   progress(label: string, total: number): Progress {
+    return this.#progress(total, (done, seconds) => {
+      const rate = done / Math.max(0.001, seconds) / 1e6;
+      const share = total === 0 ? 100 : Math.min(100, Math.floor((100 * done) / total));
+      return `${label} ${formatSize(done)} of ${formatSize(total)} (${share} %), ${rate.toFixed(0)} MB/s`;
+    });
+  }
+
+  /** Progress over `total` things; it shows itself after one second. */
+  count(label: string, total: number): Progress {
+    return this.#progress(total, (done, seconds) => {
+      const rate = done / Math.max(0.001, seconds);
+      return `${label} ${done} of ${total} (${Math.floor((100 * done) / Math.max(1, total))} %), ${rate.toFixed(0)}/s`;
+    });
+  }
+
+  #progress(total: number, describe: (done: number, seconds: number) => string): Progress {
     const { stderr, now } = this.#options;
     if (this.#quiet) return { advance: () => undefined, end: () => undefined };
     const startedMs = now();
@@ -131,22 +157,18 @@ export class Terminal {
     const pauseMs = isBar ? 100 : 5000;
     let shownMs = startedMs + 1000 - pauseMs;
     let done = 0;
-    let hasShown = false;
     return {
       advance: (octets) => {
         done += octets;
         const atMs = now();
         if (atMs - shownMs < pauseMs) return;
         shownMs = atMs;
-        hasShown = true;
         const share = total === 0 ? 1 : Math.min(1, done / total);
-        const rate = done / Math.max(1, atMs - startedMs) / 1000;
-        const text = `${label} ${formatSize(done)} of ${formatSize(total)} (${Math.floor(share * 100)} %), ${rate.toFixed(0)} MB/s`;
+        const text = describe(done, (atMs - startedMs) / 1000);
         stderr.write(isBar ? `\r\u001b[K${bar(share)} ${text}` : `${text}\n`);
+        this.#hasBar = isBar;
       },
-      end: () => {
-        if (hasShown && isBar) stderr.write("\r\u001b[K");
-      },
+      end: () => this.#wipe(),
     };
   }
 }

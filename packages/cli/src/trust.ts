@@ -59,6 +59,8 @@ export interface Chosen<T> {
   readonly source: Required<RootSource>;
   /** Whether it belongs to an installation on this machine. */
   readonly isLocal: boolean;
+  /** The document as it was read, where it can be read again for the same. */
+  readonly bytes?: Uint8Array;
 }
 
 /** Nothing that is named on a command line and read whole is honestly larger. */
@@ -91,7 +93,12 @@ export async function findTrustedRoot(context: Context, flags: TrustFlags): Prom
   const { assembleRoot } = await import("./assembled.ts");
   const { root, bytes } = assembleRoot(base?.value, pieces);
   const source = [...pieces.sources, ...(base === undefined ? [] : [`the rest from ${base.source.source}`])].join("; ");
-  return { value: root, source: { source, reason: "put together", digest: digestOf(bytes) }, isLocal: base?.isLocal ?? false };
+  return {
+    value: root,
+    source: { source, reason: "put together", digest: digestOf(bytes) },
+    isLocal: base?.isLocal ?? false,
+    bytes,
+  };
 }
 
 /** Loaded only where there is something to put together. */
@@ -140,7 +147,7 @@ function chosen<T>(
   reason: string,
   isLocal: boolean,
 ): Chosen<T> {
-  return { value: decode(bytes), source: { source, reason, digest: digestOf(bytes) }, isLocal };
+  return { value: decode(bytes), source: { source, reason, digest: digestOf(bytes) }, isLocal, bytes };
 }
 
 /** The directory that `--dir` or an explicitly set `LACRE_DIR` names. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, statSync } from "node:fs";
 import { parseArtifact } from "../artifact.ts";
 import { checkAll } from "../checking.ts";
 import { CliError } from "../errors.ts";
@@ -15,6 +14,7 @@ export const verb: Verb = defineVerb({
   brief: "Verify artifacts and say who sealed them, when, and where it is logged",
   details: `  lacre verify ./FILE --bundle FILE.sigstore.json \\
     --certificate-identity you@example.com --certificate-oidc-issuer https://issuer.example
+  lacre verify ./release --certificate-identity … --certificate-oidc-issuer …
   lacre verify sha256:DIGEST --bundle FILE.sigstore.json --key public.pem
   lacre verify registry.example/app:v1 --key cosign.pub | jq '.[0].critical.image'
   lacre verify oci-layout:DIR --key cosign.pub
@@ -49,7 +49,7 @@ signature that fits, 13 no certificate.`,
   operands: {
     name: "ARTIFACT",
     brief:
-      "./FILE, file:FILE, sha256:DIGEST, - for standard input; an image: registry/name:tag, oci-layout:DIR, docker-archive:FILE",
+      "./FILE, ./FOLDER (every file in it), file:FILE, sha256:DIGEST, - for standard input; an image: registry/name:tag, oci-layout:DIR, docker-archive:FILE",
   },
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
@@ -75,7 +75,6 @@ signature that fits, 13 no certificate.`,
     const images = artifacts.flatMap((artifact) => (artifact.kind === "image" ? [artifact.reference] : []));
     if (images.length > 0) {
       if (images.length < artifacts.length) throw new CliError("USAGE", "files and images are verified apart");
-      if (bundle !== undefined) throw new CliError("USAGE", "--bundle is for files; an image's signatures are beside it");
       // Loaded on use: files need nothing of it.
       const { checkImages } = await import("../images/verification.ts");
       return checkImages(context, images, {
@@ -84,10 +83,10 @@ signature that fits, 13 no certificate.`,
         key,
         annotations: readAnnotations(flags.annotations),
         output: flags.output ?? "json",
+        bundlePath: bundle,
         flags,
       });
     }
-    let worst = 0;
     const common = {
       policy,
       key,
@@ -96,15 +95,18 @@ signature that fits, 13 no certificate.`,
       stream: "stdout" as const,
     };
     if (bundle !== undefined) return checkAll(context, { ...common, artifacts, bundlePath: bundle });
-    for (const artifact of artifacts) {
-      const bundlePath = artifact.kind === "file" ? `${artifact.path}.sigstore.json` : undefined;
-      if (bundlePath === undefined || !existsSync(resolve(context.cwd, bundlePath))) {
-        const looked = bundlePath === undefined ? "" : `: looked for ${artifact.name}.sigstore.json`;
-        throw new CliError("SEAL_MISSING", `there is no seal for ${artifact.name}${looked}`);
-      }
-      const status = await checkAll(context, { ...common, artifacts: [artifact], bundlePath });
-      if (worst === 0 || status === 1) worst = status;
+    const files = artifacts.flatMap((artifact) => (artifact.kind === "file" ? [artifact] : []));
+    const other = artifacts.find(({ kind }) => kind !== "file");
+    if (other !== undefined) throw new CliError("SEAL_MISSING", `there is no seal for ${other.name}`);
+    const [first, ...rest] = files;
+    if (first !== undefined && rest.length === 0 && statSync(first.path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      const bundlePath = `${first.path}.sigstore.json`;
+      if (!existsSync(bundlePath))
+        throw new CliError("SEAL_MISSING", `there is no seal for ${first.name}: looked for ${first.name}.sigstore.json`);
+      return checkAll(context, { ...common, artifacts, bundlePath });
     }
-    return worst;
+    // Loaded on use: one file needs nothing of it.
+    const { checkBatch } = await import("../batch.ts");
+    return checkBatch(context, { ...common, artifacts: files });
   },
 });
