@@ -27,6 +27,7 @@ async function serve(order: Order): Promise<void> {
   parentPort!.on("message", ({ index, job }: { readonly index: number; readonly job: Job }) => {
     // One at a time: a thread is one processor's work.
     done = done.then(async () => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       parentPort!.postMessage({ index, outcome: await judge(context, verifier, { policy, key }, job) });
     });
   });

@@ -96,8 +96,18 @@ test("threads give the verdicts of one thread, in its order", async () => {
   });
   // In the order of names: 0, 1, 10, 11, 2, 3, …
   assert.deepEqual(words, [
-    ...["verified", "verified", "verified", "verified", "verified"],
-    ...["refused", "verified", "FILE_UNREADABLE", "verified", "SEAL_MISSING", "verified", "refused"],
+    "verified",
+    "verified",
+    "verified",
+    "verified",
+    "verified",
+    "refused",
+    "verified",
+    "FILE_UNREADABLE",
+    "verified",
+    "SEAL_MISSING",
+    "verified",
+    "refused",
   ]);
 });
 

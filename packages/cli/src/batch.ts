@@ -134,7 +134,8 @@ export async function share(
   advance: () => void,
 ): Promise<void> {
   const { Worker } = await import("node:worker_threads");
-  const outcomes: (Outcome | undefined)[] = [];
+  /** What was answered and waits for its turn to be told. */
+  const outcomes = new Map<number, Outcome>();
   let next = 0;
   let told = 0;
   const workers = Array.from(
@@ -147,17 +148,18 @@ export async function share(
         reject(new CliError("INTERNAL", "a thread of this run ended before its work was done", { cause }));
       for (const worker of workers) {
         const feed = (): void => {
+          // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
           if (next < jobs.length) worker.postMessage({ index: next, job: jobs[next] });
           next++;
         };
         worker.on("message", ({ index, outcome }: { readonly index: number; readonly outcome: Outcome }) => {
-          outcomes[index] = outcome;
+          outcomes.set(index, outcome);
           feed();
           advance();
           try {
-            for (; told < jobs.length && outcomes[told] !== undefined; told++) {
-              tell(jobs[told]!, outcomes[told]!);
-              delete outcomes[told];
+            for (let ready = outcomes.get(told); ready !== undefined; ready = outcomes.get(++told)) {
+              tell(jobs[told]!, ready);
+              outcomes.delete(told);
             }
           } catch (error) {
             return reject(error as Error);
