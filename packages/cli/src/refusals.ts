@@ -25,6 +25,11 @@ export const REFUSED_SIGNING: Readonly<Record<string, Refused>> = {
   ...REFUSED_TOKEN,
 };
 
+/** For images alone: signing what is attached to them. */
+export const REFUSED_ATTACHMENT: Readonly<Record<"attachment", Refused>> = {
+  attachment: { kind: "text", instead: "An attached SBOM is stated under a signature with lacre attest --type spdxjson." },
+};
+
 /** For verbs that verify. */
 export const REFUSED_CHECKING: Readonly<Record<string, Refused>> = {
   sct: { kind: "text", instead: "The promise is read from the certificate, where authorities have put it since 2022." },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { REGISTRY_FLAGS } from "../registry/flags.ts";
-import { defineVerb, list, type Verb } from "../verb.ts";
+import { defineVerb, list, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Print the payload of an image signature, to be signed elsewhere",
@@ -12,6 +12,7 @@ See lacre attach signature for what follows.`,
   flags: {
     annotations: list("Also state this, key=value; may be repeated", { alias: "a", placeholder: "key=value" }),
     ...REGISTRY_FLAGS,
+    attachmentTagPrefix: text("What tags begin with (there are none here)", { hidden: true }),
     ...GLOBAL_FLAGS,
   },
   operands: { name: "IMAGE", brief: "The image, best by digest", maximum: 1 },

@@ -4,7 +4,7 @@ import { type Artifact, parseArtifact, readArtifact } from "../artifact.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
-import { refuse, refusedFlags, REFUSED_SIGNING } from "../refusals.ts";
+import { refuse, refusedFlags, REFUSED_ATTACHMENT, REFUSED_SIGNING } from "../refusals.ts";
 import { IMAGE_FLAGS } from "../registry/flags.ts";
 import { describeSealed, openWorkshop, saySealed, SEALING_FLAGS, type SealingFlags, type Workshop } from "../sealing.ts";
 import { plain } from "../terminal.ts";
@@ -26,6 +26,7 @@ certificate.
   flags: {
     ...SEALING_FLAGS,
     ...refusedFlags(REFUSED_SIGNING),
+    ...refusedFlags(REFUSED_ATTACHMENT),
     bundle: text("Where the seal goes", { placeholder: "file" }),
     output: choice(["text", "json"], "How to report", { alias: "o" }),
     ...IMAGE_FLAGS,
@@ -34,7 +35,7 @@ certificate.
   operands: { name: "ARTIFACT", brief: "./FILE, file:FILE, - for standard input, or an image" },
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
-    refuse(REFUSED_SIGNING, flags);
+    refuse({ ...REFUSED_SIGNING, ...REFUSED_ATTACHMENT }, flags);
     const artifacts = operands.map((name) => parseArtifact(name, { cwd: context.cwd, hasBundle: flags.bundle !== undefined }));
     const images = artifacts.filter((artifact) => artifact.kind === "image");
     const files = artifacts.filter((artifact) => artifact.kind !== "image");

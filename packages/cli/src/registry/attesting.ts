@@ -35,7 +35,7 @@ import { plain } from "../terminal.ts";
 import { readNamed } from "../trust.ts";
 import type { AttestFlags } from "./flags.ts";
 import { type Image, parseImages, resolveImage, walkImages } from "./images.ts";
-import { attachOptions, layerAnnotations } from "./legacy.ts";
+import { attachOptions, layerAnnotations, readChain } from "./legacy.ts";
 import { isLegacy } from "./signing.ts";
 
 const MAX_STDIN = 256 << 20;
@@ -132,7 +132,7 @@ async function store(
   const place = storagePlace(context, image.reference);
   const { digest } = image.reference;
   if (legacy) {
-    const annotations = { ...layerAnnotations(sealed), [ANNOTATION.predicateType]: stated };
+    const annotations = { ...layerAnnotations(sealed, await readChain(context, flags)), [ANNOTATION.predicateType]: stated };
     await pushAttached(
       registry,
       place,

@@ -45,6 +45,7 @@ export const IMAGE_FLAGS = {
 
 export type ImageFlags = FlagValues<typeof IMAGE_FLAGS> & {
   readonly bundle?: string | undefined;
+  readonly certificateChain?: string | undefined;
   readonly output?: string | undefined;
 };
 
@@ -64,4 +65,7 @@ export const ATTEST_FLAGS = {
   rekorEntryType: choice(["dsse", "intoto"], "Kind of the ledger entry (default dsse)", { hidden: true }),
 } as const satisfies FlagTable;
 
-export type AttestFlags = FlagValues<typeof ATTEST_FLAGS> & { readonly output?: string | undefined };
+export type AttestFlags = FlagValues<typeof ATTEST_FLAGS> & {
+  readonly certificateChain?: string | undefined;
+  readonly output?: string | undefined;
+};

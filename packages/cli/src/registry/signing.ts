@@ -30,7 +30,7 @@ import { plain } from "../terminal.ts";
 import { readNamed } from "../trust.ts";
 import type { ImageFlags } from "./flags.ts";
 import { type Image, parsePairs, resolveImage, walkImages } from "./images.ts";
-import { attachOptions, layerAnnotations } from "./legacy.ts";
+import { attachOptions, layerAnnotations, readChain } from "./legacy.ts";
 
 /** Whether signatures shall be stored as cosign before 3 did. Throws UNSUPPORTED_FLAG, USAGE. */
 export function isLegacy(flags: {
@@ -136,7 +136,11 @@ async function store(context: Context, flags: ImageFlags, registry: Registry, im
   const { legacy, payload, sealed } = signed;
   const place = storagePlace(context, image.reference);
   if (legacy) {
-    const layer = { mediaType: LAYER.simpleSigning, bytes: payload, annotations: layerAnnotations(sealed) };
+    const layer = {
+      mediaType: LAYER.simpleSigning,
+      bytes: payload,
+      annotations: layerAnnotations(sealed, await readChain(context, flags)),
+    };
     await pushAttached(registry, place, image.reference.digest, "sig", layer, attachOptions(context, flags));
   } else {
     await pushBundle(registry, place, image.descriptor, {

@@ -15,6 +15,7 @@ Prints the image by digest, to be signed next. Several files make an index, one 
     ct: text("Media type of the content (default: as it looks)", { placeholder: "type" }),
     annotation: list("Annotation of the image, key=value; may be repeated", { alias: "a", placeholder: "key=value" }),
     ...REGISTRY_FLAGS,
+    attachmentTagPrefix: text("What tags begin with (there are none here)", { hidden: true }),
     ...GLOBAL_FLAGS,
   },
   operands: { name: "IMAGE", brief: "Where to: a repository and a tag", maximum: 1 },
