@@ -449,7 +449,7 @@ test("a key of one's own seals and verifies, with the log and without anything",
     /cannot be checked when --key is given/,
   );
   await expect(2, ["verify-blob", "app", "--key", "k.pem", "--bundle", "key.json", ...dir], /private key/);
-  await expect(2, ["sign-blob", "app", "--key", "awskms:///alias/x", "--bundle", "x.json", ...dir], /awskms: is not supported/);
+  await expect(2, ["sign-blob", "app", "--key", "gcpkms://x", "--bundle", "x.json", ...dir], /gcpkms: is no kind of key/);
   await expect(1, ["sign-blob", "app", "--key", "app", "--bundle", "x.json", ...dir], /KEY_INVALID/);
 });
 

@@ -2,6 +2,7 @@
 /** The artifact and what is said about it: signatures, digests, statements (A5 and block J). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ed25519ph } from "@noble/curves/ed25519.js";
 import { toBase64, toHex, utf8 } from "@lacre/core/bytes";
 import { der, pae } from "@lacre/core/codec";
 import { hash, sha256, signMessage, algorithmOf, generateKey } from "@lacre/core/crypto";
@@ -197,11 +198,30 @@ function legacy(keyType: "P-384" | "P-521"): Recipe {
   };
 }
 
-test("a logged Ed25519 signature of a message, over a digest that this platform cannot check, is unknown and not passed", () => {
-  const verdict = judge({ recipe: { keyType: "Ed25519", entry: prehashed } });
+refuses(
+  "a pure Ed25519 signature that the log records as one over a digest",
+  { recipe: { keyType: "Ed25519", entry: prehashed } },
+  "J4",
+  "SIGNATURE_INVALID",
+  { recipe: overDigest() },
+);
+
+test("a pure Ed25519 signature, where only the digest is at hand, is unknown and not passed", () => {
+  const verdict = judge({
+    recipe: { keyType: "Ed25519", timestamp: true, bundle: (bundle) => void (bundle["verificationMaterial"].tlogEntries = []) },
+    artifact: () => ({ digests: new Map((["sha256", "sha512"] as const).map((name) => [name, hash(name, ARTIFACT)])) }),
+    also: { ignoreTlog: true },
+  });
   assertRefused(verdict, "J4", "ALGORITHM_UNKNOWN");
   assert.equal(verdict.checks.find((check) => check.id === "J4")?.status, "unknown");
 });
+
+/** Ed25519ph, as it is logged; the platform does not sign so. */
+function overDigest(): Recipe {
+  const key = generateKey("Ed25519");
+  const signature = ed25519ph.sign(ARTIFACT, key.pkcs8.subarray(16, 48));
+  return { key, keyType: "Ed25519", signature: () => signature, entry: prehashed };
+}
 
 refuses(
   "a logged Ed25519 signature over a digest by another hash",

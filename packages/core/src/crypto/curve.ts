@@ -89,8 +89,9 @@ export function addPoints(curve: Curve, a: Point, b: Point, inverse: bigint): Po
   return { x, y: residue(slope * (a.x - x) - a.y, curve.p) };
 }
 
-const P25519 = 2n ** 255n - 19n;
-const D25519 = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
+/** edwards25519: the field, and the curve's d. */
+export const P25519: bigint = 2n ** 255n - 19n;
+export const D25519: bigint = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
 
 // The y of the points whose order divides 8; each belongs to points (x, y) and (−x, y).
 const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([

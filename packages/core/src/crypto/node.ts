@@ -4,6 +4,7 @@ import * as crypto from "node:crypto";
 import { LacreError } from "../errors.ts";
 import type { Algorithm, HashName, KeyType } from "./algorithms.ts";
 import { curveOf, decodePoint } from "./curve.ts";
+import { PREHASHED, verifyEdwards } from "./edwards.ts";
 import { adoptNative, type EcdsaClaim, verifyEcdsaDigests } from "./node-ecdsa.ts";
 import type { DigestClaim, KeyMaterial, Platform, PlatformKey, SignatureResult } from "./platform.ts";
 import { isPkcs1Encoding, isPssEncoding } from "./rsa.ts";
@@ -86,7 +87,7 @@ function verifyMessage(algorithm: Algorithm, key: PlatformKey, message: Uint8Arr
     case "ml-dsa":
       return answer(crypto.verify(null, message, nodeKey(key).object, signature));
     case "ed25519ph":
-      return "unknown";
+      return answer(verifyEdwards(sha512, PREHASHED, nodeKey(key).material.raw, sha512(message), signature));
   }
 }
 
@@ -124,6 +125,9 @@ function verifyDigests(claims: readonly DigestClaim[]): SignatureResult[] {
       case "rsa-pss":
         results[place] = answer(verifyRsaDigest(algorithm, nodeKey(key), digest, signature));
         break;
+      case "ed25519ph":
+        results[place] = answer(verifyEdwards(sha512, PREHASHED, nodeKey(key).material.raw, digest, signature));
+        break;
       default:
         results[place] = "unknown";
     }
@@ -153,6 +157,10 @@ function hash(algorithm: HashName, data: Uint8Array): Uint8Array {
   const digest = new Uint8Array(octets.length);
   for (let at = 0; at < octets.length; at++) digest[at] = octets.charCodeAt(at);
   return digest;
+}
+
+function sha512(data: Uint8Array): Uint8Array {
+  return hash("sha512", data);
 }
 
 // A Buffer is not what it seems: its slice() shares memory where a Uint8Array's copies. None leaves this file.

@@ -209,7 +209,7 @@ const CAN: Readonly<Record<node.SignatureFamily, Record<string, string>>> = {
   "rsa-pkcs1": NODE_ONLY,
   "rsa-pss": NODE_ONLY,
   ed25519: BOTH,
-  ed25519ph: { node: "ALGORITHM_UNKNOWN", "page for node": "ALGORITHM_UNKNOWN", "page for page": "valid" },
+  ed25519ph: { node: "ALGORITHM_UNKNOWN", "page for node": "valid", "page for page": "valid" },
   "ml-dsa": HAS_ML_DSA
     ? { "node for node": "valid", "node for page": "ALGORITHM_UNKNOWN", page: "ALGORITHM_UNKNOWN" }
     : { node: "ALGORITHM_UNKNOWN", page: "ALGORITHM_UNKNOWN" },
@@ -235,12 +235,13 @@ test("Ed25519ph as RFC 8032 section 7.3 has it; pure and prehashed do not pass f
     "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406";
   const message = fromHex("616263");
   const digest = node.hash("sha512", message);
-  assert.equal(verdict(page, "PKIX_ED25519_PH", spki, { message }, signature), "valid");
-  assert.equal(verdict(page, "PKIX_ED25519_PH", spki, { digest }, signature), "valid");
-  assert.equal(verdict(page, "PKIX_ED25519", spki, { message }, signature), "SIGNATURE_INVALID");
-  assert.equal(verdict(page, "PKIX_ED25519", spki, { message: digest }, signature), "SIGNATURE_INVALID");
-  assert.equal(verdict(node, "PKIX_ED25519_PH", spki, { digest }, signature), "ALGORITHM_UNKNOWN");
-  assert.equal(verdict(node, "PKIX_ED25519", spki, { message }, signature), "SIGNATURE_INVALID");
+  for (const binding of [node, page]) {
+    assert.equal(verdict(binding, "PKIX_ED25519_PH", spki, { message }, signature), "valid");
+    assert.equal(verdict(binding, "PKIX_ED25519_PH", spki, { digest }, signature), "valid");
+    assert.equal(verdict(binding, "PKIX_ED25519_PH", spki, { message: digest }, signature), "SIGNATURE_INVALID");
+    assert.equal(verdict(binding, "PKIX_ED25519", spki, { message }, signature), "SIGNATURE_INVALID");
+    assert.equal(verdict(binding, "PKIX_ED25519", spki, { message: digest }, signature), "SIGNATURE_INVALID");
+  }
 });
 
 test("a private key is refused in any other form, and its bytes are in no message", () => {

@@ -53,7 +53,7 @@ func main() {
 			return
 		}
 		request := &logical.Request{Storage: storage, Path: strings.TrimPrefix(r.URL.Path, "/v1/transit/"), Operation: logical.ReadOperation}
-		if r.Method == http.MethodPost {
+		if r.Method != http.MethodGet {
 			request.Operation = logical.UpdateOperation
 			request.Data = map[string]any{}
 			decoder := json.NewDecoder(r.Body)
