@@ -7,11 +7,13 @@
  * otherwise the refusal that got furthest is told. One bad artifact does not hide another: all are looked at. Status 1
  * wins over 3, 3 over 0.
  */
+import { toHex } from "@lacre/core/bytes";
 import type { HashName, PublicKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import { createVerifier, decidingCheck, type Policy, readNeeds, type Verdict, type Verifier } from "@lacre/core/verify";
 import { describeVerdict } from "./account.ts";
 import { type Artifact, hashArtifact, readArtifact } from "./artifact.ts";
+import type { Conditions } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import type { Seal } from "./detached.ts";
 import { CliError, type Report, reportOf } from "./errors.ts";
@@ -29,6 +31,8 @@ export interface CheckOptions {
   /** A ledger to ask for the entry of loose parts that bring none. */
   readonly ledgerUrl?: string | undefined;
   readonly policy: Policy;
+  /** What a verified statement has to say besides. */
+  readonly conditions?: Conditions | undefined;
   readonly key: PublicKey | undefined;
   readonly trust: TrustFlags;
   readonly asJson: boolean;
@@ -116,7 +120,7 @@ export async function findConfiguredRoot(
 export async function checkOne(
   context: Context,
   verifier: Verifier,
-  options: Pick<CheckOptions, "key" | "policy" | "ledgerUrl">,
+  options: Pick<CheckOptions, "key" | "policy" | "ledgerUrl" | "conditions">,
   bundles: readonly Seal[],
   artifact: Artifact | undefined,
 ): Promise<Verdict> {
@@ -130,19 +134,34 @@ export async function checkOne(
         ? await holdArtifact(context, artifact, [...wanted])
         : { digests: await hashArtifact(context, artifact, [...wanted]) };
   const candidates = options.ledgerUrl === undefined ? bundles : await askLedger(context, options.ledgerUrl, bundles, given);
+  const { conditions } = options;
   let best: Verdict | undefined;
+  let good: Verdict | undefined;
   for (const bundle of candidates) {
-    const verdict = verifier.verify({
+    let verdict = verifier.verify({
       bundle,
       artifact: given,
       policy: options.policy,
       ...(options.key === undefined ? {} : { key: options.key }),
       nowMs: context.now(),
     });
-    if (verdict.outcome === "verified") return verdict;
+    if (verdict.outcome === "verified" && conditions !== undefined) {
+      const { refuseVerdict } = await import("./conditions.ts");
+      const digests = Object.fromEntries([...(given?.digests ?? [])].map(([hash, digest]) => [hash, toHex(digest)]));
+      const unmet = await conditions.check(verdict, { kind: "file", name: artifact?.name ?? "", digests });
+      if (unmet !== undefined) {
+        verdict = refuseVerdict(verdict, unmet);
+        if (conditions.isForAll) return verdict;
+      }
+    }
+    if (verdict.outcome === "verified" && conditions?.isForAll !== true) return verdict;
+    if (verdict.outcome === "verified") {
+      good ??= verdict;
+      continue;
+    }
     if (best === undefined || reach(verdict) > reach(best)) best = verdict;
   }
-  return best!;
+  return good ?? best!;
 }
 
 async function askLedger(

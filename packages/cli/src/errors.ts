@@ -155,13 +155,27 @@ export const CLI_CODES = {
     meaning: "The TUF repository failed verification.",
     hint: "Check that --root is this repository's root file.",
   },
-  MIRROR_UNREACHABLE: { status: 3, meaning: "The TUF repository could not be read.", hint: "Check the address and the network." },
+  MIRROR_UNREACHABLE: {
+    status: 3,
+    meaning: "The TUF repository could not be read.",
+    hint: "Check the address and the network; with --offline the trust that is kept from last time is used.",
+  },
   NOT_RUNNING: { status: 3, meaning: "The installation's services do not answer.", hint: "Start them: lacre up." },
   START_FAILED: { status: 3, meaning: "The services could not start.", hint: "The message says what stands in the way." },
   PRODUCTION: {
     status: 1,
     meaning: "This is for development installations only.",
     hint: "Use a token of your identity provider.",
+  },
+  PROGRAM_MISSING: {
+    status: 3,
+    meaning: "A policy in Rego or CUE needs a program that is not on the path.",
+    hint: "Install opa or cue, or write the condition in CEL: --condition.",
+  },
+  PROGRAM_FAILED: {
+    status: 3,
+    meaning: "The program that runs a policy gave no answer.",
+    hint: "The message has its words; run it by hand: opa eval --v0-compatible, cue vet.",
   },
   NOT_IMPLEMENTED: { status: 2, meaning: "This form is known and not built yet.", hint: "The message names what works today." },
   INTERNAL: {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readAnnotations, IMAGE_FLAGS } from "../images/flags.ts";
 import { checkImages } from "../images/verification.ts";
+import { CONDITION_FLAGS, openConditions } from "../conditions.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
@@ -19,6 +20,7 @@ Exit status: 0 verified, 3 could not look, 10 no attestation, 11 no such image, 
     ...CHECKING_FLAGS,
     ...refusedFlags(REFUSED_CHECKING),
     ...IMAGE_FLAGS,
+    ...CONDITION_FLAGS,
     type: text("The predicate type that the statement must have (default custom)", { placeholder: "type" }),
     output: choice(["json", "text", "verdict"], "json, text: envelopes; verdict: our whole record", { alias: "o" }),
     ...GLOBAL_FLAGS,
@@ -33,6 +35,7 @@ Exit status: 0 verified, 3 could not look, 10 no attestation, 11 no such image, 
     const { policy, key } = await openPolicy(context, flags, flags.type ?? "custom");
     return checkImages(context, operands, {
       kind: "attestation",
+      conditions: await openConditions(context, flags),
       policy,
       key,
       annotations: readAnnotations(flags.annotations),

@@ -4,6 +4,7 @@ import { checkAll } from "../checking.ts";
 import { DETACHED_FLAGS, openDetached } from "../detached.ts";
 import { CliError } from "../errors.ts";
 import { BLOB_FLAGS, checkBlobFlags } from "../blob-flags.ts";
+import { CONDITION_FLAGS, openConditions } from "../conditions.ts";
 import { CHECKING_FLAGS, openPolicy } from "../policy.ts";
 import { refuse, refusedFlags, REFUSED_CHECKING } from "../refusals.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
@@ -11,13 +12,15 @@ import { choice, defineVerb, text, type Verb } from "../verb.ts";
 
 export const verb: Verb = defineVerb({
   brief: "Verify a statement about a file, with cosign's flags",
-  details: "The file's digest must be among the statement's subjects, unless --check-claims=false.",
+  details:
+    "The file's digest must be among the statement's subjects, unless --check-claims=false.\n\n  lacre verify-blob-attestation ./FILE --bundle B --type slsaprovenance1 … --condition 'predicate.runDetails.builder.id == \"…\"'\n  lacre verify-blob-attestation ./FILE --bundle B … --policy allow.rego",
   isCosign: true,
   flags: {
     ...CHECKING_FLAGS,
     ...refusedFlags(REFUSED_CHECKING),
     ...BLOB_FLAGS,
     ...DETACHED_FLAGS,
+    ...CONDITION_FLAGS,
     type: text("The predicate type that the statement must have (default custom)", { placeholder: "type" }),
     digest: text("The file's digest, instead of the file", { placeholder: "hex" }),
     digestAlg: text("Its algorithm (default sha256)", { placeholder: "name" }),
@@ -28,6 +31,7 @@ export const verb: Verb = defineVerb({
   async run(given, flags, operands) {
     const context = applyGlobals(given, flags);
     refuse(REFUSED_CHECKING, flags);
+    const conditions = await openConditions(context, flags);
     const detached = await openDetached(context, flags, "envelope");
     const [file] = operands;
     if (file !== undefined && flags.digest !== undefined) throw new CliError("USAGE", "give the file or its --digest, not both");
@@ -43,6 +47,7 @@ export const verb: Verb = defineVerb({
     checkBlobFlags(flags, key, detached?.seal.rekorBundle !== undefined || detached === undefined);
     return checkAll(context, {
       artifacts: [artifact],
+      conditions,
       bundlePath: detached?.name ?? flags.bundle!,
       seal: detached?.seal,
       ledgerUrl: policy.ignoreTlog === true ? undefined : flags.rekorUrl,

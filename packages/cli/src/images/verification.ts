@@ -14,11 +14,12 @@ import { decodeBundle, DSSE_MEDIA_TYPE, SIMPLE_SIGNING_MEDIA_TYPE, type LegacySi
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import type { Json } from "@lacre/core/codec";
 import { type PublicKey, sha256 } from "@lacre/core/crypto";
-import { ANNOTATION, attachmentTag, digestOf, formatRepository } from "@lacre/core/oci";
+import { ANNOTATION, attachmentTag, digestOf, formatRepository, splitDigest } from "@lacre/core/oci";
 import type { Policy, Verdict, Verifier } from "@lacre/core/verify";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createConfigured, splitBundles } from "../checking.ts";
+import { type Conditions, refuseVerdict } from "../conditions.ts";
 import type { Context } from "../context.ts";
 import { CliError, reportOf } from "../errors.ts";
 import { attachmentLimit } from "../registry.ts";
@@ -51,6 +52,8 @@ export interface ImageOptions {
   readonly policy: Policy;
   readonly key: PublicKey | undefined;
   readonly annotations: Readonly<Record<string, string>>;
+  /** What a good attestation has to say besides. */
+  readonly conditions?: Conditions | undefined;
   readonly output: "json" | "text" | "verdict";
   /** Bundles in a file, instead of those beside the image. */
   readonly bundlePath?: string | undefined;
@@ -93,8 +96,9 @@ async function judgeImage(context: Context, verifier: Verifier, name: string, op
   const digest = await targetDigest(image, flags);
   const stored = await gatherSeals(context, image, digest, options);
   const judging = { verifier, policy, key, nowMs: context.now(), digest, kind, annotations };
-  const seals: JudgedSeal[] = [];
+  let seals: JudgedSeal[] = [];
   for (const one of stored) seals.push(await judgeWithEntry(context, one, judging, flags));
+  if (options.conditions !== undefined) seals = await holdAgainst(options.conditions, seals, image.reference, digest);
   const outcome = seals.some((seal) => seal.outcome === "verified") ? "verified" : seals.length === 0 ? "unsigned" : "refused";
   const record: ImageRecord = {
     schema: IMAGE_SCHEMA,
@@ -106,6 +110,36 @@ async function judgeImage(context: Context, verifier: Verifier, name: string, op
     seals,
   };
   return { record, stored, image };
+}
+
+// What a good attestation has to say besides. cosign's policies have to hold for each that is good; of conditions it is enough
+// that they hold for one.
+async function holdAgainst(
+  conditions: Conditions,
+  seals: readonly JudgedSeal[],
+  name: string,
+  digest: string,
+): Promise<JudgedSeal[]> {
+  const { algorithm, hex } = splitDigest(digest);
+  const held: JudgedSeal[] = [];
+  for (const seal of seals) {
+    const subject = { kind: "image" as const, name, digests: { [algorithm]: hex } };
+    const unmet = seal.outcome === "verified" ? await conditions.check(seal.verdict, subject) : undefined;
+    held.push(
+      unmet === undefined
+        ? seal
+        : {
+            digest: seal.digest,
+            store: seal.store,
+            verdict: refuseVerdict(seal.verdict, unmet),
+            outcome: "refused",
+            refusal: unmet,
+          },
+    );
+  }
+  const broken = held.find(({ outcome }, at) => outcome === "refused" && seals[at]!.outcome === "verified");
+  if (!conditions.isForAll || broken === undefined) return held;
+  return held.map((seal) => (seal.outcome === "verified" ? { ...broken, digest: seal.digest, store: seal.store } : seal));
 }
 
 // A signature of cosign 2 without its entry: the ledger is asked where that was said, and each answer is judged like any
