@@ -162,10 +162,18 @@ export async function readTargets(options: MirrorOptions, names: readonly string
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
     const reason = (cause as Error).message.split("\n")[0]!.slice(0, 300);
-    if (cause instanceof ExpiredError && options.isOffline) {
-      throw new CliError("OFFLINE", `the cached trust of ${url} has expired (${reason})`, {
+    if (cause instanceof ExpiredError) {
+      // Expired by which clock is half of the answer.
+      const clock = `This machine's clock says ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC.`;
+      if (options.isOffline) {
+        throw new CliError("OFFLINE", `the cached trust of ${url} has expired (${reason})`, {
+          cause,
+          hint: `${clock} If it is right, run the command once without --offline, or give --trusted-root FILE.`,
+        });
+      }
+      throw new CliError("MIRROR_REFUSED", `the repository at ${url} has expired (${reason})`, {
         cause,
-        hint: "Run the command once without --offline, or give --trusted-root FILE.",
+        hint: `${clock} If it is right, the repository's operator has to renew its metadata.`,
       });
     }
     throw new CliError("MIRROR_REFUSED", `the repository at ${url} failed verification: ${reason}`, { cause });
