@@ -10,10 +10,26 @@ import { type Artifact, readNeeds } from "../verify/index.ts";
 
 /** A `ReadableStream` of octets. */
 export interface ByteStream {
-  getReader(): {
-    read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-    cancel(reason?: unknown): Promise<void>;
-  };
+  getReader(): ByteReader;
+  getReader(options: { readonly mode: "byob" }): FillingReader;
+}
+
+/** A `ReadableStreamDefaultReader`: every piece is new. */
+export interface ByteReader {
+  read(): Promise<Piece>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** A `ReadableStreamBYOBReader`: pieces are written into the view that is handed over. */
+export interface FillingReader {
+  read(view: Uint8Array<ArrayBuffer>): Promise<Piece>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** One piece of a stream, or its end. */
+export interface Piece {
+  readonly done: boolean;
+  readonly value?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** A `File` or `Blob`. */
@@ -73,18 +89,44 @@ export async function hashStream(
   return new Map(hashers.map(([algorithm, hasher]) => [algorithm, hasher.digest()]));
 }
 
-/** The pieces of a stream; a stream that is not read to its end is cancelled. */
+const PIECE = 1 << 20;
+
+/**
+ * The pieces of a stream; each is good until the next is asked for. Where the stream allows, one buffer serves for all of
+ * them: a collector that is not in a hurry would let hundreds of megabytes of read pieces lie. A stream that is not read to
+ * its end is cancelled.
+ */
 async function* pieces(stream: ByteStream): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
+  const { read, cancel } = openReader(stream);
   let isDone = false;
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await read();
       isDone = done;
       if (done) return;
       if (value !== undefined) yield value;
     }
   } finally {
-    if (!isDone) await reader.cancel();
+    if (!isDone) await cancel();
   }
+}
+
+function openReader(stream: ByteStream): { readonly read: () => Promise<Piece>; readonly cancel: () => Promise<void> } {
+  let filling: FillingReader;
+  try {
+    filling = stream.getReader({ mode: "byob" });
+  } catch (error) {
+    // Not a stream of bytes in the standard's sense; older browsers have no other for files.
+    if (!(error instanceof TypeError)) throw error;
+    const reader = stream.getReader();
+    return { read: () => reader.read(), cancel: () => reader.cancel() };
+  }
+  let buffer = new ArrayBuffer(PIECE);
+  const read = async (): Promise<Piece> => {
+    const piece = await filling.read(new Uint8Array(buffer));
+    // The buffer went over with the request, and comes back with the answer.
+    if (piece.value !== undefined) buffer = piece.value.buffer;
+    return piece;
+  };
+  return { read, cancel: () => filling.cancel() };
 }

@@ -40,4 +40,13 @@ export {
   type Verifier,
   type VerifierOptions,
 } from "../verify/index.ts";
-export { type ByteStream, type FileLike, hashStream, readArtifact, type ReadOptions } from "./file.ts";
+export {
+  type ByteReader,
+  type ByteStream,
+  type FileLike,
+  type FillingReader,
+  hashStream,
+  type Piece,
+  readArtifact,
+  type ReadOptions,
+} from "./file.ts";
