@@ -206,7 +206,7 @@ export const CODES = {
   },
   CONTENT_MISMATCH: {
     meaning: "Content is not that of its digest and size.",
-    hint: "The registry, or something on the way to it, gave other content than was asked for. Do not use it.",
+    hint: "The registry, something on the way to it, or the file has other content than was asked for. Do not use it.",
   },
   CLAIMS_INVALID: {
     meaning: "A signed statement is not about an image in a form that is read.",
