@@ -232,13 +232,15 @@ function tellImage(context: Context, judged: Judged, options: ImageOptions): num
   return 0;
 }
 
-function tellUnmatched(context: Context, { record }: Judged, { kind }: ImageOptions): number {
+function tellUnmatched(context: Context, { record }: Judged, { kind, flags }: ImageOptions): number {
   const { image, digest, outcome, seals } = record;
   const what = kind === "signature" ? "signatures" : "attestations";
   const where = digest === "" ? plain(image) : `${plain(image)} (${digest})`;
   const error =
     outcome === "unsigned"
-      ? new CliError("IMAGE_UNSIGNED", `${where} has no ${what}`, { hint: hintUnsigned(kind, image) })
+      ? new CliError("IMAGE_UNSIGNED", `${where} has no ${what}`, {
+          hint: hintUnsigned(kind, image, record.content !== undefined && flags.reference === undefined),
+        })
       : seals.every(lacksCertificate)
         ? new CliError("CERTIFICATE_MISSING", `the ${what} of ${where} have no certificate`)
         : new CliError(
@@ -253,7 +255,9 @@ function tellUnmatched(context: Context, { record }: Judged, { kind }: ImageOpti
   return report.status;
 }
 
-function hintUnsigned(kind: SealKind, image: string): string {
+function hintUnsigned(kind: SealKind, image: string, isFile: boolean): string {
+  if (isFile)
+    return "Files written by docker save or skopeo leave signatures behind: name the image in its registry with --reference IMAGE, give its bundle with --bundle FILE, or save it anew with lacre save.";
   // Whoever names an image by its tag may mean the one that the tag named before.
   const moved = image.includes("@")
     ? ""
