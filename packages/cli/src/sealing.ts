@@ -85,6 +85,7 @@ export async function openWorkshop(
   const isBare = !isCertified && !isLogged && namesNoService(flags);
   const services = isBare ? undefined : await findServices(context, flags, { isCertified, isLogged, ledgerVersions });
   const root = isBare ? undefined : await findOwnRoot(context, flags);
+  checkLoggable(key?.algorithm ?? fresh!, services?.ledgers ?? []);
   await agree(context, flags, services?.ledgers ?? []);
   const common = { fetch: context.fetch };
   const certificate = flags.certificate === undefined ? undefined : await readOwnCertificate(context, flags.certificate);
@@ -122,6 +123,18 @@ function explain(error: unknown, isOwn: boolean): never {
     throw new CliError("NOT_RUNNING", `${error.message}; is the installation running?`, { cause: error });
   }
   throw error;
+}
+
+/** Before anything is asked for: a certificate would be published, and the signature could not be. */
+function checkLoggable({ prehashed, keyDetails }: Algorithm, ledgers: Services["ledgers"]): void {
+  if (prehashed || ledgers.length === 0) return;
+  throw new CliError(
+    "USAGE",
+    `signatures of ${keyDetails} cannot be logged: they sign the message, and a ledger sees digests alone`,
+    {
+      hint: "--tlog-upload=false signs without a ledger; ECDSA and RSA keys can be logged.",
+    },
+  );
 }
 
 /** Whether nothing was said of services: then a bare key needs none. */
