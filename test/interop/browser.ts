@@ -13,7 +13,7 @@ import { createCases, questionsOf } from "./runtimes/cases.ts";
 const MEGABYTE = 1 << 20;
 const SIZE_MB = Number(process.env["LACRE_BROWSER_MB"] ?? 1024);
 /** What the page may need beyond what it needed for a small file. Far below the file, far above what a collector leaves. */
-const MAX_GROWTH_MB = 192;
+const MAX_GROWTH_MB = 64;
 const FILES = ["page.html", "page.js", "judge.js", "browser.js"];
 const TYPES: Readonly<Record<string, string>> = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8" };
 
