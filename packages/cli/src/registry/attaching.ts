@@ -20,6 +20,7 @@ import {
   type Registry,
 } from "@lacre/core/oci";
 import type { Context } from "../context.ts";
+import { documentTime } from "../document-time.ts";
 import { CliError } from "../errors.ts";
 import { openRegistry, type RegistryFlags, storagePlace } from "../registry.ts";
 import { claimStdin } from "../stdin.ts";
@@ -102,7 +103,7 @@ export async function attachAttestations(
         json: bytes,
         content: "dsse-envelope",
         predicateType,
-        createdMs: context.now(),
+        createdMs: documentTime(context),
       });
     } else {
       const layer = { mediaType: LAYER.envelope, bytes, annotations: { [ANNOTATION.signature]: "" } };

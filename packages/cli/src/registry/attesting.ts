@@ -24,6 +24,7 @@ import {
 } from "@lacre/core/oci";
 import { encodeStatement, type Sealed, type Sealer } from "@lacre/core/sign";
 import type { Context } from "../context.ts";
+import { documentTime } from "../document-time.ts";
 import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
 import { formatEnvelope } from "../pieces.ts";
@@ -150,7 +151,7 @@ async function store(
       json: utf8(sealed.json),
       content: "dsse-envelope",
       predicateType: stated,
-      createdMs: context.now(),
+      createdMs: documentTime(context),
     });
     // The new one is there before the old ones go.
     const old = before

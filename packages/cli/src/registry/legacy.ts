@@ -5,6 +5,7 @@ import { formatPem } from "@lacre/core/codec";
 import { ANNOTATION, type AttachOptions } from "@lacre/core/oci";
 import type { Sealed } from "@lacre/core/sign";
 import type { Context } from "../context.ts";
+import { documentTime } from "../document-time.ts";
 import { promiseOf } from "../pieces.ts";
 import { readNamed } from "../trust.ts";
 
@@ -47,6 +48,6 @@ export function attachOptions(
   return {
     prefix: flags.attachmentTagPrefix ?? "",
     dockerTypes: docker !== "" && docker !== "0" && docker !== "false",
-    createdMs: flags.recordCreationTimestamp === true ? context.now() : undefined,
+    createdMs: flags.recordCreationTimestamp === true ? documentTime(context) : undefined,
   };
 }

@@ -21,6 +21,7 @@ import {
 } from "@lacre/core/oci";
 import type { Sealed, Sealer } from "@lacre/core/sign";
 import type { Context } from "../context.ts";
+import { documentTime } from "../document-time.ts";
 import { CliError } from "../errors.ts";
 import { writeWhole } from "../home.ts";
 import { formatSignature, writePieces } from "../pieces.ts";
@@ -147,7 +148,7 @@ async function store(context: Context, flags: ImageFlags, registry: Registry, im
       json: utf8(sealed.json),
       content: "dsse-envelope",
       predicateType: SIGNATURE_PREDICATE_TYPE,
-      createdMs: context.now(),
+      createdMs: documentTime(context),
     });
   }
   context.terminal.say(`Stored the signature of ${plain(image.name)} in ${plain(formatRepository(place))}`);
