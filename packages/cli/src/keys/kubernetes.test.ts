@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -81,25 +82,27 @@ for (const name of ["server", "client"]) {
 
 const server = createServer(
   { key: read("server.key"), cert: read("server.crt"), ca: read("ca.crt"), requestCert: true, rejectUnauthorized: false },
-  async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    asked.push(`${request.method} ${request.url}`);
-    const send = (status: number, body: object): void =>
-      void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    const isKnown = request.headers.authorization === `Bearer ${TOKEN}` || (request.socket as TLSSocket).authorized;
-    if (!isKnown) return send(401, { kind: "Status", message: "Unauthorized" });
-    const [, namespace, name] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(request.url!) ?? [];
-    if (namespace === undefined) return send(404, { kind: "Status" });
-    if (request.method === "POST") {
-      const body = JSON.parse(Buffer.concat(parts).toString()) as Loose;
-      secrets.set(`${namespace}/${body.metadata.name}`, body);
-      return send(201, body);
-    }
-    const secret = secrets.get(`${namespace}/${name}`);
-    return secret === undefined ? send(404, { kind: "Status", message: `secrets "${name}" not found` }) : send(200, secret);
-  },
+  (request, response) => void serve(request, response),
 );
+
+async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part as Buffer);
+  asked.push(`${request.method} ${request.url}`);
+  const send = (status: number, body: object): void =>
+    void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  const isKnown = request.headers.authorization === `Bearer ${TOKEN}` || (request.socket as TLSSocket).authorized;
+  if (!isKnown) return send(401, { kind: "Status", message: "Unauthorized" });
+  const [, namespace, name] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(request.url!) ?? [];
+  if (namespace === undefined) return send(404, { kind: "Status" });
+  if (request.method === "POST") {
+    const body = JSON.parse(Buffer.concat(parts).toString()) as Loose;
+    secrets.set(`${namespace}/${body.metadata.name}`, body);
+    return send(201, body);
+  }
+  const secret = secrets.get(`${namespace}/${name}`);
+  return secret === undefined ? send(404, { kind: "Status", message: `secrets "${name}" not found` }) : send(200, secret);
+}
 
 interface Config {
   readonly cluster?: object;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,8 @@ async function stand(t: TestContext): Promise<Stand> {
   const keys = new Map<string, Stored>();
   const requests: Stand["requests"] = [];
   const home = mkdtempSync(join(tmpdir(), "lacre-vault-"));
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => void serve(request, response));
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const body = parts.length === 0 ? undefined : (JSON.parse(Buffer.concat(parts).toString()) as Loose);
@@ -74,7 +75,7 @@ async function stand(t: TestContext): Promise<Stand> {
       pair.privateKey,
     );
     return send(200, { data: { signature: `vault:v${body.key_version}:${signature.toString("base64")}` } });
-  });
+  }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => {
     server.close();

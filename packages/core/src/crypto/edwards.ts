@@ -46,7 +46,7 @@ export function verifyEdwards(
 ): boolean {
   if (signature.length !== 64) return false;
   const r = signature.subarray(0, 32);
-  const s = fromOctets(signature.slice(32).reverse());
+  const s = fromOctets(signature.subarray(32).toReversed());
   if (s >= ORDER) return false;
   const k = fromOctets(sha512(concat(domain, r, key, message)).toReversed()) % ORDER;
   return equalBytes(encodePoint(combine(s, BASE, k, negate(decodePoint(key)))), r);
@@ -109,5 +109,5 @@ function decodePoint(octets: Uint8Array): Point {
 function encodePoint({ x, y, z }: Point): Uint8Array {
   const inverse = invert(z, P);
   const isOdd = residue(x * inverse, P) & 1n;
-  return toOctets(residue(y * inverse, P) | (isOdd << 255n), 32).reverse();
+  return toOctets(residue(y * inverse, P) | (isOdd << 255n), 32).toReversed();
 }

@@ -156,7 +156,7 @@ export class Module {
         const pointer = table.readBigUInt64LE(8 + 8 * place);
         const prototype = koffi.proto(
           "ulong",
-          [...shape].map((kind) => kinds[kind as keyof typeof kinds]),
+          shape.split("").map((kind) => kinds[kind as keyof typeof kinds]),
         );
         return [name, (...parameters: unknown[]) => koffi.call(pointer, prototype, ...parameters) as number | bigint];
       }),
