@@ -141,6 +141,7 @@ export async function gatherOperand(
 /** A policy with the keys it names found. */
 export interface Loaded {
   readonly policy: Policy;
+  /** Absolute. */
   readonly path: string;
   /** By the policy's spelling. */
   readonly keys: ReadonlyMap<string, PublicKey>;
@@ -156,7 +157,7 @@ export async function loadPolicy(context: Context, path: string, trust: TrustFla
     if (key.spki !== undefined) keys.set(key.name, importPublicKey(key.spki));
     else if (key.fingerprint === undefined) keys.set(key.name, await readPublicKey(near, key.name, { offline: trust.offline }));
   }
-  return { policy, path, keys, verifiers: new Map() };
+  return { policy, path: resolve(context.cwd, path), keys, verifiers: new Map() };
 }
 
 const ANYBODY = `schema: urn:lacre:policy:1
@@ -308,7 +309,7 @@ async function ask(
   look: (verifier: Verifier, proof: Proof, nowMs: number) => Promise<readonly Seal[]>,
 ): Promise<Evidence> {
   const nowMs = options.nowMs ?? context.now();
-  const near = { ...context, cwd: dirname(resolve(context.cwd, path)) };
+  const near = { ...context, cwd: dirname(path) };
   const seals: Seal[] = [];
   for (const proof of proofsFor(policy, artifact)) {
     let verifier = verifiers.get(proof.id);

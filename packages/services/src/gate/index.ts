@@ -21,4 +21,5 @@ export {
 export { type ArtifactFacts, type ArtifactKind, type Facts, gatherFacts } from "./facts.ts";
 export { learnPolicy, type LearnedPolicy } from "./learn.ts";
 export { hashesOf, parsePolicy, type Policy, POLICY_SCHEMA, type Rule, rulesFor, type TrustChoice } from "./policy.ts";
+export { POLICY_JSON_SCHEMA } from "./schema.ts";
 export { type KeyReference, type Keys, type Signer } from "./signer.ts";
