@@ -251,6 +251,11 @@ test("docker save without a manifest proves nothing alone, and does against the 
     assert.equal(said.status, 1, `${name}: ${said.stderr}`);
     assert.match(said.stderr, /CONTENT_MISMATCH/);
   }
+  // Named by digest there is one manifest to compare with, and its configuration is compared all the same.
+  const strange = archive("strange.tar", { config: utf8(new TextDecoder().decode(config).replace("amd64", "amd65")) });
+  const named = await verify(registry.fetch, strange, "--reference", `${HOST}/app@${children[0]!.digest}`);
+  assert.equal(named.status, 1);
+  assert.match(named.stderr, /configuration .*CONTENT_MISMATCH/);
   assert.equal(
     (await verify(registry.fetch, archive("lost.tar", { layers: ["c/layer.tar"] }), "--reference", `${HOST}/app:v1`)).status,
     1,
