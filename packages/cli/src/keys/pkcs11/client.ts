@@ -6,7 +6,6 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Answer, Question, Questions } from "./host.ts";
@@ -14,7 +13,6 @@ import type { Answer, Question, Questions } from "./host.ts";
 /** A person may have to touch the token. */
 const LIMIT_MS = 120_000;
 const SECRETS = ["COSIGN_PASSWORD", "COSIGN_PKCS11_PIN", "LACRE_IMPORT_PASSWORD"];
-const HOST = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./host.ts" : "./host.js", import.meta.url));
 
 /** A call that the module refused: a definite word of its own. */
 export class TokenRefusal extends CliError {
@@ -48,9 +46,9 @@ export class ModuleClient {
   }
 
   /** Starts the process and loads the module. `host` is for tests. Throws KEY_UNREACHABLE, PACKAGE_MISSING. */
-  static async open(context: Context, path: string, host: string = HOST): Promise<ModuleClient> {
+  static async open(context: Context, path: string, host?: string): Promise<ModuleClient> {
     const env = Object.fromEntries(Object.entries(context.env).filter(([name]) => !SECRETS.includes(name)));
-    const child = fork(host, [], {
+    const child = fork(host ?? (await import("./host.ts")).PROGRAM, [], {
       cwd: context.cwd,
       env,
       serialization: "advanced",

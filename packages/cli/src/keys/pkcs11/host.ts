@@ -3,7 +3,11 @@
  * The process in which a PKCS#11 module runs: it answers what `client.ts` asks over the channel between them, one thing at a
  * time, and ends when the channel closes. Whatever the module does to this process, the asker sees only a missing answer.
  */
+import { fileURLToPath } from "node:url";
 import { type Attribute, Module, ModuleError } from "./module.ts";
+
+/** Where this program is, for starting a process on it. */
+export const PROGRAM: string = fileURLToPath(import.meta.url);
 
 /** What can be asked, and what the answer is. */
 export interface Questions {
@@ -45,10 +49,13 @@ async function answer({ name, parameters }: Question): Promise<Answer> {
   }
 }
 
-process.on("message", (question: Question) => {
-  void answer(question).then((given) => process.send?.(given));
-});
-process.on("disconnect", () => {
-  module?.close();
-  process.exit(0);
-});
+// The asker loads this file too, to know where it is.
+if (process.send !== undefined && process.argv[1] === PROGRAM) {
+  process.on("message", (question: Question) => {
+    void answer(question).then((given) => process.send?.(given));
+  });
+  process.on("disconnect", () => {
+    module?.close();
+    process.exit(0);
+  });
+}
