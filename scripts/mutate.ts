@@ -47,8 +47,9 @@ const LIKELY: Readonly<Record<string, string>> = {
   "verifier.ts": "structure",
   "evidence.ts": "verdict",
   "saved.ts": "saved",
+  "revocation.ts": "revocation",
 };
-const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "saved", "good", "robustness"];
+const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "saved", "revocation", "good", "robustness"];
 /** Tests that stand elsewhere than beside their file. */
 const BESIDE: Readonly<Record<string, string>> = {
   [join("bundle", "entry.ts")]: join("bundle", "bundle.test.ts"),
@@ -72,6 +73,7 @@ const EQUIVALENT: readonly { readonly file: string; readonly text: string; reado
     text: "the statement cannot be compared without the artifact",
     reason: "A5 has asked for the artifact before",
   },
+  { file: "timestamp.ts", text: "8.64e15", reason: "how a moment is written for people" },
   { file: "constraints.ts", text: "MAX_COMPARED", reason: "at how much work it ends" },
   { file: "match.ts", text: "the entry cannot be compared without the artifact", reason: "A5 has asked for the artifact before" },
   { file: "match.ts", text: "entries of this kind do not record what was signed", reason: "no kind in the table is like that" },
