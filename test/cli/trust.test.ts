@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom to trust, by every way to say it: loose certificates and keys, cosign's variables, several installations.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, before, test } from "node:test";
@@ -187,6 +187,15 @@ test("TUF_MIRROR and TUF_ROOT_JSON are an installation for one command; TUF_ROOT
   const there = { TUF_ROOT: place };
   await expect(0, ["initialize", "--mirror", env.TUF_MIRROR, "--root", env.TUF_ROOT_JSON], /Remembered/, { env: there });
   await expect(0, verifying(), /remembered by lacre initialize/, { env: there });
+  // An initialisation that fails leaves what was remembered as it was.
+  const wrong = ["initialize", "--mirror", env.TUF_MIRROR, "--root"];
+  await expect(1, [...wrong, "app"], /MIRROR_REFUSED/, { env: there });
+  await expect(1, [...wrong, join(work.path, "two", "trust", "root.json")], /MIRROR_REFUSED/, { env: there });
+  await expect(0, verifying(), /remembered by lacre initialize/, { env: there });
+  assert.deepEqual(
+    readdirSync(join(place, "lacre", "installations")).filter((name) => name.endsWith(".new")),
+    [],
+  );
   await expect(0, verifying(), /\(TUF_MIRROR\)/, { env: { TUF_MIRROR: env.TUF_MIRROR, ...there } });
   await expect(3, verifying(), /TRUST_MISSING/);
 });

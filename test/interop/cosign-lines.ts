@@ -20,6 +20,7 @@ export interface Line {
 const USAGE = { status: 2, why: "D1" } as const;
 const NONE = { status: 12, why: "D3" } as const;
 const BROUGHT = { status: 0, why: "D4" } as const;
+const ADDRESSED = { status: 0, why: "D6" } as const;
 const UNSEEN = { status: 3, why: "D2" } as const;
 
 export const LINES: readonly Line[] = [
@@ -87,7 +88,10 @@ export const LINES: readonly Line[] = [
     status: 0,
   },
   { line: 'PUB="$(cat cosign.pub)" cosign verify-blob --key env://PUB --bundle envkey.sigstore.json $TRUST app.txt', status: 0 },
-  { line: "COSIGN_PASSWORD=wrong cosign sign-blob --yes --key cosign.key $SIGN --bundle wrong.sigstore.json app.txt", differs: UNSEEN },
+  {
+    line: "COSIGN_PASSWORD=wrong cosign sign-blob --yes --key cosign.key $SIGN --bundle wrong.sigstore.json app.txt",
+    differs: UNSEEN,
+  },
   { line: "cosign sign-blob --yes --key missing.key $SIGN --bundle missing.sigstore.json app.txt", differs: UNSEEN },
   {
     line: "cosign sign-blob --yes --key cosign.key --tlog-upload=false --use-signing-config=false --output-signature app.sig --bundle bare.sigstore.json app.txt",
@@ -133,6 +137,34 @@ export const LINES: readonly Line[] = [
     line: "cosign signing-config create --fulcio url=$URL,api-version=1,start-time=2024-01-01T00:00:00Z,operator=example.com --rekor url=$URL,api-version=2,start-time=2024-01-01T00:00:00Z,operator=example.com --rekor-config ANY --out signing.json",
     status: 0,
   },
+  {
+    line: "cosign sign-blob --yes --key cosign.key $SIGN --rekor-url $URL --bundle clash.sigstore.json app.txt",
+    status: 1,
+    differs: USAGE,
+  },
+  {
+    line: "cosign sign-blob --yes --key cosign.key --use-signing-config --signing-config $TRUSTDIR/signing_config.v0.2.json --bundle clash.sigstore.json app.txt",
+    status: 1,
+    differs: USAGE,
+  },
+  {
+    line: "cosign sign-blob --yes --key cosign.key --rekor-url $URL --bundle addressed.sigstore.json app.txt",
+    status: 1,
+    differs: ADDRESSED,
+  },
+  {
+    line: "cosign sign-blob --yes --key cosign.key --issue-certificate --identity-token token $SIGN --bundle issued.sigstore.json app.txt",
+    status: 0,
+  },
+  { line: "cosign verify-blob --bundle issued.sigstore.json $WHO $TRUST --max-workers 4 app.txt", status: 0 },
+  { line: "SIGSTORE_ROOT_FILE=ca.pem cosign verify-blob --bundle app.sigstore.json $WHO $TRUST app.txt", status: 0 },
+  { line: "cosign trusted-root create --fulcio certificate-chain=ca.pem", status: 1, differs: USAGE },
+  {
+    line: "openssl dgst -sha256 -sign plain.pem app.txt | base64 > raw.sig && cosign bundle create --artifact app.txt --signature raw.sig --key out.pub --ignore-tlog --out made.sigstore.json",
+    status: 0,
+  },
+  { line: "cosign verify-blob --bundle made.sigstore.json --key out.pub --insecure-ignore-tlog app.txt", status: 0 },
+  { line: "cosign version --json > /dev/null", status: 0 },
   // Images.
   { line: "cosign verify $WHO $TRUST $REG/app:1", status: 10 },
   { line: "cosign verify $WHO $TRUST $REG/app:missing" },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { rename, rm } from "node:fs/promises";
 import { decodeSigningConfig, decodeTrustedRoot } from "@lacre/core/trust";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -76,22 +77,32 @@ Without flags it is the public instance of Sigstore, from the root that comes wi
     if (flags.root?.startsWith("http:") === true && flags.rootChecksum === undefined)
       context.terminal.warn("the root came over plain http without --root-checksum: anybody on the way could have changed it");
     const home = findHome(context.env);
-    const folder = mirrorFolder(home, mirror);
-    await createMirror(folder, root);
-    const [trustedRoot, signingConfig] = await readTargets(
-      { url: mirror, folder, rootDigest, isOffline: false, fetch: context.fetch },
-      ["trusted_root.json", "signing_config.v0.2.json"],
-    );
-    if (trustedRoot === undefined) throw new CliError("MIRROR_REFUSED", `the repository at ${mirror} has no trusted_root.json`);
-    decodeTrustedRoot(trustedRoot);
-    if (signingConfig === undefined)
-      context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
-    else decodeSigningConfig(signingConfig);
+    // Laid out beside what may be remembered of this address already: that stands until this one has been verified.
+    const folder = mirrorFolder(home, `${mirror} ${rootDigest}`);
+    const draft = `${folder}.${randomBytes(4).toString("hex")}.new`;
+    try {
+      await createMirror(draft, root);
+      const [trustedRoot, signingConfig] = await readTargets(
+        { url: mirror, folder: draft, rootDigest, isOffline: false, fetch: context.fetch },
+        ["trusted_root.json", "signing_config.v0.2.json"],
+      );
+      if (trustedRoot === undefined) throw new CliError("MIRROR_REFUSED", `the repository at ${mirror} has no trusted_root.json`);
+      decodeTrustedRoot(trustedRoot);
+      if (signingConfig === undefined)
+        context.terminal.warn("the repository has no signing_config.v0.2.json: it can be verified against, not signed with");
+      else decodeSigningConfig(signingConfig);
+      await rm(folder, { recursive: true, force: true });
+      await rename(draft, folder);
+    } finally {
+      await rm(draft, { recursive: true, force: true });
+    }
+    const before = (await recallAll(home)).find((one) => one.kind === "mirror" && one.mirror === mirror);
     await remember(
       home,
       { kind: "mirror", mirror, path: folder, rootDigest, ...(flags.name === undefined ? {} : { name: flags.name }) },
       { current: "always" },
     );
+    if (before !== undefined && before.path !== folder) await rm(before.path, { recursive: true, force: true });
     const count = (await recallAll(home)).length;
     if (flags.output === "json") context.terminal.result(JSON.stringify({ mirror, rootDigest, installations: count }));
     else context.terminal.say(`Remembered ${plain(mirror)} (root ${rootDigest}). It is trusted where nothing else is named.`);
