@@ -2,7 +2,7 @@
 /** Policy files and conditions: read or refused; what is read judges artifacts without a fault, and never without a rule. */
 import { utf8 } from "../packages/core/src/bytes/index.ts";
 import { LacreError } from "../packages/core/src/errors.ts";
-import { parseCases, parseCondition, parsePolicy, type Policy } from "../packages/services/src/gate/index.ts";
+import { parseCases, parseCondition, parsePolicy } from "../packages/services/src/gate/index.ts";
 import { ARTIFACT, decide, verdictOf } from "../packages/services/src/gate/fixture.ts";
 import { rulesFor } from "../packages/services/src/gate/policy.ts";
 
@@ -52,13 +52,7 @@ export function target(bytes: Uint8Array): void {
   } catch (error) {
     if (!(error instanceof LacreError)) throw error;
   }
-  let policy: Policy;
-  try {
-    policy = parsePolicy(bytes);
-  } catch (error) {
-    if (!(error instanceof LacreError)) throw error;
-    return;
-  }
+  const policy = parsePolicy(bytes);
   const decision = decide(policy, VERDICTS);
   if (decision.outcome !== "refused" && rulesFor(policy, ARTIFACT).length === 0) throw new Error("no rule, and not refused");
   if (decide(policy, []).outcome === "verified") throw new Error("verified without a seal");
