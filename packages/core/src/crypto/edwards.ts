@@ -22,10 +22,21 @@ interface Point {
 const P = P25519;
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 const D2 = residue(2n * D25519, P);
-// A square root of −1, for section 5.1.3 step 3.
-const ROOT_OF_MINUS_ONE = power(2n, (P - 1n) / 4n, P);
 const NEUTRAL: Point = { x: 0n, y: 1n, z: 1n, t: 0n };
-const BASE = decodePoint(toOctets(residue(4n * invert(5n, P), P), 32).toReversed());
+
+// Computed by the first who needs them: a process that meets no such signature is spared a millisecond.
+let root: bigint | undefined;
+let base: Point | undefined;
+
+/** A square root of −1, for section 5.1.3 step 3. */
+function rootOfMinusOne(): bigint {
+  return (root ??= power(2n, (P - 1n) / 4n, P));
+}
+
+/** The point B. */
+function basePoint(): Point {
+  return (base ??= decodePoint(toOctets(residue(4n * invert(5n, P), P), 32).toReversed()));
+}
 
 /** The domain of Ed25519ph without a context: dom2(1, "") of section 2. */
 export const PREHASHED: Uint8Array = concat(utf8("SigEd25519 no Ed25519 collisions"), Uint8Array.of(1, 0));
@@ -49,7 +60,7 @@ export function verifyEdwards(
   const s = fromOctets(signature.subarray(32).toReversed());
   if (s >= ORDER) return false;
   const k = fromOctets(sha512(concat(domain, r, key, message)).toReversed()) % ORDER;
-  return equalBytes(encodePoint(combine(s, BASE, k, negate(decodePoint(key)))), r);
+  return equalBytes(encodePoint(combine(s, basePoint(), k, negate(decodePoint(key)))), r);
 }
 
 /** a·P + b·Q, bit by bit, both at once. */
@@ -100,7 +111,7 @@ function decodePoint(octets: Uint8Array): Point {
   const u = residue(y * y - 1n, P);
   const v = residue(D25519 * y * y + 1n, P);
   const candidate = residue(u * v ** 3n * power(u * v ** 7n, (P - 5n) / 8n, P), P);
-  const x = residue(v * candidate * candidate - u, P) === 0n ? candidate : residue(candidate * ROOT_OF_MINUS_ONE, P);
+  const x = residue(v * candidate * candidate - u, P) === 0n ? candidate : residue(candidate * rootOfMinusOne(), P);
   const isOdd = number >> 255n === 1n;
   const signed = ((x & 1n) === 1n) === isOdd ? x : residue(-x, P);
   return { x: signed, y, z: 1n, t: residue(signed * y, P) };
