@@ -55,13 +55,19 @@ interface Session {
   readonly login: () => Promise<string | null>;
 }
 
+/** How a module is opened; a test opens its own. */
+export type OpenModule = (context: Context, path: string) => Promise<ModuleClient>;
+
+const openModule: OpenModule = (context, path) => ModuleClient.open(context, path);
+
 async function openSession(
   context: Context,
   reference: string,
   isWritable: boolean,
+  open: OpenModule,
 ): Promise<Session & { readonly uri: TokenUri }> {
   const uri = readUri(reference);
-  const client = await ModuleClient.open(context, findModule(context, uri));
+  const client = await open(context, findModule(context, uri));
   const tokens = (await client.ask("tokens")).filter(
     (one) =>
       (uri.token === undefined || uri.token === one.label) &&
@@ -162,27 +168,16 @@ async function decodePublic({ client, id }: Session, object: bigint): Promise<Pu
   const point = await read(CK.CKA_EC_POINT);
   const type = curve === undefined ? undefined : CURVES[Buffer.from(curve).toString("hex")];
   if (type === undefined || point === undefined) return undefined;
-  // Section 2.3.3 says that the point is a DER OCTET STRING; some modules leave the wrapping away.
-  const isWrapped =
-    point[0] === der.TAG.octetString &&
-    point[1] !== undefined &&
-    (type === "Ed25519" ? point.length > 32 : point[1] !== point[0]);
-  return importPublicKey(encodeSpki(type, isWrapped && isOctetString(point) ? der.readOctets(der.decodeDer(point)) : point));
+  // It should be in a DER OCTET STRING (section 2.3.3); some modules leave the wrapping away, and then its length tells.
+  const isBare = point.length === POINT_OCTETS[type];
+  return importPublicKey(encodeSpki(type, isBare ? point : der.readOctets(der.decodeDer(point, der.TAG.octetString))));
 }
 
-function isOctetString(octets: Uint8Array): boolean {
-  try {
-    der.decodeDer(octets, der.TAG.octetString);
-    return true;
-  } catch (error) {
-    if (error instanceof LacreError) return false;
-    throw error;
-  }
-}
+const POINT_OCTETS: Readonly<Partial<Record<KeyType, number>>> = { "P-256": 65, "P-384": 97, "P-521": 133, Ed25519: 32 };
 
 /** Tokens and their keys, as `pkcs11-tool` lists them. */
 export async function listTokens(context: Context, modulePath: string | undefined): Promise<readonly TokenFacts[]> {
-  const client = await ModuleClient.open(context, findModule(context, { modulePath }));
+  const client = await openModule(context, findModule(context, { modulePath }));
   try {
     return await client.ask("tokens");
   } finally {
@@ -195,7 +190,7 @@ export async function listKeys(
   context: Context,
   reference: string,
 ): Promise<readonly { readonly object: string; readonly uri: string }[]> {
-  const session = await openSession(context, reference, false);
+  const session = await openSession(context, reference, false, openModule);
   const { client, id, token } = session;
   try {
     await session.login();
@@ -227,137 +222,141 @@ function canSign({ family }: Algorithm): boolean {
   return family === "ecdsa" || family === "rsa-pkcs1" || family === "ed25519";
 }
 
-/** The key is in a token. */
-export const tokenKeys: KeyProvider = {
-  async openSigner(context, reference, asked) {
-    needSelectors(readUri(reference));
-    const session = await openSession(context, reference, false);
-    const { client, id, uri } = session;
-    const pin = await session.login();
-    const keys = await client.ask("find", id, [[CK.CKA_CLASS, CK.CKO_PRIVATE_KEY], ...selectors(uri)]);
-    const [key] = keys;
-    if (key === undefined || keys.length > 1) {
-      throw new CliError(
-        "KEY_UNREACHABLE",
-        key === undefined
-          ? `the token has no private key ${showTokenUri(reference)}`
-          : `the token has several keys ${showTokenUri(reference)}`,
-        { hint: "lacre pkcs11-tool list-keys-uris shows those that are there." },
-      );
-    }
-    // The public half is the one that goes by the private key's own id, where it has one.
-    const keyId = await client.ask("attribute", id, key, CK.CKA_ID);
-    const wanted: Attribute[] = keyId === undefined || keyId.length === 0 ? selectors(uri) : [[CK.CKA_ID, keyId]];
-    const publicKey = (await readPublic(session, wanted)) ?? (await decodePublic(session, key));
-    if (publicKey === undefined) {
-      throw new CliError("KEY_UNREACHABLE", "the token shows no public half of the key", {
-        hint: "Put the public key, or a certificate, into the token under the same id.",
-      });
-    }
-    const algorithm = chooseAlgorithm(publicKey, asked, canSign);
-    const asks = (await client.ask("attribute", id, key, CK.CKA_ALWAYS_AUTHENTICATE))?.[0] === 1;
-    const contextPin = asks ? pin : undefined;
-    return createRemoteSigner(publicKey, algorithm, async (input) => {
-      const data = "digest" in input ? input.digest : input.message;
-      switch (algorithm.family) {
-        case "ecdsa":
-          return encodeEcdsa(await client.ask("sign", id, key, CK.CKM_ECDSA, data, contextPin));
-        case "rsa-pkcs1": {
-          const info = Buffer.concat([Buffer.from(DIGEST_INFO[algorithm.hash]!, "hex"), data]);
-          return client.ask("sign", id, key, CK.CKM_RSA_PKCS, info, contextPin);
-        }
-        default:
-          return client.ask("sign", id, key, CK.CKM_EDDSA, data, contextPin);
+/** Keys in tokens, by modules that `open` opens. */
+export function createTokenKeys(open: OpenModule = openModule): KeyProvider {
+  return {
+    async openSigner(context, reference, asked) {
+      needSelectors(readUri(reference));
+      const session = await openSession(context, reference, false, open);
+      const { client, id, uri } = session;
+      const pin = await session.login();
+      const keys = await client.ask("find", id, [[CK.CKA_CLASS, CK.CKO_PRIVATE_KEY], ...selectors(uri)]);
+      const [key] = keys;
+      if (key === undefined || keys.length > 1) {
+        throw new CliError(
+          "KEY_UNREACHABLE",
+          key === undefined
+            ? `the token has no private key ${showTokenUri(reference)}`
+            : `the token has several keys ${showTokenUri(reference)}`,
+          { hint: "lacre pkcs11-tool list-keys-uris shows those that are there." },
+        );
       }
-    });
-  },
-
-  async readPublicKey(context, reference) {
-    needSelectors(readUri(reference));
-    const session = await openSession(context, reference, false);
-    try {
-      const wanted = selectors(session.uri);
-      let key = await readPublic(session, wanted);
-      if (key === undefined && hasPin(context, session.uri)) {
-        // Some tokens hide everything until somebody logs in.
-        await session.login();
-        key = await readPublic(session, wanted);
-        for (const object of key === undefined
-          ? await session.client.ask("find", session.id, [[CK.CKA_CLASS, CK.CKO_PRIVATE_KEY], ...wanted])
-          : [])
-          key ??= await decodePublic(session, object);
-      }
-      if (key !== undefined) return key;
-      throw new CliError("KEY_UNREACHABLE", `the token has no public key ${showTokenUri(reference)}`, {
-        hint: "With COSIGN_PKCS11_PIN set, private objects are looked at too.",
-      });
-    } finally {
-      session.client.close();
-    }
-  },
-
-  async generate(context, reference, asked) {
-    const algorithm = asked ?? algorithmForNewKey(undefined);
-    const shape = SHAPES[algorithm.keyType];
-    if (shape === undefined || !canSign(algorithm))
-      throw new CliError("UNSUPPORTED_FLAG", `tokens are not asked for ${algorithm.keyDetails} keys here`, {
-        hint: "Use an EC, RSA or Ed25519 algorithm.",
-      });
-    needSelectors(readUri(reference));
-    const session = await openSession(context, reference, true);
-    const { client, id, uri } = session;
-    try {
-      await session.login();
-      const named = selectors(uri);
-      for (const kind of [CK.CKO_PRIVATE_KEY, CK.CKO_PUBLIC_KEY]) {
-        if ((await client.ask("find", id, [[CK.CKA_CLASS, kind], ...named])).length > 0)
-          throw new CliError("FILE_EXISTS", `the token has a key ${showTokenUri(reference)} already`, {
-            hint: "Choose another object or id.",
-          });
-      }
-      const [mechanism, curve] = shape;
-      const size: Attribute[] =
-        curve === undefined
-          ? [
-              [CK.CKA_MODULUS_BITS, algorithm.rsaBits],
-              [CK.CKA_PUBLIC_EXPONENT, Uint8Array.of(1, 0, 1)],
-            ]
-          : [[CK.CKA_EC_PARAMS, Buffer.from(curve, "hex")]];
-      await client.ask(
-        "generatePair",
-        id,
-        mechanism,
-        [[CK.CKA_TOKEN, true], [CK.CKA_VERIFY, true], ...size, ...named],
-        [
-          [CK.CKA_TOKEN, true],
-          [CK.CKA_PRIVATE, true],
-          [CK.CKA_SENSITIVE, true],
-          [CK.CKA_EXTRACTABLE, false],
-          [CK.CKA_SIGN, true],
-          ...named,
-        ],
-      );
-      const key = await readPublic(session, named);
-      if (key === undefined) throw new CliError("KEY_UNREACHABLE", "the token does not show the key that it made");
-      return key;
-    } catch (error) {
-      if (error instanceof TokenRefusal && error.returned === "CKR_MECHANISM_INVALID")
-        throw new CliError("KEY_UNREACHABLE", `the token makes no ${algorithm.keyType} keys`, {
-          hint: "Choose another --signing-algorithm.",
+      // The public half is the one that goes by the private key's own id, where it has one.
+      const keyId = await client.ask("attribute", id, key, CK.CKA_ID);
+      const wanted: Attribute[] = keyId === undefined || keyId.length === 0 ? selectors(uri) : [[CK.CKA_ID, keyId]];
+      const publicKey = (await readPublic(session, wanted)) ?? (await decodePublic(session, key));
+      if (publicKey === undefined) {
+        throw new CliError("KEY_UNREACHABLE", "the token shows no public half of the key", {
+          hint: "Put the public key, or a certificate, into the token under the same id.",
         });
-      throw error;
-    } finally {
-      client.close();
-    }
-  },
-};
+      }
+      const algorithm = chooseAlgorithm(publicKey, asked, canSign);
+      const asks = (await client.ask("attribute", id, key, CK.CKA_ALWAYS_AUTHENTICATE))?.[0] === 1;
+      const contextPin = asks ? pin : undefined;
+      return createRemoteSigner(publicKey, algorithm, async (input) => {
+        const data = "digest" in input ? input.digest : input.message;
+        switch (algorithm.family) {
+          case "ecdsa":
+            return encodeEcdsa(await client.ask("sign", id, key, CK.CKM_ECDSA, data, contextPin));
+          case "rsa-pkcs1": {
+            const info = Buffer.concat([Buffer.from(DIGEST_INFO[algorithm.hash]!, "hex"), data]);
+            return client.ask("sign", id, key, CK.CKM_RSA_PKCS, info, contextPin);
+          }
+          default:
+            return client.ask("sign", id, key, CK.CKM_EDDSA, data, contextPin);
+        }
+      });
+    },
+
+    async readPublicKey(context, reference) {
+      needSelectors(readUri(reference));
+      const session = await openSession(context, reference, false, open);
+      try {
+        const wanted = selectors(session.uri);
+        let key = await readPublic(session, wanted);
+        if (key === undefined && hasPin(context, session.uri)) {
+          // Some tokens hide everything until somebody logs in.
+          await session.login();
+          key = await readPublic(session, wanted);
+          for (const object of key === undefined
+            ? await session.client.ask("find", session.id, [[CK.CKA_CLASS, CK.CKO_PRIVATE_KEY], ...wanted])
+            : [])
+            key ??= await decodePublic(session, object);
+        }
+        if (key !== undefined) return key;
+        throw new CliError("KEY_UNREACHABLE", `the token has no public key ${showTokenUri(reference)}`, {
+          hint: "With COSIGN_PKCS11_PIN set, private objects are looked at too.",
+        });
+      } finally {
+        session.client.close();
+      }
+    },
+
+    async generate(context, reference, asked) {
+      const algorithm = asked ?? algorithmForNewKey(undefined);
+      const shape = SHAPES[algorithm.keyType];
+      if (shape === undefined || !canSign(algorithm))
+        throw new CliError("UNSUPPORTED_FLAG", `tokens are not asked for ${algorithm.keyDetails} keys here`, {
+          hint: "Use an EC, RSA or Ed25519 algorithm.",
+        });
+      needSelectors(readUri(reference));
+      const session = await openSession(context, reference, true, open);
+      const { client, id, uri } = session;
+      try {
+        await session.login();
+        const named = selectors(uri);
+        for (const kind of [CK.CKO_PRIVATE_KEY, CK.CKO_PUBLIC_KEY]) {
+          if ((await client.ask("find", id, [[CK.CKA_CLASS, kind], ...named])).length > 0)
+            throw new CliError("FILE_EXISTS", `the token has a key ${showTokenUri(reference)} already`, {
+              hint: "Choose another object or id.",
+            });
+        }
+        const [mechanism, curve] = shape;
+        const size: Attribute[] =
+          curve === undefined
+            ? [
+                [CK.CKA_MODULUS_BITS, algorithm.rsaBits],
+                [CK.CKA_PUBLIC_EXPONENT, Uint8Array.of(1, 0, 1)],
+              ]
+            : [[CK.CKA_EC_PARAMS, Buffer.from(curve, "hex")]];
+        await client.ask(
+          "generatePair",
+          id,
+          mechanism,
+          [[CK.CKA_TOKEN, true], [CK.CKA_VERIFY, true], ...size, ...named],
+          [
+            [CK.CKA_TOKEN, true],
+            [CK.CKA_PRIVATE, true],
+            [CK.CKA_SENSITIVE, true],
+            [CK.CKA_EXTRACTABLE, false],
+            [CK.CKA_SIGN, true],
+            ...named,
+          ],
+        );
+        const key = await readPublic(session, named);
+        if (key === undefined) throw new CliError("KEY_UNREACHABLE", "the token does not show the key that it made");
+        return key;
+      } catch (error) {
+        if (error instanceof TokenRefusal && error.returned === "CKR_MECHANISM_INVALID")
+          throw new CliError("KEY_UNREACHABLE", `the token makes no ${algorithm.keyType} keys`, {
+            hint: "Choose another --signing-algorithm.",
+          });
+        throw error;
+      } finally {
+        client.close();
+      }
+    },
+  };
+}
+
+/** Keys in tokens, by their modules. */
+export const tokenKeys: KeyProvider = createTokenKeys();
 
 const SHAPES: Readonly<Partial<Record<KeyType, readonly [mechanism: number, curve: string | undefined]>>> = {
   "P-256": [CK.CKM_EC_KEY_PAIR_GEN, "06082a8648ce3d030107"],
   "P-384": [CK.CKM_EC_KEY_PAIR_GEN, "06052b81040022"],
   "P-521": [CK.CKM_EC_KEY_PAIR_GEN, "06052b81040023"],
   RSA: [CK.CKM_RSA_PKCS_KEY_PAIR_GEN, undefined],
-  // By name, as PKCS#11 3.0 says first; modules that know the object identifier know the name.
   Ed25519: [CK.CKM_EC_EDWARDS_KEY_PAIR_GEN, "06032b6570"],
 };
 
