@@ -217,7 +217,7 @@ function found(cause: LacreError): { found?: string } {
 
 /** The host of an address: what lies between `//` and the next `/`, less user and port. A bare host is its own. */
 function hostOf(baseUrl: string): string {
-  const authority = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(baseUrl)![1]!;
+  const authority = /^(?:[a-zA-Z][a-zA-Z0-9+.-]*:\/\/)?([^/?#]*)/.exec(baseUrl)![1]!;
   return authority
     .slice(authority.lastIndexOf("@") + 1)
     .replace(/:[0-9]*$/, "")

@@ -109,5 +109,5 @@ function prepareAuthority({ uri, chain, startMs, endMs }: CertificateAuthority):
  */
 export function operatorOf(service: { readonly operator?: string | undefined }, address: string): string {
   if (service.operator !== undefined && service.operator !== "") return service.operator;
-  return /^[a-z][a-z0-9+.-]*:\/\/(?:[^/@]*@)?([^/:?#]+)/i.exec(address)?.[1]?.toLowerCase() ?? address;
+  return /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/(?:[^/@]*@)?([^/:?#]+)/.exec(address)?.[1]?.toLowerCase() ?? address;
 }

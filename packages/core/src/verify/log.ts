@@ -292,7 +292,7 @@ function checkSigned(checkpoint: Checkpoint, log: TransparencyLog): boolean {
 
 // A log is called by its host; some were set up under host and port, or under the whole address less its scheme.
 function namesOf({ name, baseUrl }: TransparencyLog): readonly string[] {
-  const address = baseUrl.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "").replace(/\/+$/, "");
+  const address = baseUrl.replace(/^[a-zA-Z][a-zA-Z0-9+.-]*:\/\//, "").replace(/\/+$/, "");
   return [name, address.replace(/\/.*$/, ""), address].filter((candidate) => candidate !== "");
 }
 

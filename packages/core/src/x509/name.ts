@@ -66,8 +66,10 @@ function showValue(value: der.Der): string {
   if (tag !== der.TAG.utf8String && tag !== der.TAG.printableString && tag !== der.TAG.ia5String) return `#${toHex(value.whole)}`;
   try {
     // Control characters could rewrite a terminal's line, separators could forge another attribute.
-    return der
-      .readString(value)
+    const text = der.readString(value);
+    // Nearly every name is plain; patterns over all of Unicode are slow to begin with.
+    if (/^[ -*\--[\]-~]*$/.test(text)) return text;
+    return text
       .replaceAll(/[\p{C},+\\]/gu, (found) =>
         /\p{C}/u.test(found) ? `\\u{${found.codePointAt(0)!.toString(16)}}` : `\\${found}`,
       );
