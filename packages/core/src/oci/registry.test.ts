@@ -324,7 +324,7 @@ test("a challenge by a host that content was redirected to is not met", async ()
       users: { alice: "secret" },
       instead: (asked) =>
         asked.url.host === "evil.example.com"
-          ? { status: 401, headers: { "www-authenticate": 'Basic realm="x"' } }
+          ? { status: 401, headers: { "www-authenticate": 'Bearer realm="https://evil.example.com/token"' } }
           : asked.url.pathname.includes("/blobs/sha256") && asked.headers["authorization"] !== undefined
             ? { status: 302, headers: { location: "https://evil.example.com/x" } }
             : undefined,
@@ -332,11 +332,42 @@ test("a challenge by a host that content was redirected to is not met", async ()
     { credential: ALICE },
   );
   await refuses(registry.readBlob(PLACE, { digest: sha256("x"), size: 1 }, 100), "REGISTRY_DENIED");
-  assert.ok(
-    server.asked
-      .filter(({ url }) => url.host === "evil.example.com")
-      .every(({ headers }) => headers["authorization"] === undefined),
+  const there = server.asked.filter(({ url }) => url.host === "evil.example.com");
+  assert.deepEqual(
+    there.map(({ url, headers }) => [url.pathname, headers["authorization"]]),
+    [["/x", undefined]],
   );
+});
+
+test("a page that is no list of referrers means that the registry has none, and the tag is looked at", async () => {
+  const { server, registry } = world({
+    referrers: false,
+    instead: only(/\/referrers\//, () => ({ status: 200, headers: { "content-type": "text/html" }, body: "<html>" })),
+  });
+  const digest = server.putImage(PLACE.repository, "v1");
+  const pushed = await push(registry, await registry.resolve({ ...PLACE, digest }), "content");
+  assert.equal(await registry.referrers(PLACE, digest), undefined);
+  assert.deepEqual(
+    (await listReferrers(registry, PLACE, digest)).map((one) => one.digest),
+    [pushed],
+  );
+});
+
+test("T06: more than ten thousand referrers, and names that are no tags, are not taken", async () => {
+  const manifests = Array.from({ length: 4000 }, () => ({ mediaType: MEDIA.manifest, digest: sha256("x"), size: 1 }));
+  const body = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests });
+  let pages = 0;
+  const { registry } = world({
+    instead: (asked) =>
+      asked.url.pathname.endsWith("/tags/list")
+        ? { status: 200, body: JSON.stringify({ tags: ["v1", "../../other/manifests/v1", "a b", ""] }) }
+        : asked.url.pathname.includes("/referrers/")
+          ? { status: 200, headers: { "content-type": MEDIA.index, link: `<?n=${++pages}>; rel="next"` }, body }
+          : undefined,
+  });
+  await refuses(registry.referrers(PLACE, sha256("x")), "TOO_LARGE");
+  assert.equal(pages, 3);
+  assert.deepEqual(await registry.tags(PLACE), ["v1"]);
 });
 
 test("T16: a registry gets its own credentials, by its exact name", async () => {
