@@ -69,10 +69,9 @@ function showValue(value: der.Der): string {
     const text = der.readString(value);
     // Nearly every name is plain; patterns over all of Unicode are slow to begin with.
     if (/^[ -*\--[\]-~]*$/.test(text)) return text;
-    return text
-      .replaceAll(/[\p{C},+\\]/gu, (found) =>
-        /\p{C}/u.test(found) ? `\\u{${found.codePointAt(0)!.toString(16)}}` : `\\${found}`,
-      );
+    return text.replaceAll(/[\p{C},+\\]/gu, (found) =>
+      /\p{C}/u.test(found) ? `\\u{${found.codePointAt(0)!.toString(16)}}` : `\\${found}`,
+    );
   } catch (error) {
     if (error instanceof LacreError) return `#${toHex(value.whole)}`;
     throw error;
