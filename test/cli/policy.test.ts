@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { toHex, utf8 } from "@lacre/core/bytes";
-import { formatPem } from "@lacre/core/codec";
+import { formatPem, type Json } from "@lacre/core/codec";
 import { generateKey, sha256 } from "@lacre/core/crypto";
 import type { Decision } from "@lacre/services/gate";
 import { runLine } from "../../packages/cli/src/run.ts";
@@ -68,7 +68,7 @@ async function expect(
 
 const bundle = (name: string, recipe: Recipe = {}): string => write(name, bytesOf(seal(workshop, recipe).bundle));
 const person = (value: string): Recipe => ({ san: { kind: "email", value } });
-const provenance = (predicate: object, recipe: Recipe = {}): Recipe => ({
+const provenance = (predicate: Json, recipe: Recipe = {}): Recipe => ({
   content: "dsse",
   ...recipe,
   statement: (statement) => ({ ...statement, predicateType: PREDICATE_TYPE, predicate }),
@@ -366,7 +366,7 @@ test("images are judged by the same file", async () => {
   const image = putImage(registry, "app", "v1", "the image");
   const hex = image.digest.slice("sha256:".length);
   const BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json";
-  const attach = (predicateType: string, predicate: object, about = hex): void => {
+  const attach = (predicateType: string, predicate: Json, about = hex): void => {
     const recipe: Recipe = {
       content: "dsse",
       statement: (one) => ({ ...one, predicateType, predicate, subject: [{ name: "app", digest: { sha256: about } }] }),

@@ -270,7 +270,6 @@ function chargedEnvironment(meter: Meter): ReturnType<typeof celEnv> {
       return result;
     };
     return {
-      ...func,
       name,
       call(id: number, target: Value | undefined, args: Value[]): unknown {
         try {

@@ -118,5 +118,5 @@ function plain(node: unknown, where: string, depth: number): Json {
   const { value } = node;
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-  throw wrong(where, "has a number that is not whole and exact", { found: String(node.source ?? value).slice(0, 40) });
+  throw wrong(where, "has a number that is not whole and exact", { found: (node.source ?? typeof value).slice(0, 40) });
 }

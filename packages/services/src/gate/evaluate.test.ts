@@ -200,7 +200,7 @@ test("k of n is the largest pairing of persons and signers, found by trying all"
     if (first === undefined) return 0;
     let best = most(rest, isEach, used);
     for (const signer of first) {
-      if (isEach[signer] !== true && used.has(signer)) continue;
+      if (!(isEach[signer] ?? false) && used.has(signer)) continue;
       best = Math.max(best, 1 + most(rest, isEach, new Set([...used, signer])));
     }
     return best;

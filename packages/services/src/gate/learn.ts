@@ -82,7 +82,7 @@ export function learnPolicy(examples: readonly Evidence[], name: string | undefi
     const shape = JSON.stringify([
       artifact.kind,
       [...signatures].toSorted(),
-      [...attestations].map(([type, names]) => [type, [...names].toSorted()]).toSorted(),
+      [...attestations].map(([type, names]) => `${type} ${[...names].toSorted().join(" ")}`).toSorted(),
     ]);
     const group: Group = groups.get(shape) ?? { signatures, attestations, builders: new Map(), artifacts: [] };
     group.artifacts.push(artifact);

@@ -73,7 +73,7 @@ export class Section {
     if (!this.has(name)) return undefined;
     const value = this.get(name);
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least || value > most)
-      throw wrong(this.at(name), `is no whole number from ${least} to ${most}`, { found: String(value).slice(0, 40) });
+      throw wrong(this.at(name), `is no whole number from ${least} to ${most}`, { found: JSON.stringify(value).slice(0, 40) });
     return value;
   }
 
