@@ -108,14 +108,12 @@ function leanBuiltins(): Plugin {
   };
 }
 
-/** The version as text: the published command reads no file to tell it. */
+/** The version as text, a copy for each importer: the published command reads no file to tell it. */
 function fixedVersion(version: string): Plugin {
   return {
     name: "fixed-version",
-    load: {
-      filter: { id: /\/packages\/cli\/src\/release\.ts$/ },
-      handler: () => `export const readVersion = () => ${JSON.stringify(version)};`,
-    },
+    resolveId: { filter: { id: /\/release\.ts$/ }, handler: (_, importer) => `\0release:${importer}` },
+    load: { filter: { id: /^\0release:/ }, handler: () => `export const readVersion = () => ${JSON.stringify(version)};` },
   };
 }
 
