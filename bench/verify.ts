@@ -6,16 +6,20 @@
  * log's promise, log's promise, checkpoint, timestamp, artifact), the reading of the one key that comes with it, and the
  * hashes (leaf and path of the proof, digests of what was signed, of the token's content and signer). Messages, signatures
  * and the keys of the trusted root lie ready; nothing is parsed and nothing is decided. Beside it, without a bound of
- * its own, stands a row of the signatures alone, every key prepared. The peer is sigstore-js on the same bytes. Bundles are those of sigstore-conformance where they lie beside the repository, else our own; nothing
- * is remembered of their certificates. The last rows are the other case: many artifacts under one certificate, which is
- * remembered.
+ * its own, stands a row of the signatures alone, every key prepared. The peer is sigstore-js on the same bytes.
+ *
+ * Bundles are those of sigstore-conformance where they lie beside the repository, else our own; nothing is remembered of
+ * their certificates. The last rows are the other case: many artifacts under one certificate, which is remembered. The
+ * first rows are whole runs of the command over a folder.
  */
 import * as crypto from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleFromJSON } from "@sigstore/bundle";
 import { TrustedRoot as PeerRoot } from "@sigstore/protobuf-specs";
 import { toSignedEntity, toTrustMaterial, Verifier as PeerVerifier } from "@sigstore/verify";
+import { checkBatch } from "../packages/cli/src/batch.ts";
 import { decodeBundle, parseCheckpoint, type Bundle } from "../packages/core/src/bundle/index.ts";
 import { concat, equalBytes, toBase64, toHex, utf8 } from "../packages/core/src/bytes/index.ts";
 import { pae } from "../packages/core/src/codec/index.ts";
@@ -40,6 +44,7 @@ import {
   type Recipe,
   type Workshop,
 } from "../test/workshop/workshop.ts";
+import { createWorld } from "../test/cli/world.ts";
 import { compare, type Measurement, type Work } from "./measure.ts";
 
 const PEER = "sigstore-js (@sigstore/verify 4.1.3, @sigstore/bundle 5.0.1)";
@@ -160,7 +165,7 @@ const SLICES = { repetitions: 15, sliceMs: 80 };
 
 // The library is meant to be kept: what is measured is a verifier that has been running for a while. The peer is warmed
 // by as many CPU-seconds, not as many rounds.
-const WARM_UP_MS = 3000;
+const WARM_UP_MS = 8000;
 
 function warm(work: Work): void {
   const start = process.cpuUsage();
@@ -252,6 +257,72 @@ async function measureMany(name: string, samples: readonly Sample[]): Promise<Me
   });
 }
 
+const FILES = 2000;
+
+/**
+ * Files in a folder, each sealed under a certificate of its own, as `lacre verify FOLDER` takes them: by one thread, and
+ * by one for each processor. From reading the folder to the last line told; what a thread needs to begin is in it.
+ */
+async function measureFiles(workshop: Workshop): Promise<readonly Measurement[]> {
+  const folder = mkdtempSync(join(tmpdir(), "lacre-bench-"));
+  try {
+    let root = "";
+    mkdirSync(join(folder, "files"));
+    for (let i = 0; i < FILES; i++) {
+      const sample = made(workshop, { artifact: utf8(`file ${i}\n`) });
+      if (root === "") writeFileSync((root = join(folder, "root.json")), sample.root);
+      writeFileSync(join(folder, "files", `${i}`), sample.artifact);
+      writeFileSync(join(folder, "files", `${i}.sigstore.json`), sample.bundle);
+    }
+    const threads = availableParallelism();
+    const rounds = 3;
+    const rates: { readonly wall: number; readonly cpu: number }[][] = [[], []];
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, count] of [1, threads].entries()) {
+        const world = createWorld({ now: () => NOW_MS });
+        const cpu = process.cpuUsage();
+        const startMs = performance.now();
+        const status = await checkBatch(world.context, {
+          artifacts: [{ kind: "file", name: "files", path: join(folder, "files") }],
+          policy: { identities: [{ identity: { exact: IDENTITY }, issuer: { exact: ISSUER } }] },
+          key: undefined,
+          trust: { trustedRoot: root },
+          asJson: false,
+          stream: "stdout",
+          threads: count,
+        });
+        const wallMs = performance.now() - startMs;
+        const { user, system } = process.cpuUsage(cpu);
+        if (status !== 0) throw new Error("a good file was refused");
+        rates[i]!.push({ wall: (1000 * FILES) / wallMs, cpu: (1e6 * FILES) / (user + system) });
+      }
+    }
+    const [alone, shared] = rates as [(typeof rates)[0], (typeof rates)[0]];
+    const row = (name: string, unit: string, of: "wall" | "cpu", factor: number): Measurement => {
+      const all = shared!.map((rate) => rate[of]);
+      const value = Math.max(...all);
+      const bound = factor * Math.max(...alone!.map((rate) => rate[of]));
+      return {
+        name,
+        unit,
+        value,
+        bound,
+        peer: null,
+        ratio: value / bound,
+        peerRatio: null,
+        boundName: factor === 1 ? "one thread" : `one thread, ${factor} times`,
+        peerName: null,
+        repetitions: rounds,
+        spread: (value - Math.min(...all)) / value,
+      };
+    };
+    const name = `lacre verify of ${FILES.toLocaleString("en")} files, ${threads} threads`;
+    return [row(name, "per second", "wall", threads), row(name, "per CPU-second", "cpu", 1)];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function vector(name: string): Sample | undefined {
   const file = (...parts: string[]): string => join(VECTORS, "bundle-verify", ...parts);
   if (!existsSync(file(name))) return undefined;
@@ -281,6 +352,7 @@ export async function run(): Promise<readonly Measurement[]> {
   const large = createWorkshop({ authorityKeys: "P-384" });
   const small = createWorkshop();
   const results: Measurement[] = [];
+  results.push(...(await measureFiles(small)));
   for (const [name, instead] of SINGLE) {
     const sample = vector(name);
     results.push(
