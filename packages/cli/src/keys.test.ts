@@ -214,3 +214,69 @@ test("an imported key is the same key, encrypted", async (t) => {
   assert.equal(readFileSync(join(cwd, "out.pub"), "utf8"), expected);
   assert.equal(await line(createWorld({ cwd }), "public-key", "--sk"), 2);
 });
+
+test("P-384 with SHA-256, as old clients signed, verifies where it is asked for", async (t) => {
+  const cwd = folder(t);
+  openssl(cwd, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "k.pem");
+  openssl(cwd, "pkey", "-in", "k.pem", "-pubout", "-out", "k.pub");
+  writeFileSync(join(cwd, "app"), "x");
+  openssl(cwd, "dgst", "-sha256", "-sign", "k.pem", "-out", "signature", "app");
+  const digest = openssl(cwd, "dgst", "-sha256", "-binary", "app").toString("base64");
+  const bundle = {
+    mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+    verificationMaterial: { publicKey: { hint: "" } },
+    messageSignature: {
+      messageDigest: { algorithm: "SHA2_256", digest },
+      signature: readFileSync(join(cwd, "signature")).toString("base64"),
+    },
+  };
+  writeFileSync(join(cwd, "app.json"), JSON.stringify(bundle));
+  const flags = ["--key", "k.pub", "--bundle", "app.json", "--insecure-ignore-tlog", "app"];
+  const strict = createWorld({ cwd });
+  assert.equal(await line(strict, "verify-blob", ...flags), 1);
+  assert.match(strict.stderr() + strict.stdout(), /ALGORITHM_REFUSED|SIGNATURE_INVALID/);
+  assert.equal(await line(createWorld({ cwd }), "verify-blob", "--insecure-legacy-hashes", ...flags), 0);
+});
+
+test("what says something about certificates is refused beside a key", async (t) => {
+  const cwd = folder(t);
+  writeFileSync(join(cwd, "app"), "x");
+  writeFileSync(join(cwd, "app.json"), "{}");
+  const flags = ["--key", join(vectors, "p256.pub"), "--bundle", "app.json", "app"];
+  for (const beside of [
+    ["--certificate-identity", "a"],
+    ["--certificate-oidc-issuer", "b"],
+    ["--insecure-ignore-sct"],
+    ["--certificate-identity-regexp", "a"],
+  ])
+    assert.equal(await line(createWorld({ cwd }), "verify-blob", ...beside, ...flags), 2, beside[0]);
+});
+
+test("signatures that cannot be logged are refused before anything is asked for", async (t) => {
+  const cwd = folder(t);
+  writeFileSync(join(cwd, "app"), "x");
+  const world = createWorld({ cwd, env: { COSIGN_PASSWORD: "correct horse" } });
+  const config = {
+    mediaType: "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+    rekorTlogUrls: [
+      { url: "http://127.0.0.1:1", majorApiVersion: 2, validFor: { start: "2020-01-01T00:00:00Z" }, operator: "x" },
+    ],
+    rekorTlogConfig: { selector: "ANY" },
+  };
+  writeFileSync(join(cwd, "config.json"), JSON.stringify(config));
+  assert.equal(
+    await line(
+      world,
+      "sign-blob",
+      "--key",
+      join(vectors, "ed25519.key"),
+      "--signing-config",
+      "config.json",
+      "--bundle",
+      "b.json",
+      "app",
+    ),
+    2,
+  );
+  assert.match(world.stderr(), /cannot be logged/);
+});

@@ -22,6 +22,7 @@ export const CHECKING_FLAGS = {
   offline: toggle("Open no connection at all"),
   insecureIgnoreTlog: toggle("Do without the log"),
   insecureIgnoreSct: toggle("Do without the certificate log's promise"),
+  insecureLegacyHashes: toggle("Also take P-384 and P-521 keys with SHA-256, as old clients signed"),
   privateInfrastructure: toggle("Do without the log", { hidden: true }),
   useSignedTimestamps: toggle("Use signed timestamps (always)", { hidden: true }),
   checkClaims: toggle("Whether a statement must be about the artifact (default true)"),
@@ -42,6 +43,7 @@ export async function openPolicy(
   const common: Policy = {
     ...(ignoreTlog ? { ignoreTlog } : {}),
     ...(flags.checkClaims === false ? { checkClaims: false } : {}),
+    ...(flags.insecureLegacyHashes === true ? { legacyHashes: true } : {}),
     ...(type === undefined ? {} : { predicateType: predicateType(type) }),
   };
   if (flags.key === undefined) {
