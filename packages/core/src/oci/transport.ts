@@ -180,8 +180,9 @@ export class Transport {
     if (body instanceof Uint8Array) init.body = body as Uint8Array<ArrayBuffer>;
     else if (body !== undefined) {
       headers["content-length"] = `${body.size}`;
-      // Every fetch that runs on a server takes an iterable; the type of ours is the smaller one of all platforms.
-      Object.assign(init, { body: body.open(), duplex: "half" });
+      // Every fetch that runs on a server takes an iterable; the type of ours is the smaller one of all platforms. Node's keeps
+      // a second copy of the whole body, in case it is asked for again, unless both a window and redirects are ruled out.
+      Object.assign(init, { body: body.open(), duplex: "half", redirect: "error", window: null });
     }
     return wrap(await fetch(url, init), url, call);
   }
