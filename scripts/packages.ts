@@ -48,7 +48,7 @@ function importsOf(path: string): string[] {
   if (path.endsWith(".d.ts"))
     return [...readFileSync(path, "utf8").matchAll(/(?:from|import\() ?"([^"]+)"/g)].map((match) => match[1]!);
   const { module } = parseSync(path, readFileSync(path, "utf8"));
-  const named = [...module.staticImports.map((one) => one.moduleRequest.value)];
+  const named = module.staticImports.map((one) => one.moduleRequest.value);
   for (const { entries } of module.staticExports)
     for (const { moduleRequest } of entries) if (moduleRequest !== null) named.push(moduleRequest.value);
   const text = readFileSync(path, "utf8");

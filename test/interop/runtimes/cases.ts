@@ -132,5 +132,5 @@ function answer({ bundle, root, key, message, digests, identity, issuer, nowMs }
 
 /** What a runtime is asked: the questions alone. */
 export function questionsOf(cases: readonly Case[]): Uint8Array {
-  return utf8(JSON.stringify(cases.map(({ verdict: _, outcome: __, ...question }) => question)));
+  return utf8(JSON.stringify(cases.map((one) => ({ ...one, verdict: undefined, outcome: undefined }))));
 }
