@@ -150,9 +150,6 @@ export async function readTargets(options: MirrorOptions, names: readonly string
       onRoot: (version, bytes) => writeWhole(join(folder, "roots", `${version}.root.json`), bytes),
     });
     await client.refresh();
-    for (const name of ["timestamp.json", "snapshot.json", "targets.json"]) {
-      await rename(join(metadataDir, name), join(folder, "metadata", name)).catch(() => undefined);
-    }
     const found: (Uint8Array | undefined)[] = [];
     for (const name of names) {
       const facts = await client.findTarget(name);
@@ -178,6 +175,10 @@ export async function readTargets(options: MirrorOptions, names: readonly string
     }
     throw new CliError("MIRROR_REFUSED", `the repository at ${url} failed verification: ${reason}`, { cause });
   } finally {
+    // Also of a walk that was refused: what it verified before has been seen, and nothing older is taken again.
+    for (const name of ["timestamp.json", "snapshot.json", "targets.json"]) {
+      await rename(join(metadataDir, name), join(folder, "metadata", name)).catch(() => undefined);
+    }
     await rm(metadataDir, { recursive: true, force: true });
   }
 }
