@@ -47,7 +47,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ["operations"],
     ["serve"],
   ],
-  cli: [["errors"], ["terminal"], ["options"], ["trust"], ["artifact"], ["commands"], ["app"], ["main"]],
+  cli: [["errors"], ["terminal"], ["options"], ["trust"], ["artifact"], ["commands"], ["help"], ["main"]],
 };
 const PACKAGES = ["core", "services", "cli"];
 const PACKAGE_OF: Record<string, string> = { "@lacre/core": "core", "@lacre/services": "services", lacre: "cli" };
