@@ -361,8 +361,8 @@ async function createFor(
 
 async function recallRoot(context: Context, name: string, flags: TrustFlags): Promise<object> {
   const home = findHome(context.env);
-  const found = (await recallAll(home)).find((one) =>
-    one.kind === "mirror" ? one.mirror === name : one.path === resolve(context.cwd, name),
+  const found = (await recallAll(home)).find(
+    (one) => one.name === name || (one.kind === "mirror" ? one.mirror === name : one.path === resolve(context.cwd, name)),
   );
   if (found === undefined) {
     throw new CliError("TRUST_MISSING", `the policy trusts an installation that is not remembered: ${plain(name)}`, {
