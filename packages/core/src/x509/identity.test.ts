@@ -18,7 +18,7 @@ import {
   withoutExtension,
   type Change,
 } from "./fixture.test.ts";
-import { CLAIMS, identityExtensions, readIdentity, type Identity } from "./identity.ts";
+import { CLAIMS, identityExtensions, readIdentity, readNamedClaim, type Identity } from "./identity.ts";
 
 const issuing = authority(root());
 const ARC = "1.3.6.1.4.1.57264.1";
@@ -140,6 +140,16 @@ test("whatever an authority writes about an identity is what a verifier reads", 
     ),
     { numRuns: 40 },
   );
+});
+
+test("one claim is read by its name; a name that no claim has is misuse", () => {
+  const { certificate } = signer(
+    issuing,
+    withExtensions(...identityExtensions("https://x", new Map([["buildTrigger", "push"]]))),
+  );
+  assert.equal(readNamedClaim(certificate, "buildTrigger"), "push");
+  assert.equal(readNamedClaim(certificate, "runInvocationURI"), undefined);
+  assert.throws(() => readNamedClaim(certificate, "buildtrigger"), TypeError);
 });
 
 test("extensions are written in Fulcio's order: 1 to 6, 8, then 9 to 24", () => {

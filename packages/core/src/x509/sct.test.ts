@@ -297,6 +297,11 @@ test("refuses a time beyond what can be counted", () => {
   const late = Uint8Array.from(sct);
   late[33] = 0xff;
   refuses(() => decodeSct(late), "SCT_INVALID", /impossible/);
+  const last = Uint8Array.from(sct);
+  new DataView(last.buffer).setBigUint64(33, BigInt(Number.MAX_SAFE_INTEGER));
+  assert.equal(decodeSct(last).timestampMs, Number.MAX_SAFE_INTEGER);
+  new DataView(last.buffer).setBigUint64(33, BigInt(Number.MAX_SAFE_INTEGER) + 1n);
+  refuses(() => decodeSct(last), "SCT_INVALID", /impossible/);
 });
 
 test("no damage to a promise gets past decoding and checking as anything but an answer (T18)", () => {
