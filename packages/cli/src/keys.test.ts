@@ -163,6 +163,9 @@ test("a key pair is made for its owner alone, and not over another", async (t) =
   const made = readFileSync(join(cwd, "cosign.key"), "utf8");
   assert.equal(await line(world, "generate-key-pair"), 2);
   assert.equal(readFileSync(join(cwd, "cosign.key"), "utf8"), made);
+  for (const place of [["github://a/b"], ["gitlab://1"], ["--kms", "gcpkms://x"], ["--kms", "env://X"], ["elsewhere"]])
+    assert.equal(await line(world, "generate-key-pair", ...place), 2, place.join(" "));
+  assert.match(world.stderr(), /github: is no kind of key/);
   assert.equal(await line(world, "generate-key-pair", "--yes"), 0);
   assert.notEqual(readFileSync(join(cwd, "cosign.key"), "utf8"), made);
   assert.match(openssl(cwd, "pkey", "-pubin", "-in", "cosign.pub", "-text", "-noout").toString(), /P-256/);

@@ -89,6 +89,11 @@ export async function openSigner(context: Context, reference: string, options: K
   return (await openProvider(reference, options.offline === true)).openSigner(context, reference, options.algorithm);
 }
 
+/** Throws UNSUPPORTED_FLAG for a reference of a kind that is not known here. */
+export function checkKind(reference: string): void {
+  findKind(reference);
+}
+
 /** Makes a key where the reference says. Throws UNSUPPORTED_FLAG where keys are not made. */
 export async function generateKeyAt(context: Context, reference: string, algorithm: Algorithm | undefined): Promise<PublicKey> {
   const provider = await openProvider(reference, false);

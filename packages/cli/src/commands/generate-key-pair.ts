@@ -7,7 +7,7 @@ import { CliError } from "../errors.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../globals.ts";
 import { writeWhole } from "../home.ts";
 import { claimFile, claimFiles, writePair } from "../keypair.ts";
-import { generateKeyAt } from "../keys.ts";
+import { checkKind, generateKeyAt } from "../keys.ts";
 import { plain } from "../terminal.ts";
 import { choice, defineVerb, text, toggle, type Verb } from "../verb.ts";
 
@@ -50,6 +50,7 @@ export const verb: Verb = defineVerb({
       throw new CliError("USAGE", `${JSON.stringify(elsewhere.slice(0, 60))} names no place for a key`, {
         hint: "hashivault://KEY, awskms:///alias/NAME, k8s://NAMESPACE/NAME, pkcs11:…; --output-key-prefix names files.",
       });
+    checkKind(elsewhere);
     const publicPath = `${prefix}.pub`;
     await claimFile(context, publicPath, flags.yes === true);
     const algorithm = flags.signingAlgorithm === undefined ? undefined : algorithmForNewKey(flags.signingAlgorithm);
