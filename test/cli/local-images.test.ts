@@ -351,3 +351,33 @@ test("tree, triangulate and download tell what is there, verified or not", async
   assert.equal(JSON.parse((await say(registry.fetch, ["download", "signature", child])).stdout).mediaType, BUNDLE);
   assert.equal((await say(registry.fetch, ["download", "sbom", child])).status, 10);
 });
+
+test("prune removes what belongs to images that are gone, and stops where it cannot know", async () => {
+  const { registry, index, children } = createSigned(false);
+  const repository = `${HOST}/app`;
+  const held = registry.manifests.get("app")!;
+  const before = [...held.keys()];
+  assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 0);
+  assert.deepEqual([...held.keys()], before);
+  held.delete(children[0]!.digest);
+  const attachment = `${children[0]!.digest.replace(":", "-")}.att`;
+  const dry = await say(registry.fetch, ["prune", "--dry-run", repository]);
+  assert.match(dry.stderr, new RegExp(attachment.replace(".", "\\.")));
+  assert.deepEqual(held.has(attachment), true);
+  assert.equal((await say(registry.fetch, ["prune", repository])).status, 2);
+  // A registry that does not answer well is not one without the image.
+  registry.fault = (method, path) =>
+    path.endsWith(children[0]!.digest) && method === "GET" ? new Response("{}", { status: 403 }) : undefined;
+  assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 3);
+  assert.ok(held.has(attachment));
+  registry.fault = undefined;
+  assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 0);
+  assert.ok(!held.has(attachment));
+  assert.ok(!held.has(children[0]!.digest.replace(":", "-")));
+  assert.equal((await verify(registry.fetch, `${HOST}/app:v1`)).status, 0);
+  // Signatures apart from their images: nothing is taken for gone before it is said where the images are.
+  registry.manifests.set("signatures", new Map([[`${index.digest.replace(":", "-")}.sig`, held.get("v1")!]]));
+  assert.equal((await say(registry.fetch, ["prune", "-f", `${HOST}/signatures`])).status, 2);
+  assert.equal((await say(registry.fetch, ["prune", "-f", "--images", repository, `${HOST}/signatures`])).status, 0);
+  assert.equal(registry.manifests.get("signatures")!.size, 1);
+});

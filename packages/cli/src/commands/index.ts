@@ -41,6 +41,7 @@ export const VERBS: Readonly<Record<string, VerbEntry | VerbGroup>> = {
   save: { brief: "Save an image with its signatures into a folder", load: () => import("./save.ts") },
   load: { brief: "Load a saved image with its signatures into a registry", load: () => import("./load.ts") },
   clean: { brief: "Remove signatures, attestations and SBOMs from an image", load: () => import("./clean.ts") },
+  prune: { brief: "Remove what is signed about images that are gone", load: () => import("./prune.ts") },
   triangulate: { brief: "Print where an image's older attachments are kept", load: () => import("./triangulate.ts") },
   download: {
     brief: "Print what is stored beside an image, unverified",
