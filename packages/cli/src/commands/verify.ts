@@ -63,10 +63,10 @@ signature that fits, 13 no certificate.`,
         );
     const [bundle, ...more] = flags.bundle ?? [];
     if (more.length > 0) throw new CliError("USAGE", "several --bundle count only with --policy-file");
+    refuse(REFUSED_CHECKING, flags);
     // An empty list is a flag that was not given.
     const several = pairSigners(flags.certificateIdentity ?? [], flags.certificateOidcIssuer ?? []);
     const { policy, key } = await openPolicy(context, { ...flags, ...several[0]! }, flags.type, several);
-    refuse(REFUSED_CHECKING, flags);
     const artifacts = operands.map((name) =>
       flags.localImage === true
         ? ({ kind: "image", name, reference: name } as const)
