@@ -167,5 +167,5 @@ async function writeParts(context: Context, flags: ImageFlags, image: Image, { l
   else saySealed(context, image.name, flags.bundle, sealed);
   // What is neither stored nor written would be lost: it is printed.
   if (flags.upload === false && flags.bundle === undefined && flags.outputSignature === undefined && flags.output !== "json")
-    context.terminal.result(legacy ? `${formatSignature(sealed, true) as string}` : sealed.json);
+    context.terminal.result(legacy ? (formatSignature(sealed, true) as string) : sealed.json);
 }

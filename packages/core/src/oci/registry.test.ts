@@ -312,7 +312,7 @@ test("credentials go to the registry and its token service, not to where content
     const redirected = server.asked.filter(({ url }) => url.host === "store.example.com");
     assert.equal(redirected.length, 1);
     assert.equal(redirected[0]!.headers["authorization"], undefined);
-    const passwords = server.asked.filter(({ headers }) => headers["authorization"]?.startsWith("Basic") === true);
+    const passwords = server.asked.filter(({ headers }) => headers["authorization"]?.startsWith("Basic"));
     const hosts = new Set(passwords.map(({ url }) => url.host));
     assert.deepEqual([...hosts], [scheme === "basic" ? "registry.example.com" : "tokens.example.com"]);
   }
