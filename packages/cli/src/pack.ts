@@ -17,7 +17,8 @@ import { CliError } from "./errors.ts";
 import { digestOf } from "./home.ts";
 import { readPublicKey } from "./keys.ts";
 import { plain } from "./terminal.ts";
-import { type Chosen, findTrustedRoot, readNamed, type TrustFlags } from "./trust.ts";
+import { readNamed } from "./named.ts";
+import { type Chosen, findTrustedRoot, type TrustFlags } from "./trust.ts";
 
 /** The payload's type in the envelope. */
 export const PACK_TYPE = "application/vnd.lacre.trust-pack.v1+json";

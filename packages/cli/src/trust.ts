@@ -18,11 +18,12 @@ import { decodeSigningConfig, decodeTrustedRoot, type SigningConfig, type Truste
 import type { RootSource } from "@lacre/core/verify";
 import type { Pieces } from "./assembled.ts";
 import type { Context } from "./context.ts";
-import { CliError, fileError } from "./errors.ts";
-import { readUpTo } from "./small-file.ts";
-import { formatSize } from "./terminal.ts";
+import { CliError } from "./errors.ts";
+import { readNamed } from "./named.ts";
 import { type FlagTable, type FlagValues, text } from "./verb.ts";
 import { digestOf, findHome, type Installation, mirrorFolder, recall, recallAll, trustFolder } from "./home.ts";
+
+export { readNamed } from "./named.ts";
 
 /** Flags that bring loose certificates to trust: `assembled.ts`. */
 export const PIECE_FLAGS = {
@@ -61,21 +62,6 @@ export interface Chosen<T> {
   readonly isLocal: boolean;
   /** The document as it was read, where it can be read again for the same. */
   readonly bytes?: Uint8Array;
-}
-
-/** Nothing that is named on a command line and read whole is honestly larger. */
-const MAX_NAMED_BYTES = 256 << 20;
-
-/** Reads a file named on the command line, up to a limit: `/dev/zero` has no end. */
-export async function readNamed(context: Context, path: string): Promise<Uint8Array> {
-  let bytes;
-  try {
-    bytes = readUpTo(resolve(context.cwd, path), MAX_NAMED_BYTES);
-  } catch (cause) {
-    throw fileError("FILE_UNREADABLE", path, cause);
-  }
-  if (bytes !== undefined) return bytes;
-  throw new CliError("FILE_UNREADABLE", `${path} is larger than ${formatSize(MAX_NAMED_BYTES)}, and no file of this kind is`);
 }
 
 /** The root to verify against. Throws TRUST_MISSING with the choices. */

@@ -16,7 +16,7 @@ import { LacreError } from "@lacre/core/errors";
 import { algorithmForNewKey } from "../algorithms.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { readNamed } from "../trust.ts";
+import { readNamed } from "../named.ts";
 import { sealKey } from "./encrypted.ts";
 import { readNewPassword } from "./password.ts";
 import { parsePublicKey, readPrivateKey } from "./pem.ts";

@@ -17,7 +17,7 @@ import { algorithmForNewKey } from "../algorithms.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { plain } from "../terminal.ts";
-import { readNamed } from "../trust.ts";
+import { readNamed } from "../named.ts";
 import { ModuleClient, TokenRefusal } from "./pkcs11/client.ts";
 import { type Attribute, CK, type TokenFacts } from "./pkcs11/module.ts";
 import { formatTokenUri, parseTokenUri, showTokenUri, type TokenUri } from "./pkcs11/uri.ts";

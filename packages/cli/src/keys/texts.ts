@@ -5,7 +5,7 @@ import { readResource } from "@lacre/core/client";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { isLoopbackHost } from "../loopback.ts";
-import { readNamed } from "../trust.ts";
+import { readNamed } from "../named.ts";
 import { type KeyText, parsePublicKey, readPrivateKey } from "./pem.ts";
 import type { KeyProvider } from "./provider.ts";
 

@@ -19,7 +19,7 @@ import { LacreError } from "@lacre/core/errors";
 import { algorithmForNewKey } from "../algorithms.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { readNamed } from "../trust.ts";
+import { readNamed } from "../named.ts";
 import type { KeyProvider } from "./provider.ts";
 import { askService, refusal, type ServiceAnswer, type Tls } from "./service.ts";
 import { chooseAlgorithm, createRemoteSigner } from "./signature.ts";
