@@ -419,6 +419,7 @@ test("flags that say nothing, or two things, are refused", async () => {
   await expect(registry, 2, ["sign", ...KEY, "-a", "a=b", "./file"], /--annotations is for images/);
   await expect(registry, 2, ["sign", ...KEY, "-r", "./file"], /--recursive is for images/);
   await expect(registry, 2, ["sign", ...KEY, "-a", "nonsense", image], /is key=value/);
+  await expect(registry, 2, ["sign", ...KEY, "--attachment", "sbom", image], /UNSUPPORTED_FLAG[^]*lacre attest/);
   await expect(
     registry,
     2,

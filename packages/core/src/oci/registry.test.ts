@@ -506,6 +506,14 @@ test("content is pushed once, mounted where it can be, and made anew for each at
   assert.ok(server.repo("other").blobs.has(descriptor.digest));
 });
 
+test("a registry that keeps another manifest than it was given is not believed", async () => {
+  const { registry } = world({
+    instead: (asked) =>
+      asked.method === "PUT" ? { status: 201, headers: { "docker-content-digest": sha256("something else") } } : undefined,
+  });
+  await refuses(registry.pushManifest(PLACE, utf8("{}"), MEDIA.index, { tag: "v1" }), "CONTENT_MISMATCH");
+});
+
 for (const referrers of [true, false]) {
   test(`a referrer is found again ${referrers ? "by the API" : "by the fallback tag, which repeats artifact type and annotations"}`, async () => {
     const { server, registry } = world({ referrers });

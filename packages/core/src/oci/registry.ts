@@ -12,7 +12,7 @@ import { checkContent, gather, type Octets } from "./content.ts";
 import { describe, type Descriptor, digestOf, MEDIA, splitDigest } from "./descriptor.ts";
 import { type ImageIndex, decodeManifest, type Manifest, MAX_MANIFEST_BYTES } from "./manifest.ts";
 import { formatReference, formatRepository, isTag, type Reference, type Repository } from "./reference.ts";
-import { type Answer, type RegistryOptions, resolveUrl, Transport } from "./transport.ts";
+import { type Answer, type Call, type RegistryOptions, resolveUrl, Transport } from "./transport.ts";
 
 /** A manifest or an index as it was read: the descriptor is of these very octets. */
 export interface Fetched {
@@ -137,13 +137,13 @@ export function createRegistry(options: RegistryOptions): Registry {
     );
   }
 
-  async function hasBlob(place: Repository, digest: string): Promise<boolean> {
+  async function hasBlob(place: Repository, digest: string, scope: Call["scope"]): Promise<boolean> {
     splitDigest(digest);
     const answer = await transport.ask({
       place,
       method: "HEAD",
       path: `blobs/${digest}`,
-      scope: PULL,
+      scope,
       success: [200, 404],
       follows: true,
       what: `${digest} of ${formatRepository(place)}`,
@@ -155,13 +155,14 @@ export function createRegistry(options: RegistryOptions): Registry {
   return {
     manifest,
     blob,
-    hasBlob,
+    hasBlob: (place, digest) => hasBlob(place, digest, PULL),
     resolve: async (reference) => (await manifest(reference)).descriptor,
     readBlob: (place, descriptor, limit) => gather(blob(place, descriptor, limit)),
 
     async pushBlob(place, descriptor, content, from) {
       const { digest, size } = descriptor;
-      if (await hasBlob(place, digest)) return;
+      // Asked by whoever may write: a repository that is not there yet says nothing to others.
+      if (await hasBlob(place, digest, PUSH)) return;
       const what = `to take ${digest} into ${formatRepository(place)}`;
       const mount = from === undefined ? "" : `?mount=${digest}&from=${encodeURIComponent(from)}`;
       const begun = await transport.ask({
@@ -206,6 +207,13 @@ export function createRegistry(options: RegistryOptions): Registry {
         what: `to take the manifest ${formatReference({ ...place, ...(to.tag === undefined ? { digest: descriptor.digest } : { tag: to.tag }) })}`,
       });
       await answer.discard();
+      const kept = answer.headers.get("docker-content-digest");
+      if (kept !== null && kept !== descriptor.digest) {
+        throw new LacreError("CONTENT_MISMATCH", `${place.registry} keeps another manifest than it was given`, {
+          expected: descriptor.digest,
+          found: kept.slice(0, 150),
+        });
+      }
       return { descriptor, hasSubject: answer.headers.get("oci-subject") !== null };
     },
 
