@@ -443,6 +443,13 @@ test("loose parts become a bundle that verifies, and bundles say what they hold"
   );
   await expect(2, ["bundle", "create", "--artifact", "app", "--signature", "app.sig", "--ignore-tlog"], /who signed/);
   await expect(2, ["bundle", "create", "--signature", "app.sig"], /--artifact is missing/);
+  // As `base64` writes it: in lines.
+  const wrapped = readFileSync(join(folder, "app.sig")).toString("base64").replaceAll(/.{60}/g, "$&\n");
+  writeFileSync(join(folder, "wrapped.sig"), `${wrapped}\n`);
+  const parts = ["--certificate", "app.pem", "--rekor-url", server.url];
+  await expect(0, ["bundle", "create", "--artifact", "app", "--signature", "wrapped.sig", ...parts, "--out", "w.bundle"], /^$/);
+  await expect(0, verify("w.bundle"), /Verified OK/);
+  await expect(0, ["verify-blob", "app", "--signature", "wrapped.sig", ...parts, ...identity, ...dir], /Verified OK/);
   await expect(0, ["bundle", "inspect", "app.json"], /nothing of it is verified[^]*identity +you@example\.com/);
   const facts = JSON.parse((await lacre(["bundle", "inspect", "keyed.json", "-o", "json"])).stdout) as {
     verified: boolean;

@@ -66,7 +66,7 @@ export async function openDetached(
     name: flags.bundle ?? flags.signature!,
     seal: {
       mediaType: LEGACY_MEDIA_TYPE,
-      content: kind === "message" ? { kind, signature } : { kind, envelope: opened(signature) },
+      content: kind === "message" ? { kind, signature: opened(signature) } : { kind, envelope: opened(signature) },
       certificate,
       rekorBundle: document?.rekorBundle,
       timestamp: await read("rfc3161Timestamp"),
@@ -85,9 +85,12 @@ function onlyOne(name: string, inDocument: Part, inFile: Uint8Array | undefined)
   });
 }
 
-/** What is in base64, or the octets themselves. */
-function opened(part: Uint8Array | string): Uint8Array {
+/** What is in base64 (on one line or wrapped, as `base64` and `openssl` write it), or the octets themselves. */
+export function opened(part: Uint8Array | string): Uint8Array {
   const bytes = typeof part === "string" ? utf8(part) : part;
-  const written = Buffer.from(bytes).toString("latin1").trim();
+  const written = Buffer.from(bytes)
+    .toString("latin1")
+    .replaceAll(/[\r\n]/g, "")
+    .trim();
   return /^[A-Za-z0-9+/]+={0,2}$/.test(written) && written.length % 4 === 0 ? fromBase64(written) : bytes;
 }

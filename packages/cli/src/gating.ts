@@ -339,6 +339,11 @@ async function createFor(
     timestamps: thresholds.timestamps,
     scts: Math.max(1, thresholds.scts),
   };
+  if (trust !== undefined && flags.trustPack !== undefined) {
+    throw new CliError("USAGE", `the policy says whom to trust (${trust.name}), and --trust-pack says another`, {
+      hint: "Leave --trust-pack out, or the policy's own trust.",
+    });
+  }
   if (trust !== undefined && "root" in trust) {
     const bytes = await readNamed(near, trust.root);
     return createVerifier({

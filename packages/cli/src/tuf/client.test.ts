@@ -403,11 +403,11 @@ test("no name leads out of its folder", async () => {
   const kept = readdirSync(world.metadataDir);
   assert.ok(kept.includes("..%2Frole.json") && kept.includes("%2Frole.json"), kept.join());
   assert.ok(world.asked.includes("1...%2Frole.json"));
-  for (const path of ["../x", "/x", "a/../x", "..", "."]) {
+  for (const path of ["../x", "/x", "a/../x", "a//x", "a/", "..", "."]) {
     const other = setUp();
     other.repository.addTarget(path, "content");
     other.repository.publishTargets();
-    await assert.rejects(other.download(path), /is no path of a target|is no name/);
+    await assert.rejects(other.download(path), /is no path of a target/);
   }
   assert.deepEqual([quoteName("a b/c"), quoteName("?#%")], ["a%20b%2Fc", "%3F%23%25"]);
 });
@@ -547,4 +547,130 @@ test("the canonical form is the one that another library signs", () => {
   // It refuses a root that its own keys have not signed.
   assert.doesNotThrow(() => new TrustedMetadataStore(repository.publish("root")));
   assert.equal(encodeCanonical({ b: 1, a: "\u007f\n" }), '{"a":"\u007f\n","b":1}');
+});
+
+test("every shape that the specification does not have is refused", async (t) => {
+  type Signed = Record<string, unknown>;
+  const spoil: Record<string, readonly [string, (signed: Signed) => void]> = {
+    "root: no consistent_snapshot": ["root", (signed) => void delete signed["consistent_snapshot"]],
+    "root: keys are a list": ["root", (signed) => void (signed["keys"] = [])],
+    "root: a role without keys": ["root", (signed) => void ((signed["roles"] as Signed)["targets"] = { threshold: 1 })],
+    "root: key ids that are no texts": [
+      "root",
+      (signed) => void ((signed["roles"] as Signed)["targets"] = { threshold: 1, keyids: [1] }),
+    ],
+    "timestamp: of another type": ["timestamp", (signed) => void (signed["_type"] = "snapshot")],
+    "timestamp: version 0": ["timestamp", (signed) => void (signed["version"] = -1)],
+    "timestamp: no list of files": ["timestamp", (signed) => void delete signed["meta"]],
+    "timestamp: another file": ["timestamp", (signed) => void (signed["meta"] = { "other.json": { version: 1 } })],
+    "timestamp: a file of version 0": ["timestamp", (signed) => void (signed["meta"] = { "snapshot.json": { version: 0 } })],
+    "timestamp: a length that is none": [
+      "timestamp",
+      (signed) => void (signed["meta"] = { "snapshot.json": { version: 1, length: -1 } }),
+    ],
+    "timestamp: hashes that are none": [
+      "timestamp",
+      (signed) => void (signed["meta"] = { "snapshot.json": { version: 1, hashes: { sha256: 1 } } }),
+    ],
+    "timestamp: an empty list of hashes": [
+      "timestamp",
+      (signed) => void (signed["meta"] = { "snapshot.json": { version: 1, hashes: {} } }),
+    ],
+    "targets: no targets": ["targets", (signed) => void (signed["targets"] = [])],
+    "targets: one without hashes": ["targets", (signed) => void (signed["targets"] = { x: { length: 1 } })],
+    "targets: one without length": ["targets", (signed) => void (signed["targets"] = { x: { hashes: { sha256: "00" } } })],
+  };
+  const delegations: Record<string, unknown> = {
+    "no keys": { roles: [] },
+    "neither roles nor bins": { keys: {} },
+    "roles and bins": { keys: {}, roles: [], succinct_roles: { keyids: [], threshold: 1, bit_length: 1, name_prefix: "b" } },
+    "roles that are no list": { keys: {}, roles: {} },
+    "bins of 33 bits": { keys: {}, succinct_roles: { keyids: [], threshold: 1, bit_length: 33, name_prefix: "b" } },
+    "bins with threshold 0": { keys: {}, succinct_roles: { keyids: [], threshold: 0, bit_length: 1, name_prefix: "b" } },
+    ...Object.fromEntries(
+      Object.entries({
+        "a role without a name": { name: undefined },
+        "a role that neither ends nor does not": { terminating: "yes" },
+        "a role with threshold 0": { threshold: 0 },
+        "a top-level role": { name: "snapshot" },
+        "a role with paths and hashes": { path_hash_prefixes: ["0"] },
+        "a role with neither": { paths: undefined },
+        "a role whose paths are no texts": { paths: [1] },
+      }).map(([name, more]) => [
+        name,
+        { keys: {}, roles: [{ name: "a", keyids: [], threshold: 1, terminating: false, paths: ["*"], ...more }] },
+      ]),
+    ),
+    "a role twice": {
+      keys: {},
+      roles: [1, 2].map(() => ({ name: "a", keyids: [], threshold: 1, terminating: false, paths: ["*"] })),
+    },
+  };
+  for (const [name, value] of Object.entries(delegations))
+    spoil[`delegations: ${name}`] = ["targets", (signed) => void (signed["delegations"] = value)];
+  for (const [name, [role, change]] of Object.entries(spoil)) {
+    await t.test(name, async () => {
+      const world = setUp();
+      const { repository } = world;
+      change(repository.signed[role]!);
+      if (role === "root") repository.publish("root");
+      else if (role === "timestamp") repository.publish("timestamp");
+      else if (role === "snapshot") for (const one of ["snapshot", "timestamp"]) repository.publish(one);
+      else repository.publishTargets();
+      const error = await world.refresh().then(
+        () => assert.fail("it is accepted"),
+        (cause: unknown) => cause as Error,
+      );
+      assert.equal(error.name, "DocumentError", error.message);
+      // Refused for its shape, before anything else could have been wrong with it.
+      assert.doesNotMatch(error.message, /is signed by/);
+      assert.ok(!readdirSync(world.metadataDir).includes(`${role}.json`) || role === "root");
+    });
+  }
+  for (const signatures of [[{}], [{ keyid: "x" }], [{ keyid: "x", sig: 1 }], ["x"]]) {
+    await t.test(`signatures ${JSON.stringify(signatures)}`, async () => {
+      const world = setUp();
+      const document = JSON.parse(world.repository.publish("timestamp").toString()) as Signed;
+      world.repository.files.set("timestamp.json", Buffer.from(JSON.stringify({ ...document, signatures })));
+      await assert.rejects(world.refresh(), /has a signature that is none/);
+    });
+  }
+});
+
+test("a role that two roles delegate to has to be signed for both", async () => {
+  const world = setUp();
+  const { repository } = world;
+  for (const name of ["a", "b"]) repository.delegate("targets", name);
+  repository.delegate("a", "c");
+  // The second parent names another key for it.
+  const [own] = repository.signers["c"]!;
+  repository.signers["c"] = [createSigner()];
+  repository.delegate("b", "c");
+  repository.signers["c"] = [own!];
+  repository.publishTargets("c", "a", "b");
+  const client = await world.open();
+  await client.refresh();
+  // Each walk for a path of its own: the first reaches the role by the one, the second by the other.
+  (repository.role("a").delegations as { roles: { paths: string[] }[] }).roles[0]!.paths = ["by-a"];
+  (repository.role("b").delegations as { roles: { paths: string[] }[] }).roles[0]!.paths = ["by-b"];
+  repository.publishTargets("a", "b");
+  const second = await world.open();
+  assert.equal(await second.findTarget("by-a"), undefined);
+  await assert.rejects(second.findTarget("by-b"), /"c" is signed by 0 of the 1 keys/);
+});
+
+test("a snapshot that does not list the targets is of no use", async () => {
+  const world = setUp();
+  world.repository.role("snapshot").meta = {};
+  for (const role of ["snapshot", "timestamp"]) world.repository.publish(role);
+  await assert.rejects(world.refresh(), /the snapshot does not list "targets"/);
+});
+
+test("a source that gives more than was asked for is refused all the same", async () => {
+  const world = setUp();
+  const bytes = Buffer.concat([world.repository.files.get("timestamp.json")!, Buffer.alloc(20_000, 0x20)]);
+  world.repository.files.set("timestamp.json", bytes);
+  await assert.rejects(world.refresh(), /longer than 16384 octets/);
+  world.repository.files.delete("timestamp.json");
+  await assert.rejects(world.refresh(), /has no timestamp\.json/);
 });

@@ -12,6 +12,7 @@ import { equalBytes, toBase64 } from "@lacre/core/bytes";
 import { findEntriesV1 } from "@lacre/core/client";
 import { sha256 } from "@lacre/core/crypto";
 import { hashArtifact, parseBlob } from "../../artifact.ts";
+import { opened } from "../../detached.ts";
 import { CliError } from "../../errors.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../../globals.ts";
 import { writeWhole } from "../../home.ts";
@@ -72,7 +73,8 @@ ledger of --rekor-url is asked for it. --ignore-tlog makes a bundle without an e
     const read = async (path: string | undefined): Promise<Uint8Array | undefined> =>
       path === undefined ? undefined : readNamed(context, path);
     const old = flags.bundle === undefined ? undefined : decodeLegacyBundle(await readNamed(context, flags.bundle));
-    const signature = old?.signature ?? (await read(flags.signature));
+    const loose = await read(flags.signature);
+    const signature = old?.signature ?? (loose === undefined ? undefined : opened(loose));
     const isEnvelope = flags.attestation !== undefined || (typeof signature === "string" && signature.startsWith("eyJ"));
     const envelope = (await read(flags.attestation)) ?? (isEnvelope ? Buffer.from(signature as string, "base64") : undefined);
     const parts = assembleLegacy({
