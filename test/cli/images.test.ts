@@ -453,3 +453,24 @@ test("verifies the SBOM that is attached, by the signatures beside that and no o
   assert.equal(said.status, 0, said.stderr);
   assert.equal(JSON.parse(said.stdout)[0].critical.image["docker-manifest-digest"], sbom.digest);
 });
+
+test("T28: lists with nothing in them are no signature, and nothing crashes", async () => {
+  const registry = createRegistry();
+  const image = putImage(registry, REPO, "v1", "one");
+  const empty = putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}"));
+  const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: empty, layers: [] };
+  putManifest(registry, REPO, manifest, `${image.digest.replace(":", "-")}.sig`);
+  putManifest(registry, REPO, { ...manifest, artifactType: BUNDLE, subject: image });
+  assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 10);
+  // A bundle of nothing is seen to be refused, and not passed over.
+  putManifest(registry, REPO, {
+    ...manifest,
+    artifactType: BUNDLE,
+    layers: [putBlob(registry, BUNDLE, utf8("{}"))],
+    subject: image,
+  });
+  const said = await say(registry, ["verify", ...WHO, IMAGE]);
+  assert.equal(said.status, 12);
+  assert.match(said.stderr, /BAD_JSON|BUNDLE_SHAPE|BUNDLE_VERSION/);
+  assert.equal((await say(registry, ["verify-attestation", ...WHO, IMAGE])).status, 12);
+});
