@@ -54,9 +54,9 @@ function readAll<T>(document: JsonObject, name: string, read: (one: JsonObject) 
   if (list.length > MAX_ENTRIES) throw new LacreError("TOO_LARGE", `${document.where}.${name} is too long`);
   return list.map((value, at) => {
     const one = new JsonObject(value, `${document.where}.${name}[${at}]`);
-    const read1 = read(one);
+    const item = read(one);
     refuseUnread(one);
-    return read1;
+    return item;
   });
 }
 
