@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run packed: the three packages as published. They are built and packed, installed from their tarballs into an empty
 // folder, and used from there: an installation runs, seals and verifies, in one process each, without the clone.
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   freePort,
@@ -88,6 +88,21 @@ const journeys: readonly Journey[] = [
       if (refused.status !== 1) fail(`another file ended with ${refused.status}:\n${refused.stderr}`);
       const missing = await run(lacre, ["verify", "./artifact", "--bundle", "nothing", ...who], { cwd: folder, env });
       if (missing.status !== 3) fail(`a missing seal ended with ${missing.status}:\n${missing.stderr}`);
+    },
+  },
+  {
+    name: "a folder of many files is verified by threads, which find their program",
+    async go() {
+      const many = join(folder, "many");
+      await succeed("mkdir", [many]);
+      for (let number = 0; number < 520; number++) {
+        copyFileSync(join(folder, "artifact"), join(many, `file${number}`));
+        copyFileSync(join(folder, "artifact.sigstore.json"), join(many, `file${number}.sigstore.json`));
+      }
+      const who = ["--certificate-identity", "you@example.com", "--certificate-oidc-issuer", `${server!.url}/oidc`];
+      const told = await use("verify", "./many", ...who, "--offline", "--output", "json");
+      const verified = told.match(/"outcome":"verified"/g)?.length;
+      if (verified !== 520) fail(`${verified} of 520 are verified`);
     },
   },
   {
