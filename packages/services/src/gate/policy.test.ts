@@ -6,6 +6,7 @@ import { generateKey } from "@lacre/core/crypto";
 import { formatPem } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { ALICE, ARTIFACT, BOB, decide, ISSUER, oneRule, policyOf, verdictOf } from "./fixture.ts";
+import { readDocument } from "./document.ts";
 import { parsePolicy, rulesFor } from "./policy.ts";
 
 const GOOD = `schema: urn:lacre:policy:1
@@ -78,6 +79,12 @@ test("refuses texts that are made to be expensive, before or while reading them"
 test("numbers are whole and exact", () => {
   for (const number of ["1.5", "1e3", "9007199254740993", "99999999999999999999999999", ".inf", ".nan", "0x1p3"])
     refused(change("{from: [alice]}", `{from: [alice], atLeast: ${number}}`), "POLICY_INVALID", /whole|number/);
+});
+
+test("a document holds no number that another reader could read otherwise", () => {
+  for (const number of ["1.5", "9007199254740993"])
+    assert.throws(() => readDocument(utf8(`a: ${number}`), "document"), { code: "POLICY_INVALID" });
+  assert.deepEqual(readDocument(utf8("a: 7\nb: yes\nc: 2026-01-01\n"), "document"), { a: 7, b: "yes", c: "2026-01-01" });
 });
 
 test("refuses another schema, and none", () => {
@@ -205,6 +212,8 @@ test("globs: * stops at a slash, ** does not, and a name without a slash is the 
   assert.ok(fits("a?c", "abc"));
   assert.ok(!fits("a?c", "a/c"));
   assert.ok(!fits("a.c", "abc"));
+  assert.ok(!fits("a.c*", "abc"));
+  assert.ok(fits("a.c*", "a.cd"));
   assert.ok(!fits("app", "app-evil"));
   assert.ok(!fits("ghcr.io/org/*", "ghcr.io.evil.org/org/x", "image"));
   assert.ok(!fits("app", "ghcr.io/org/app", "image"));

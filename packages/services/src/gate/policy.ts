@@ -387,11 +387,11 @@ export function rulesFor(policy: Policy, artifact: ArtifactFacts): readonly Rule
   return policy.rules.filter(({ selectors }) => selectors.some((selector) => fitsSelector(selector, artifact)));
 }
 
-// A glob for files that has no slash is about the last part of the path, wherever it lies.
+// A glob for files that has no slash is about the last part of the path, wherever it lies; one with a slash cannot fit it.
 function fitsSelector({ kind, name }: Selector, artifact: ArtifactFacts): boolean {
   if (kind !== artifact.kind) return false;
   if (name.test(artifact.name)) return true;
-  return kind === "file" && !name.shown.includes("/") && name.test(artifact.name.slice(artifact.name.lastIndexOf("/") + 1));
+  return kind === "file" && name.test(artifact.name.slice(artifact.name.lastIndexOf("/") + 1));
 }
 
 /** Hashes of the artifact that the policy needs beside SHA-256: those by which it revokes. */
