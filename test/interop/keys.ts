@@ -361,20 +361,16 @@ export function vaultJourneys(setting: Setting, work: string, artifact: string):
           await succeed(cosign26Path(), ["sign-blob", ...flags, artifact], { env: { ...homeEnv(setting.home), ...env } });
           await say("lacre", ["verify-blob", "--key", release, "--insecure-ignore-tlog", "--bundle", bundle, artifact], env);
           const older = join(folder, "ecdsa-sha2-256-nistp256.json");
-          await succeed("curl", [
-            "-sf",
-            "-X",
-            "POST",
-            "-H",
-            "X-Vault-Token: hvs.token",
-            "-d",
-            "{}",
-            `${line}/v1/transit/keys/ecdsa-sha2-256-nistp256/rotate`,
-          ]);
+          const rotated = await fetch(`${line}/v1/transit/keys/ecdsa-sha2-256-nistp256/rotate`, {
+            method: "POST",
+            headers: { "x-vault-token": "hvs.token" },
+            body: "{}",
+          });
+          if (!rotated.ok) throw new Error(`the key was not rotated: ${rotated.status}`);
           await verify("lacre", `${release}?version=1`, older, env);
-          const rotated = join(folder, "rotated.json");
-          await sign("lacre", release, rotated, env);
-          await verify("lacre", release, rotated, env);
+          const newer = join(folder, "rotated.json");
+          await sign("lacre", release, newer, env);
+          await verify("lacre", release, newer, env);
           await say(
             "lacre",
             ["generate-key-pair", "--kms", "hashivault://ed", "--signing-algorithm", "ed25519", "--output-key-prefix", "ed"],
