@@ -62,7 +62,7 @@ function importsOf(path: string): string[] {
 function checkContents(folder: string, files: readonly string[], { name }: Manifest): void {
   if (!files.includes("LICENSE")) problems.push(`${name} has no LICENSE`);
   const odd = files.filter((file) =>
-    /\.test\.|(^|\/)src\/(?!verify\/verdict\.schema\.json)|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file),
+    /\.test\.|(^|\/)fixture\.|(^|\/)src\/(?!verify\/verdict\.schema\.json)|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(file),
   );
   for (const file of odd) problems.push(`${name} publishes ${file}`);
   for (const file of files.filter((one) => one.endsWith(".js")))

@@ -57,8 +57,8 @@ export function policyOf(members: Readonly<Record<string, unknown>>): Policy {
   return parsePolicy(utf8(JSON.stringify({ schema: POLICY_SCHEMA, ...members })));
 }
 
-export const ALICE = { identity: "alice@example.com", issuer: ISSUER };
-export const BOB = { identity: "bob@example.com", issuer: ISSUER };
+export const ALICE: { readonly identity: string; readonly issuer: string } = { identity: "alice@example.com", issuer: ISSUER };
+export const BOB: typeof ALICE = { identity: "bob@example.com", issuer: ISSUER };
 
 /** A policy of one rule for everything, and the signers given. */
 export function oneRule(
