@@ -484,6 +484,39 @@ test("plain HTTP is spoken with near registries alone, and secrets stay at home"
   }
 });
 
+test("a wrong certificate is not gone around by plain HTTP, and https is not taken for a refusal", async () => {
+  for (const [code, answer] of [
+    ["DEPTH_ZERO_SELF_SIGNED_CERT", 200],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", 200],
+    ["CERT_HAS_EXPIRED", 200],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", 200],
+    ["ECONNRESET", 400],
+  ] as const) {
+    const asked: string[] = [];
+    const server = new TestRegistry({ isSecure: false, host: "localhost:5000", instead: () => ({ status: answer }) });
+    const registry = createRegistry({
+      fetch: async (url, init) => {
+        asked.push(url);
+        if (url.startsWith("https:")) throw new TypeError("fetch failed", { cause: { code } });
+        return server.fetch(url, init);
+      },
+      allowHttp: true,
+      now: Date.now,
+      retries: 0,
+    });
+    const error = await refuses(
+      registry.manifest({ registry: "localhost:5000", repository: "app", tag: "v1" }),
+      "REGISTRY_UNAVAILABLE",
+    );
+    assert.equal(error.found, code);
+    assert.equal(
+      asked.some((url) => url.startsWith("http:")),
+      answer === 400,
+      code,
+    );
+  }
+});
+
 test("content is pushed once, mounted where it can be, and made anew for each attempt", async () => {
   let failures = 1;
   const { server, registry } = world({

@@ -3,7 +3,7 @@
  * One exchange with a registry (distribution specification 1.1): authorised, retried where that is safe, bounded.
  *
  * - https, and plain HTTP only where the caller allows it for that registry or the host can only be near: this machine,
- *   a private address, a `.local` name. Then https is tried first. Secrets go over plain HTTP only to this machine, or
+ *   a private address, a `.local` name. Then https is tried first, and a wrong certificate is the end of it. Secrets go over plain HTTP only to this machine, or
  *   when the caller allows it.
  * - Redirects are followed for reading content alone: five at most, never from https to http, and with credentials only
  *   while scheme, host and port stay the same.
@@ -95,6 +95,8 @@ const LONGEST_DELAY_MS = 10_000;
 /** Slower than this and content is given up: 64 kB a second. */
 const OCTETS_PER_MS = 64;
 const MAX_ERROR_BYTES = 64 << 10;
+/** In the words of the platforms: it is the certificate that is not taken. */
+const CERTIFICATE = /cert|self.?signed|unable_to_(?:get|verify)|altname/i;
 
 /** A registry as it was found: how it is spoken to, and as whom. */
 interface Contact {
@@ -129,6 +131,8 @@ export class Transport {
       }
       const delayMs = failure.delayMs ?? Math.random() * Math.min(LONGEST_DELAY_MS, BASE_DELAY_MS * 2 ** attempt);
       const isAborted = (signal as Signal | undefined)?.aborted === true;
+      if (failure.cause !== undefined && CERTIFICATE.test(failure.reason))
+        throw unavailable(call.place.registry, "its TLS certificate is not one that is trusted", failure);
       if (attempt >= retries || delayMs > LONGEST_DELAY_MS || isAborted)
         throw unavailable(call.place.registry, `${call.what} could not be asked for`, failure);
       await sleep(delayMs);
@@ -226,7 +230,14 @@ export class Transport {
         answer = await bounded(`${base}/v2/`, { method: "GET", headers: {}, redirect: "manual" });
       } catch (cause) {
         failures.push(cause);
+        // Who answers with a wrong certificate is there and speaks https: plain HTTP would be a way around the check.
+        if (CERTIFICATE.test(reasonOf(cause))) break;
         continue;
+      }
+      // What a server that speaks https says to plain HTTP.
+      if (scheme === "http" && answer.status === 400) {
+        await readBounded(answer, MAX_ERROR_BYTES).catch(() => undefined);
+        break;
       }
       await readBounded(answer, MAX_ERROR_BYTES).catch(() => undefined);
       const authorization = new Authorization({
@@ -241,8 +252,7 @@ export class Transport {
       if (challenge !== undefined) authorization.meet(challenge);
       return { base, authorization };
     }
-    // The first failure is that of the better scheme, the last that of the one that was hoped for.
-    throw failures.at(-1) ?? new Error("no answer");
+    throw failures[0] ?? new Error("no answer");
   }
 }
 
