@@ -29,7 +29,8 @@ import {
 import { type Certificate, checkIssuedBy, decodeCertificate } from "@lacre/core/x509";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
-import { type PieceFlags, readNamed } from "./trust.ts";
+import { readNamed } from "./named.ts";
+import type { PieceFlags } from "./trust-flags.ts";
 
 /** Loose trust, by kind; undefined kinds come from elsewhere. */
 export interface Pieces {

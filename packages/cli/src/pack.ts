@@ -18,7 +18,7 @@ import { digestOf } from "./home.ts";
 import { readPublicKey } from "./keys.ts";
 import { plain } from "./terminal.ts";
 import { readNamed } from "./named.ts";
-import { type Chosen, findTrustedRoot, type TrustFlags } from "./trust.ts";
+import type { Chosen, TrustFlags } from "./trust-flags.ts";
 
 /** The payload's type in the envelope. */
 export const PACK_TYPE = "application/vnd.lacre.trust-pack.v1+json";
@@ -76,13 +76,19 @@ export function decodePack(payload: Uint8Array): Pack {
   return pack;
 }
 
-/** The root of the pack that the flags name. Throws USAGE, PACK_REFUSED, PACK_EXPIRED. */
-export async function openPack(context: Context, flags: TrustFlags): Promise<Chosen<TrustedRoot>> {
+/** How the trust that applies without a pack is found. */
+type FindRoot = (context: Context, flags: TrustFlags) => Promise<Chosen<TrustedRoot>>;
+
+/**
+ * The root of the pack that the flags name. Its document does not hold the revocations, so it is not handed on as bytes.
+ * Throws USAGE, PACK_REFUSED, PACK_EXPIRED.
+ */
+export async function openPack(context: Context, flags: TrustFlags, findRoot: FindRoot): Promise<Chosen<TrustedRoot>> {
   const path = flags.trustPack!;
   if (flags.trustedRoot !== undefined)
     throw new CliError("USAGE", "--trust-pack and --trusted-root are two ways to say whom to trust");
   const bytes = await readNamed(context, path);
-  const pack = decodePack(await openSeal(context, flags, bytes));
+  const pack = decodePack(await openSeal(context, flags, bytes, findRoot));
   const nowMs = context.now();
   if (nowMs > pack.expiresMs) {
     throw new CliError("PACK_EXPIRED", `the trust pack ${plain(pack.name)} expired on ${formatTime(pack.expiresMs)}`);
@@ -102,7 +108,7 @@ export async function openPack(context: Context, flags: TrustFlags): Promise<Cho
 }
 
 /** The payload, its seal verified with the key or for the identity of the flags. */
-async function openSeal(context: Context, flags: TrustFlags, bundle: Uint8Array): Promise<Uint8Array> {
+async function openSeal(context: Context, flags: TrustFlags, bundle: Uint8Array, findRoot: FindRoot): Promise<Uint8Array> {
   const { trustPackKey, trustPackIdentity, trustPackIssuer } = flags;
   const byIdentity = trustPackIdentity !== undefined && trustPackIssuer !== undefined;
   if (
@@ -124,7 +130,7 @@ async function openSeal(context: Context, flags: TrustFlags, bundle: Uint8Array)
         })
       : createVerifier({
           trustedRoot: (
-            await findTrustedRoot(context, {
+            await findRoot(context, {
               ...flags,
               trustPack: undefined,
               trustPackIdentity: undefined,
