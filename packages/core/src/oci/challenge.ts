@@ -4,6 +4,7 @@
  * (distribution specification, "token authentication"). Other schemes are not known here and are passed over.
  */
 
+/** What a registry wants to see before it answers. */
 export type Challenge =
   | { readonly kind: "basic" }
   | { readonly kind: "bearer"; readonly realm: string; readonly service: string | undefined };

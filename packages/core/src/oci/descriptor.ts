@@ -19,6 +19,7 @@ export interface Platform {
   readonly osVersion?: string;
 }
 
+/** A piece of content: what it is, and which octets it is. */
 export interface Descriptor {
   readonly mediaType: string;
   /** As "sha256:" and hexadecimal. */

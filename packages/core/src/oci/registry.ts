@@ -26,6 +26,7 @@ export interface Fetched {
 /** Content to be pushed: octets, or a function that opens them, again for each attempt. */
 export type Content = Uint8Array | (() => Octets);
 
+/** What can be asked of registries. Every answer is held against its digest; every list is bounded. */
 export interface Registry {
   /** What a reference leads to now. Throws as `manifest`. */
   resolve(reference: Reference): Promise<Descriptor>;

@@ -20,7 +20,9 @@ import { parseChallenge } from "./challenge.ts";
 import type { Octets } from "./content.ts";
 import type { Repository } from "./reference.ts";
 
+/** What a client of registries is made of. */
 export interface RegistryOptions {
+  /** Makes every request: the global one fits. */
   readonly fetch: Fetch;
   /** The credential of a registry, by its exact name: host and, where the reference has one, port. Asked once. */
   readonly credentials?: (registry: string) => Promise<RegistryCredential | undefined>;
@@ -106,6 +108,7 @@ interface Contact {
 
 const sleepFor = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
+/** Exchanges with registries; each is greeted once, and remembered with how it is spoken to and as whom. */
 export class Transport {
   readonly #options: RegistryOptions;
   readonly #contacts = new Map<string, Promise<Contact>>();
