@@ -144,6 +144,8 @@ test("flags that a policy outranks are refused beside it, and its own without it
     ["--type", "custom"],
     ["--check-claims=false"],
     ["--certificate-oidc-issuer-regexp", "x"],
+    ["--rekor-url", "http://x"],
+    ["-a", "a=b"],
   ])
     await expect(2, judge(plain, ...flags), /would not be looked at beside --policy-file/);
   await expect(

@@ -207,6 +207,45 @@ function journeysOn(setting: Setting, work: string, name: string, start: () => P
       },
     },
     {
+      name: `images, ${name}: Rego and CUE policies, by the programs here and inside cosign, and CEL`,
+      async go() {
+        const image = await imageOf("policies");
+        await succeed(current, [...attest, ...config, ...(await token()), image], options);
+        part("go", "cuelang.org/go/cmd/cue@v0.17.1");
+        const programs = part("go", "github.com/open-policy-agent/opa@v1.22.2");
+        const withPrograms = { ...options, env: { ...env, PATH: `${programs}:${process.env["PATH"] ?? ""}` } };
+        const builder = "https://example.com/builder";
+        for (const [wanted, status] of [
+          [builder, 0],
+          ["https://example.com/other", 1],
+        ] as const) {
+          const rego = `package signature\ndefault allow = false\nallow { input.predicate.runDetails.builder.id == "${wanted}" }\n`;
+          writeFileSync(join(home, "p.rego"), rego);
+          writeFileSync(join(home, "p.cue"), `predicate: runDetails: builder: id: "${wanted}"\n`);
+          for (const policy of ["p.rego", "p.cue"]) {
+            const args = ["verify-attestation", "--type", "slsaprovenance1", "--policy", policy, ...who, ...trust, image];
+            const ours = await run(process.execPath, [LACRE, ...args], withPrograms);
+            const theirs = await run(current, args, options);
+            if (ours.status !== status || theirs.status !== status)
+              throw new Error(
+                `${policy} for ${wanted}: ${ours.status} here, ${theirs.status} there\n${ours.stderr}\n${theirs.stderr}`,
+              );
+          }
+          const condition = `predicate.runDetails.builder.id == "${wanted}"`;
+          await ends(status === 0 ? 0 : 12, [
+            "verify-attestation",
+            "--type",
+            "slsaprovenance1",
+            "--condition",
+            condition,
+            ...who,
+            ...trust,
+            image,
+          ]);
+        }
+      },
+    },
+    {
       name: `images, ${name}: a list signed recursively by cosign 3.1 with a key, verified by lacre`,
       async go() {
         const host = await prepare();

@@ -45,7 +45,7 @@ import type { JudgedSeal } from "./images/judgement.ts";
 import type { OpenFlags } from "./images/open.ts";
 import type { Context } from "./context.ts";
 import { CliError, reportOf } from "./errors.ts";
-import { digestOf, findHome, recallAll } from "./home.ts";
+import { digestOf, findHome, recallNamed, trustFolder } from "./home.ts";
 import { readPublicKey } from "./keys.ts";
 import { formatReport } from "./report.ts";
 import { plain, type Terminal } from "./terminal.ts";
@@ -72,9 +72,9 @@ export interface GateFlags extends TrustFlags, OpenFlags {
   readonly output?: string | undefined;
 }
 
-/** Flags that a policy says better, and that would be passed over beside it. */
-const OUTRANKED =
-  /^(certificate|key$|type$|insecureIgnore|privateInfrastructure$|checkClaims$|annotations$|signature$|payload$|attachment)/;
+/** Flags of `verify` that mean something beside a policy; every other would be passed over. */
+const BESIDE =
+  /^(policyFile|artifactName|acceptWarned|bundle|trustedRoot|trustPack\w*|dir|offline|output|timeout|verbose|outputFile|quiet|allow\w*|registry\w*|k8sKeychain|localImage|reference|caRoots|caIntermediates|certificateChain|timestampCertificateChain|useSignedTimestamps|maxWorkers|newBundleFormat|experimentalOci11)$/;
 
 /** `verify --policy-file`: one decision for each artifact. Returns the exit status. */
 export async function verifyByPolicy(
@@ -83,7 +83,7 @@ export async function verifyByPolicy(
   flags: GateFlags,
   operands: readonly string[],
 ): Promise<number> {
-  const outranked = Object.entries(flags).filter(([name, value]) => value !== undefined && OUTRANKED.test(name));
+  const outranked = Object.entries(flags).filter(([name, value]) => value !== undefined && !BESIDE.test(name));
   if (outranked.length > 0) {
     const names = outranked.map(([name]) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
     throw new CliError("USAGE", `${names.join(", ")} would not be looked at beside --policy-file`, {
@@ -364,34 +364,26 @@ async function createFor(
   return createVerifier({ ...counts, trustedRoot: value, rootSource: source });
 }
 
+// The installation's own root, whatever flags and variables say: the policy named it.
 async function recallRoot(context: Context, name: string, flags: TrustFlags): Promise<object> {
-  const home = findHome(context.env);
-  const found = (await recallAll(home)).find(
-    (one) => one.name === name || (one.kind === "mirror" ? one.mirror === name : one.path === resolve(context.cwd, name)),
-  );
-  if (found === undefined) {
-    throw new CliError("TRUST_MISSING", `the policy trusts an installation that is not remembered: ${plain(name)}`, {
-      hint: "lacre initialize --mirror URL --root FILE remembers it.",
-    });
-  }
+  const found = await recallNamed(findHome(context.env), name);
+  const chosen = (bytes: Uint8Array, source: string): object => ({
+    trustedRoot: decodeTrustedRoot(bytes),
+    rootSource: { source, reason: "named by the policy", digest: digestOf(bytes) },
+  });
   if (found.kind === "directory") {
-    const { value, source } = await findTrustedRoot(context, { ...flags, trustedRoot: undefined, dir: found.path });
-    return { trustedRoot: value, rootSource: source };
+    const folder = trustFolder(found.path);
+    if (digestOf(await readNamed(context, join(folder, "root.json"))) !== found.rootDigest)
+      throw new CliError("TRUST_CHANGED", `the installation in ${found.path} is not the one that was remembered`);
+    const file = join(folder, "trusted_root.json");
+    return chosen(await readNamed(context, file), file);
   }
   const { readTargets } = await import("./mirror.ts");
-  const place = {
-    url: found.mirror,
-    folder: found.path,
-    rootDigest: found.rootDigest,
-    isOffline: flags.offline === true,
-    fetch: context.fetch,
-  };
+  const { mirror: url, path: folder, rootDigest } = found;
+  const place = { url, folder, rootDigest, isOffline: flags.offline === true, fetch: context.fetch };
   const [bytes] = await readTargets(place, ["trusted_root.json"]);
-  if (bytes === undefined) throw new CliError("TRUST_MISSING", `the repository at ${found.mirror} has no trusted_root.json`);
-  return {
-    trustedRoot: decodeTrustedRoot(bytes),
-    rootSource: { source: found.mirror, reason: "named by the policy", digest: digestOf(bytes) },
-  };
+  if (bytes === undefined) throw new CliError("TRUST_MISSING", `the repository at ${url} has no trusted_root.json`);
+  return chosen(bytes, url);
 }
 
 // Whoever signed: the gate decides whether they may. A key has to be handed in; each of the policy's is tried.

@@ -232,7 +232,7 @@ function tellImage(context: Context, judged: Judged, options: ImageOptions): num
   return 0;
 }
 
-function tellUnmatched(context: Context, { record }: Judged, { kind, flags }: ImageOptions): number {
+function tellUnmatched(context: Context, { record }: Judged, { kind, flags, conditions }: ImageOptions): number {
   const { image, digest, outcome, seals } = record;
   const what = kind === "signature" ? "signatures" : "attestations";
   const where = digest === "" ? plain(image) : `${plain(image)} (${digest})`;
@@ -250,7 +250,9 @@ function tellUnmatched(context: Context, { record }: Judged, { kind, flags }: Im
               : `none of the ${seals.length} ${what} of ${where} matches`,
           );
   tellRefused(context, seals);
-  const report = reportOf(error);
+  // A statement that was found and does not keep cosign's policy is a plain no, there as here.
+  const unmet = conditions?.isForAll === true ? seals.find(({ refusal }) => refusal?.code.startsWith("CONDITION_")) : undefined;
+  const report = unmet === undefined ? reportOf(error) : { ...reportOf(error), status: 1 as const };
   context.terminal.complain(formatReport(report, (text) => context.terminal.style("stderr", "red", text)));
   return report.status;
 }
