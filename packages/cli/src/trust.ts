@@ -24,7 +24,7 @@ import { digestOf, findHome, type Installation, mirrorFolder, recall, recallAll,
 
 export { readNamed } from "./named.ts";
 
-export { PACK_FLAGS, PIECE_FLAGS, type Chosen, type PieceFlags, type TrustFlags } from "./trust-flags.ts";
+export { PACK_FLAGS, PIECE_FLAGS, type Chosen, type TrustFlags } from "./trust-flags.ts";
 
 /** The root to verify against. Throws TRUST_MISSING with the choices. */
 export async function findTrustedRoot(context: Context, flags: TrustFlags): Promise<Chosen<TrustedRoot>> {
