@@ -21,7 +21,7 @@ import {
 import type { Context } from "../context.ts";
 import { CliError, fileError } from "../errors.ts";
 import { openRegistry, parseImage, type RegistryFlags } from "../registry.ts";
-import { plain } from "../terminal.ts";
+import { plain, type Progress } from "../terminal.ts";
 import { parsePairs } from "./images.ts";
 
 interface Named {
@@ -101,9 +101,7 @@ async function pushFile(
     const layer = { mediaType: mediaType ?? (await sniff(path)), digest: `sha256:${toHex(hasher.digest())}`, size };
     const progress = context.terminal.progress(name, size);
     try {
-      await registry.pushBlob(place, layer, () =>
-        createReadStream(path, { highWaterMark: 1 << 20 }).on("data", (chunk) => progress.advance(chunk.length)),
-      );
+      await registry.pushBlob(place, layer, () => readTold(path, progress));
     } finally {
       progress.end();
     }
@@ -112,6 +110,14 @@ async function pushFile(
     if (typeof (cause as NodeJS.ErrnoException).code === "string" && "syscall" in (cause as object))
       throw fileError("FILE_UNREADABLE", plain(name), cause);
     throw cause;
+  }
+}
+
+// Told as it is read: a listener on the stream would set it flowing before anybody reads, and lose what came first.
+async function* readTold(path: string, progress: Progress): AsyncGenerator<Uint8Array> {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    progress.advance(chunk.length);
+    yield chunk;
   }
 }
 
