@@ -61,13 +61,23 @@ async function run(
 test("a folder stands for each of its files, with or without a seal, and for each seal whose file is gone", () => {
   const root = join(folder, "tree");
   mkdirSync(join(root, "inner"), { recursive: true });
-  for (const name of ["b", "b.sigstore.json", "a", "gone.sigstore.json", "inner/c", "inner/c.sigstore.json", ".sigstore.json"])
+  for (const name of [
+    "b",
+    "b.sigstore.json",
+    "a",
+    "gone.sigstore.json",
+    "inner/c",
+    "inner/c.sigstore.json",
+    ".sigstore.json",
+    "b.more.sigstore.json",
+    "a.more.sigstore.json",
+  ])
     writeFileSync(join(root, name), "x");
   symlinkSync("inner", join(root, "link"));
   const jobs = listJobs([artifactIn("tree"), artifactIn("single")]);
   assert.deepEqual(
     jobs.map(({ artifact }) => artifact.name),
-    ["tree/.sigstore.json", "tree/a", "tree/b", "tree/gone", "tree/inner/c", "tree/link", "single"],
+    ["tree/.sigstore.json", "tree/a", "tree/a.more", "tree/b", "tree/gone", "tree/inner/c", "tree/link", "single"],
   );
   for (const { artifact, bundlePath } of jobs) assert.equal(bundlePath, `${artifact.path}.sigstore.json`);
 });

@@ -4,7 +4,7 @@
  *
  * A folder stands for every file in it, folders within included, and every one of them needs a seal: a file without one
  * is a failure and never passed over, and so is a seal whose file is gone. A link to a folder is not followed: it counts as
- * a file.
+ * a file. More seals of a file (`app.provenance.sigstore.json`) are nothing of their own.
  *
  * Where there are enough of them to pay for it, and more than one processor, threads share the work (`batch-worker.ts`).
  * They are given the root and the policy that were read here, not the flags: all judge alike. What a thread has not
@@ -12,7 +12,7 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { createVerifier } from "@lacre/core/verify";
 import { type CheckOptions, findConfiguredRoot, tellFailure, tellOutcome, worse } from "./checking.ts";
 import type { Context } from "./context.ts";
@@ -32,13 +32,12 @@ export function listJobs(artifacts: readonly FileArtifact[]): readonly Job[] {
 }
 
 function listFolder({ name, path }: FileArtifact): readonly Job[] {
-  const files = new Set<string>();
+  const present = new Set<string>();
   const walk = (folder: string): void => {
     for (const entry of readdirSync(join(path, folder), { withFileTypes: true })) {
       const file = join(folder, entry.name);
       if (entry.isDirectory()) walk(file);
-      // A seal is the word for its file, whether that is there or not.
-      else files.add(file.endsWith(SUFFIX) && file.length > SUFFIX.length ? file.slice(0, -SUFFIX.length) : file);
+      else present.add(file);
     }
   };
   try {
@@ -46,10 +45,23 @@ function listFolder({ name, path }: FileArtifact): readonly Job[] {
   } catch (cause) {
     throw fileError("FILE_UNREADABLE", name, cause);
   }
+  const files = new Set<string>();
+  for (const file of present) {
+    const sealed = isSeal(file) ? file.slice(0, -SUFFIX.length) : file;
+    // `app.provenance.sigstore.json` is one seal more of `app`, if that is there with its own and `app.provenance` is not.
+    const base = sealed.slice(0, -extname(sealed).length);
+    if (!present.has(sealed) && base !== "" && present.has(base) && present.has(`${base}${SUFFIX}`)) continue;
+    // A seal is the word for its file, whether that is there or not.
+    files.add(sealed);
+  }
   return [...files].toSorted().map((file) => {
     const full = join(path, file);
     return { artifact: { kind: "file", name: join(name, file), path: full }, bundlePath: `${full}${SUFFIX}` };
   });
+}
+
+function isSeal(file: string): boolean {
+  return file.endsWith(SUFFIX) && basename(file) !== SUFFIX;
 }
 
 export interface BatchOptions extends Omit<CheckOptions, "artifacts" | "bundlePath" | "seal" | "ledgerUrl"> {
