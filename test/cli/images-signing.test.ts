@@ -238,6 +238,22 @@ test("an attestation says what cosign's would, and replaces those of its type al
   await expect(registry, 0, ["verify-attestation", ...BY_KEY, "--type", "custom", image]);
 });
 
+test("a registry that forbids to delete keeps what was replaced, and that is said where it can still be found", async () => {
+  for (const referrers of [true, false]) {
+    const { registry, image } = withImage({
+      referrers,
+      instead: ({ method }) => (method === "DELETE" ? { status: 405 } : undefined),
+    });
+    const attest = (...flags: string[]): Promise<Told> =>
+      expect(registry, 0, ["attest", ...KEY, "--predicate", "predicate.json", "--type", "openvex", ...flags, image]);
+    await attest();
+    const told = await attest("--replace");
+    assert.equal(/the old one is still there/.test(told.stderr), referrers);
+    const { stdout } = await expect(registry, 0, ["verify-attestation", ...BY_KEY, "--type", "openvex", image]);
+    assert.equal(stdout.trim().split("\n").length, referrers ? 2 : 1);
+  }
+});
+
 test("attestations of the older format are layers, replaced by their type", async () => {
   const { registry, digest, image } = withImage();
   const attest = (...flags: string[]): Promise<Told> =>

@@ -19,6 +19,7 @@ import {
   pushBundle,
   readStatementClaims,
   type Registry,
+  type Repository,
   removeReferrers,
   splitDigest,
 } from "@lacre/core/oci";
@@ -158,8 +159,27 @@ async function store(
       .filter(({ annotations }) => annotations[BUNDLE_ANNOTATION.predicateType] === stated)
       .map(({ manifest }) => manifest.digest)
       .filter((one) => one !== stored.digest);
-    if (old.length > 0) await removeReferrers(registry, place, digest, old);
-    for (const one of old) await registry.deleteManifest({ ...place, digest: one });
+    if (old.length > 0) await removeOld(context, registry, place, digest, old);
   }
   context.terminal.say(`Stored the attestation about ${plain(image.name)} in ${plain(formatRepository(place))}`);
+}
+
+/** Takes away what was replaced. Many registries forbid to delete: what no list names any more is gone all the same. */
+async function removeOld(
+  context: Context,
+  registry: Registry,
+  place: Repository,
+  digest: string,
+  old: readonly string[],
+): Promise<void> {
+  const isUnlisted = await removeReferrers(registry, place, digest, old);
+  for (const one of old) {
+    try {
+      await registry.deleteManifest({ ...place, digest: one });
+    } catch (error) {
+      if (!(error instanceof LacreError) || (error.code !== "REGISTRY_REFUSED" && error.code !== "REGISTRY_DENIED")) throw error;
+      if (!isUnlisted)
+        context.terminal.warn(`the new attestation is stored, and the old one is still there too: ${plain(error.message)}`);
+    }
+  }
 }

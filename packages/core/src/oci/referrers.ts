@@ -91,14 +91,17 @@ export function listed(descriptor: Descriptor, bytes: Uint8Array): Descriptor {
   };
 }
 
-/** Takes referrers off the fallback tag, where the registry has no list of its own and there is such a tag. */
+/**
+ * Takes referrers off the fallback tag, where the registry has no list of its own and there is such a tag. Whether that was
+ * so is returned: then nobody finds them any more, whether or not the registry lets them be deleted.
+ */
 export async function removeReferrers(
   registry: Registry,
   place: Repository,
   subject: string,
   removed: readonly string[],
-): Promise<void> {
-  if ((await registry.referrers(place, subject)) !== undefined) return;
+): Promise<boolean> {
+  if ((await registry.referrers(place, subject)) !== undefined) return false;
   await changeTag(
     registry,
     place,
@@ -112,4 +115,5 @@ export async function removeReferrers(
       );
     },
   );
+  return true;
 }
