@@ -20,7 +20,10 @@ export interface FreshBundle {
 }
 
 export interface Fresh {
-  /** Holds `app`, `other`, `k.pub`, the bundles, and `layout`: an image with two signatures and a statement. */
+  /**
+   * Holds `app`, `other`, `k.pub`, the bundles, `layout` (an image with two signatures and a statement), and
+   * `policy.yaml`, learnt from two of the bundles.
+   */
   readonly folder: string;
   /** The installation's data directory. */
   readonly dir: string;
@@ -100,6 +103,8 @@ export async function makeFresh(work: string): Promise<Fresh> {
       token,
     );
     await lacre("save", `${HOST}/app:v1`, "--dir", "layout");
+    const learnt = ["--bundle", "v2.message.certificate", "--bundle", "v2.statement.certificate", "--trusted-root", trustedRoot];
+    writeFileSync(join(folder, "policy.yaml"), `${await lacre("policy", "learn", "./app", ...learnt)}\n`);
     // So that what is remembered for this user can be verified with.
     await lacre("initialize", "--mirror", `${server.url}/tuf/`, "--root", join(dir, "trust", "root.json"));
     return { folder, dir, trustedRoot, identity, issuer: `${server.url}/oidc`, predicateType, bundles };

@@ -141,6 +141,12 @@ function linesOf({ folder, dir, trustedRoot, identity, issuer, predicateType, bu
     status: 12,
     words: /IDENTITY_MISMATCH/,
   };
+  const ruled = ["--policy-file", "policy.yaml", "--bundle", "v2.message.certificate", "--bundle", "v2.statement.certificate"];
+  passes("by a policy file", /./, "verify", "./app", ...ruled, ...root);
+  lines["by a policy file, another artifact"] = { args: ["verify", "./other", ...ruled, ...root], status: 1, words: /./ };
+  passes("a policy learnt", /you@example\.com/, "policy", "learn", "./app", "--bundle", "v2.message.certificate", ...root);
+  passes("what a policy wants", /you@example\.com/, "policy", "explain", "policy.yaml");
+  passes("a bundle looked into", /./, "bundle", "inspect", "v2.message.certificate");
   passes("what a bundle claims", /Nothing of it was checked/, "explain", "v2.message.certificate");
   const made = writeCommit(folder);
   lines["a commit by gitsign"] = {
