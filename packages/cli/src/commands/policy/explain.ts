@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { broadSigners, describeRule, describeSelectors, describeSigners, type Policy } from "@lacre/services/gate";
-import { describeDecision, GATE_FLAGS, judgeOperand, loadPolicy } from "../../gating.ts";
+import { describeDecision } from "../../decision.ts";
+import { GATE_FLAGS, judgeOperand, loadPolicy } from "../../gating.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../../globals.ts";
 import { IMAGE_FLAGS } from "../../images/flags.ts";
 import { plain } from "../../terminal.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Evidence, learnPolicy } from "@lacre/services/gate";
-import { describeRefusedSeals, askAnybody, GATE_FLAGS, gatherOperand } from "../../gating.ts";
+import { describeRefusedSeals } from "../../decision.ts";
+import { askAnybody, GATE_FLAGS, gatherOperand } from "../../gating.ts";
 import { CliError } from "../../errors.ts";
 import { applyGlobals, GLOBAL_FLAGS } from "../../globals.ts";
 import { IMAGE_FLAGS } from "../../images/flags.ts";
