@@ -80,7 +80,7 @@ export class Identities {
     }
     for (let at = Math.max(from, sealed); at < size; at++)
       index.add(key(parts.personality.identity(parts.tiles.hotRecord(at)!.record)), at);
-    await index.sealed(sealed);
+    await index.#fill(sealed);
     return index;
   }
 
@@ -122,9 +122,12 @@ export class Identities {
     }
     // Larger ones are merged from smaller ones, which are where the merge was not finished; or are made again too.
     if (level > 0) {
+      if ((await blobs.read(name, 0, 1)) !== undefined) {
+        log.warn({ origin, segment: name, found: "damage" }, "an index segment is made again from smaller ones");
+        await blobs.remove(name);
+      }
       const fan = this.#shape.fans[level - 1]!;
       for (let below = 0; below < fan; below++) await this.#loadOne(level - 1, place * fan + below);
-      await this.#merge();
       return;
     }
     log.warn(
@@ -176,8 +179,13 @@ export class Identities {
     return undefined;
   }
 
-  /** Told that the entries below `size` are sealed: whole generations become segments. */
+  /** Told that the entries below `size` are sealed: whole generations become segments, and segments larger ones. */
   async sealed(size: number): Promise<void> {
+    await this.#fill(size);
+    await this.#merge();
+  }
+
+  async #fill(size: number): Promise<void> {
     const span = this.#shape.generation;
     for (let place = this.#covered / span; (place + 1) * span <= size; place++) {
       const map = this.#recent.get(place)!;
@@ -186,7 +194,6 @@ export class Identities {
       if (segment === undefined) await this.#loadOne(0, place);
       else await this.#install(place, segment);
       this.#recent.delete(place);
-      await this.#merge();
     }
   }
 
@@ -207,15 +214,20 @@ export class Identities {
     this.#parts.log.warn({ origin: this.#parts.origin, segment, cause: String(cause) }, message);
   }
 
-  /** Merges the newest segments while they fill one of the next level. Look-ups go to the parts until it is a file. */
+  /**
+   * Merges segments while some fill one of the next level: also those that a start found unmerged, which it does not wait for.
+   * Look-ups go to the parts until the whole is a file.
+   */
   async #merge(): Promise<void> {
     for (;;) {
-      const last = this.#segments.at(-1);
-      const fan = last && this.#shape.fans[last.level];
-      if (last === undefined || fan === undefined || (last.place + 1) % fan !== 0) return;
-      const parts = this.#segments.slice(-fan);
-      if (parts.length < fan || parts.some(({ level }) => level !== last.level)) return;
-      if (!(await this.#mergeOne(parts, { level: last.level + 1, place: (last.place + 1) / fan - 1 }))) return;
+      const at = this.#segments.findIndex(({ level, place }, index) => {
+        const fan = this.#shape.fans[level];
+        return fan !== undefined && place % fan === 0 && this.#segments[index + fan - 1]?.level === level;
+      });
+      if (at < 0) return;
+      const { level, place } = this.#segments[at]!;
+      const fan = this.#shape.fans[level]!;
+      if (!(await this.#mergeOne(this.#segments.slice(at, at + fan), { level: level + 1, place: place / fan }))) return;
     }
   }
 
@@ -228,7 +240,7 @@ export class Identities {
       await blobs.flush([name]);
       const segment = await openStored(blobs, name, place * span, span);
       if (segment === undefined) throw new Error("it does not read as it was written");
-      this.#segments = [...this.#segments.slice(0, -parts.length), { level, place, segment }];
+      this.#segments = this.#segments.toSpliced(this.#segments.indexOf(parts[0]!), parts.length, { level, place, segment });
     } catch (cause) {
       this.#warn(name, cause, "index segments cannot be merged; they stay as they are");
       return false;

@@ -309,17 +309,35 @@ test("a failed sync of the journal or of the anchor stops the log; a restart fin
   }
 });
 
+test("a start does not merge index segments; the next sealing does, whatever was left", async () => {
+  const { disk, oracle } = await closedLog(1600);
+  const names = (): readonly string[] =>
+    [...disk.copyOf("/data").keys()].flatMap((name) => name.split("/index/identity/")[1] ?? []).toSorted();
+  const files = new Map(disk.copyOf("/data"));
+  files.delete("/data/log/index/identity/1/000");
+  disk.restore("/data", files);
+  const log = await openOnDisk({ disk, oracle });
+  assert.deepEqual(names(), ["0/000", "0/001", "0/002"]);
+  await write(log, oracle, 1600, 500);
+  await log.close();
+  assert.deepEqual(names(), ["2/000"]);
+  const next = await openOnDisk({ disk, oracle });
+  for (const at of [0, 511, 1024, 2047, 2099]) assert.equal((await next.append(utf8(`entry ${at}`))).duplicate, true);
+  await next.close();
+});
+
 test("a damaged index segment is named and made again, and duplicates are still found", async () => {
   const { disk, oracle } = await closedLog(1600);
   const segments = [...disk.copyOf("/data").keys()].filter((name) => name.includes("/index/"));
   assert.deepEqual(segments.map((name) => name.slice("/data/log/index/identity/".length)).toSorted(), ["0/002", "1/000"]);
+  const good = new Map(disk.copyOf("/data"));
   for (const name of segments) {
     for (const damage of [
       (bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => (at === 200 ? byte ^ 1 : byte)),
       (): Uint8Array => new Uint8Array(3),
       undefined,
     ]) {
-      const files = new Map(disk.copyOf("/data"));
+      const files = new Map(good);
       if (damage === undefined) files.delete(name);
       else files.set(name, damage(files.get(name)!));
       disk.restore("/data", files);

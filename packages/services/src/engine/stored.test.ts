@@ -75,7 +75,9 @@ test("a merged file is that of a segment built at once, whether its parts are in
 });
 
 test("a merge of entries that are not evenly spread is whole too", async () => {
-  const parts = [0, 1].map((part) => built(part * 80_000, 80_000, (index) => `\xff\xff\xff\xff${String.fromCharCode(index % 256)}`));
+  const parts = [0, 1].map((part) =>
+    built(part * 80_000, 80_000, (index) => `\xff\xff\xff\xff${String.fromCharCode(index % 256)}`),
+  );
   const whole = built(0, 160_000, (index) => `\xff\xff\xff\xff${String.fromCharCode(index % 256)}`);
   assert.deepEqual(await fileOf(parts), encodeSegment(whole));
 });
