@@ -146,6 +146,12 @@ function prepare(): readonly Situation[] {
       status: 1,
     },
     {
+      title: "The trusted root is no trusted root",
+      prose: "Of the files that take part, the one that cannot be read is named.",
+      line: [...verify, ...WHO, "--trusted-root", "other"],
+      status: 1,
+    },
+    {
       title: "There is no trusted root",
       prose: "lacre never downloads trust in passing, and never takes a folder that merely lies there.",
       line: [...verify, ...WHO],

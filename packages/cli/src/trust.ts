@@ -14,6 +14,7 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { LacreError } from "@lacre/core/errors";
 import { decodeSigningConfig, decodeTrustedRoot, type SigningConfig, type TrustedRoot } from "@lacre/core/trust";
 import type { Pieces } from "./assembled.ts";
 import type { Context } from "./context.ts";
@@ -95,7 +96,23 @@ function chosen<T>(
   reason: string,
   isLocal: boolean,
 ): Chosen<T> {
-  return { value: decode(bytes), source: { source, reason, digest: digestOf(bytes) }, isLocal, bytes };
+  return { value: named(source, () => decode(bytes)), source: { source, reason, digest: digestOf(bytes) }, isLocal, bytes };
+}
+
+// Several documents take part in a verification: a refusal says which of them it is about.
+function named<T>(document: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof LacreError)) throw cause;
+    const { code, message, expected, found, rule } = cause;
+    throw new LacreError(code, `${document}: ${message}`, {
+      ...(expected === undefined ? {} : { expected }),
+      ...(found === undefined ? {} : { found }),
+      ...(rule === undefined ? {} : { rule }),
+      cause,
+    });
+  }
 }
 
 /** The directory that `--dir` or an explicitly set `LACRE_DIR` names. */
