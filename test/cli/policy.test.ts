@@ -6,7 +6,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { toHex, utf8 } from "@lacre/core/bytes";
+import { decodeBundle, encodeLegacyPromise } from "@lacre/core/bundle";
+import { toBase64, toHex, utf8 } from "@lacre/core/bytes";
 import { formatPem, type Json } from "@lacre/core/codec";
 import { generateKey, sha256 } from "@lacre/core/crypto";
 import type { Decision } from "@lacre/services/gate";
@@ -390,6 +391,40 @@ test("images are judged by the same file", async () => {
   await expect(0, args, /Verified OK/, { registry });
   const elsewhere = policy("elsewhere.yaml", rule("signatures: {from: [ci]}", "other.example/*", "image"));
   await expect(1, ["verify", `${HOST}/app:v1`, "--policy-file", elsewhere], /RULE_MISSING/, { registry });
+});
+
+test("cosign's older signatures count by the image that their payload names, not by what they are over", async () => {
+  const key = generateKey("P-256");
+  write("old.pub", formatPem("PUBLIC KEY", key.publicKey.spki));
+  const text = { schema: "urn:lacre:policy:1", trust: { w: { root: "root.json" } }, signers: { k: { key: "old.pub" } } };
+  const rules = [{ name: "r", trust: "w", artifacts: [{ kind: "image", name: "**" }], signatures: { from: ["k"] } }];
+  const want = write("old.json", JSON.stringify({ ...text, rules }));
+  const judged = async (named: (digest: string) => string, recipe: Recipe = { signer: "key", key }): Promise<Decision> => {
+    const registry = createRegistry();
+    const { digest } = putImage(registry, "app", "v1", "the image");
+    const critical = {
+      identity: { "docker-reference": `${HOST}/app` },
+      image: { "docker-manifest-digest": named(digest) },
+      type: "cosign container image signature",
+    };
+    const payload = utf8(JSON.stringify({ critical, optional: null }));
+    const sealed = decodeBundle(bytesOf(seal(workshop, { ...recipe, artifact: payload }).bundle));
+    const annotations = {
+      "dev.cosignproject.cosign/signature": toBase64(sealed.content.signature),
+      "dev.sigstore.cosign/bundle": encodeLegacyPromise(sealed.logEntries[0]!)!,
+    };
+    const layer = { ...putBlob(registry, "application/vnd.dev.cosign.simplesigning.v1+json", payload), annotations };
+    const config = putBlob(registry, "application/vnd.oci.image.config.v1+json", utf8("{}"));
+    const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config, layers: [layer] };
+    putManifest(registry, "app", manifest, `${digest.replace(":", "-")}.sig`);
+    const said = await lacre(["verify", `${HOST}/app:v1`, "--policy-file", want, "-o", "json"], { registry });
+    return JSON.parse(said.stdout) as Decision;
+  };
+  assert.equal((await judged((digest) => digest)).outcome, "verified");
+  const other = await judged(() => `sha256:${"0".repeat(64)}`);
+  assert.equal(other.outcome, "refused");
+  assert.equal(other.seals[0]!.code, "ARTIFACT_MISMATCH");
+  assert.equal((await judged((digest) => digest, { signer: "key" })).outcome, "refused");
 });
 
 const attestation = [
