@@ -47,7 +47,7 @@ export const CODES = {
   },
   KEY_INVALID: {
     meaning: "The key cannot be parsed, is weak, or is of another type than stated.",
-    hint: "Use a P-256 key, or one of the registry's algorithms.",
+    hint: "Give a whole key in PEM, of one of the registry's algorithms; P-256 is understood everywhere.",
   },
   SIGNATURE_INVALID: {
     meaning: "The signature does not verify with this key over these bytes.",
@@ -354,7 +354,7 @@ export const CODES = {
   },
   CLAIM_MISMATCH: {
     meaning: "The certificate lacks a required claim, or carries another value.",
-    hint: "Compare the claim found with the one required.",
+    hint: "Compare the claim found with the one required; absent means that the issuer did not state it.",
   },
   ALGORITHM_REFUSED: {
     meaning: "The pairing of key and hash is outdated and not accepted.",
