@@ -59,7 +59,8 @@ function headerLines(bytes: Uint8Array): readonly Line[] {
 }
 
 function startsWith(octets: Uint8Array, word: string): boolean {
-  return octets.length >= word.length && [...word].every((letter, at) => octets[at] === letter.charCodeAt(0));
+  for (let at = 0; at < word.length; at++) if (octets[at] !== word.charCodeAt(at)) return false;
+  return true;
 }
 
 /** Takes an object apart. Throws GIT_UNSIGNED, GIT_OBJECT_INVALID, TOO_LARGE beyond 16 MiB, BAD_UTF8 for the signature. */
