@@ -530,6 +530,33 @@ for (const [what, origin] of Object.entries({
     "CHECKPOINT_UNSIGNED",
   );
 }
+/** A root made of a bare key: its log has no name, and its id is the key's hash. */
+const nameless = (root: Mutable): void => {
+  root["tlogs"] = [{ ...root["tlogs"][0], baseUrl: "" }];
+};
+accepts("a log whose root says no name, by its key", { recipe: { root: nameless } });
+refuses(
+  "a checkpoint with a changed signature where the root says no name",
+  {
+    recipe: {
+      root: nameless,
+      checkpoint: changeNote((note) => ({
+        ...note,
+        signatures: note.signatures.map((line) => ({ ...line, signature: flip(line.signature) })),
+      })),
+    },
+  },
+  "F6",
+  "SIGNATURE_INVALID",
+  { recipe: { root: nameless } },
+);
+refuses(
+  "a checkpoint of another log where the root says no name",
+  { recipe: { root: nameless, checkpointText: (text) => text.replace(/^.*/, "else.workshop.test") } },
+  "F6",
+  "CHECKPOINT_UNSIGNED",
+  { recipe: { root: nameless } },
+);
 accepts("cosignatures of witnesses before and after the log's", {
   recipe: {
     dialect: "v2",
