@@ -29,7 +29,8 @@ export interface Line {
   readonly warnings: readonly string[];
 }
 
-const HELP = new Set(["--help", "-h", "--help-all", "-H"]);
+/** Words that ask for help. */
+export const HELP: ReadonlySet<string> = new Set(["--help", "-h", "--help-all", "-H"]);
 
 // cosign has one flag in camel case, --digestAlg.
 const kebab = (name: string): string => name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
