@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Predicate types (cosign's short names, or a URI), and what cosign makes of a predicate's file. */
+import { findPredicateType, PREDICATE_NAMES } from "@lacre/core/bundle";
 import { text } from "@lacre/core/bytes";
 import { type Json, parseJson } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
 import { CliError } from "./errors.ts";
 
-const TYPES: Readonly<Record<string, string>> = {
-  custom: "https://cosign.sigstore.dev/attestation/v1",
-  slsaprovenance: "https://slsa.dev/provenance/v0.2",
-  slsaprovenance02: "https://slsa.dev/provenance/v0.2",
-  slsaprovenance1: "https://slsa.dev/provenance/v1",
-  link: "https://in-toto.io/Link/v1",
-  spdx: "https://spdx.dev/Document",
-  spdxjson: "https://spdx.dev/Document",
-  cyclonedx: "https://cyclonedx.org/bom",
-  vuln: "https://cosign.sigstore.dev/attestation/vuln/v1",
-  openvex: "https://openvex.dev/ns",
-};
+const CUSTOM = findPredicateType("custom");
 
 /** The URI of a predicate type. Throws USAGE for what is neither a known name nor a URI. */
 export function predicateType(name: string): string {
-  const known = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
-  if (known !== undefined) return known;
-  if (/^[a-z][a-z0-9+.-]*:\S+$/i.test(name)) return name;
+  const type = findPredicateType(name);
+  if (type !== undefined) return type;
   throw new CliError("USAGE", `${JSON.stringify(name.slice(0, 60))} is no predicate type`, {
-    hint: `A URI, or one of ${Object.keys(TYPES).join(", ")}.`,
+    hint: `A URI, or one of ${PREDICATE_NAMES.join(", ")}.`,
   });
 }
 
@@ -35,7 +24,7 @@ export function predicateType(name: string): string {
 export function encodePredicate(name: string, raw: Uint8Array, nowMs: number): Json {
   const type = predicateType(name);
   try {
-    if (type === TYPES["custom"]) return { Data: text(raw), Timestamp: new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z") };
+    if (type === CUSTOM) return { Data: text(raw), Timestamp: new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z") };
     return name === "spdx" ? text(raw) : parseJson(raw);
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;

@@ -36,7 +36,14 @@ export {
   type LegacySignature,
 } from "./legacy.ts";
 export { decodeLogEntry, encodeLogEntry, type InclusionProof, type LogEntry } from "./entry.ts";
-export { decodeStatement, STATEMENT_PAYLOAD_TYPE, type Statement, type Subject } from "./statement.ts";
+export {
+  decodeStatement,
+  findPredicateType,
+  PREDICATE_NAMES,
+  STATEMENT_PAYLOAD_TYPE,
+  type Statement,
+  type Subject,
+} from "./statement.ts";
 export {
   checkLine,
   checkSigned,

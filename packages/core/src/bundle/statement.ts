@@ -10,6 +10,29 @@ import { LacreError } from "../errors.ts";
 export const STATEMENT_PAYLOAD_TYPE = "application/vnd.in-toto+json";
 
 const TYPES: readonly string[] = ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"];
+/** Predicate types by cosign's short names. */
+const PREDICATE_TYPES: Readonly<Record<string, string>> = {
+  custom: "https://cosign.sigstore.dev/attestation/v1",
+  slsaprovenance: "https://slsa.dev/provenance/v0.2",
+  slsaprovenance02: "https://slsa.dev/provenance/v0.2",
+  slsaprovenance1: "https://slsa.dev/provenance/v1",
+  link: "https://in-toto.io/Link/v1",
+  spdx: "https://spdx.dev/Document",
+  spdxjson: "https://spdx.dev/Document",
+  cyclonedx: "https://cyclonedx.org/bom",
+  vuln: "https://cosign.sigstore.dev/attestation/vuln/v1",
+  openvex: "https://openvex.dev/ns",
+};
+
+/** The short names of predicate types, as cosign has them. */
+export const PREDICATE_NAMES: readonly string[] = Object.keys(PREDICATE_TYPES);
+
+/** The URI that is meant by a short name or a URI; undefined for what is neither. */
+export function findPredicateType(name: string): string | undefined {
+  if (Object.hasOwn(PREDICATE_TYPES, name)) return PREDICATE_TYPES[name];
+  return /^[a-z][a-z0-9+.-]*:\S+$/i.test(name) ? name : undefined;
+}
+
 const MAX_SUBJECTS = 1024;
 const MAX_DIGESTS = 32;
 

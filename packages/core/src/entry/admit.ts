@@ -75,6 +75,16 @@ export function requiredBytes(object: JsonObject, name: string, ...aliases: read
   return bytes;
 }
 
+/** Algorithms that can be checked with a digest alone, which requests of every kind may name. */
+export const DIGEST_ALGORITHMS: readonly string[] = [
+  "PKIX_ECDSA_P256_SHA_256",
+  "PKIX_ECDSA_P384_SHA_384",
+  "PKIX_ECDSA_P521_SHA_512",
+  "PKIX_RSA_PKCS1V15_2048_SHA256",
+  "PKIX_RSA_PKCS1V15_3072_SHA256",
+  "PKIX_RSA_PKCS1V15_4096_SHA256",
+];
+
 /** A verifier of a request. */
 export interface RequestVerifier {
   readonly algorithm: Algorithm;

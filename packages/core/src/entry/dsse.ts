@@ -13,6 +13,7 @@ import { pae, type JsonObject } from "../codec/index.ts";
 import { sha256 } from "../crypto/index.ts";
 import {
   boundedBody,
+  DIGEST_ALGORITHMS,
   readVerifier,
   refused,
   requiredBytes,
@@ -123,15 +124,7 @@ function checkText({ signature, verifier }: Pair<EnvelopeSignature, PemVerifier>
 }
 
 /** The encoding that is signed is at hand, so pure Ed25519 can be checked too; the prehashed one is not used for envelopes. */
-const PERMITTED: readonly string[] = [
-  "PKIX_ECDSA_P256_SHA_256",
-  "PKIX_ECDSA_P384_SHA_384",
-  "PKIX_ECDSA_P521_SHA_512",
-  "PKIX_RSA_PKCS1V15_2048_SHA256",
-  "PKIX_RSA_PKCS1V15_3072_SHA256",
-  "PKIX_RSA_PKCS1V15_4096_SHA256",
-  "PKIX_ED25519",
-];
+const PERMITTED: readonly string[] = [...DIGEST_ALGORITHMS, "PKIX_ED25519"];
 
 export const dsseRequest: RequestForm = {
   member: "dsseRequestV002",

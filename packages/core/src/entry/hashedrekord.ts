@@ -9,7 +9,15 @@
 import { protoHashName } from "../bundle/index.ts";
 import { toBase64, utf8 } from "../bytes/index.ts";
 import { DIGEST_LENGTH } from "../crypto/index.ts";
-import { boundedBody, readVerifier, refused, requiredBytes, type RequestForm, type RequestVerifier } from "./admit.ts";
+import {
+  boundedBody,
+  DIGEST_ALGORITHMS,
+  readVerifier,
+  refused,
+  requiredBytes,
+  type RequestForm,
+  type RequestVerifier,
+} from "./admit.ts";
 import { readHexDigest, readPemVerifier, readProtoDigest, readProtoVerifier, type EntryForm } from "./facts.ts";
 import { digestAlgorithm, readRequestDigest, readRequestPem, type ProposedForm } from "./proposed.ts";
 
@@ -75,15 +83,7 @@ export const hashedrekord1Request: ProposedForm = {
 };
 
 /** Algorithms that sign a digest, and so can be checked without the artifact. */
-const PERMITTED: readonly string[] = [
-  "PKIX_ECDSA_P256_SHA_256",
-  "PKIX_ECDSA_P384_SHA_384",
-  "PKIX_ECDSA_P521_SHA_512",
-  "PKIX_RSA_PKCS1V15_2048_SHA256",
-  "PKIX_RSA_PKCS1V15_3072_SHA256",
-  "PKIX_RSA_PKCS1V15_4096_SHA256",
-  "PKIX_ED25519_PH",
-];
+const PERMITTED: readonly string[] = [...DIGEST_ALGORITHMS, "PKIX_ED25519_PH"];
 
 export const hashedrekordRequest: RequestForm = {
   member: "hashedRekordRequestV002",

@@ -16,6 +16,12 @@ export interface CertificateEntry {
   /** The certificate, or the precertificate that was submitted: DER. */
   readonly certificate: Uint8Array;
   readonly isPrecertificate: boolean;
+  /** What the log signed: the certificate, or the precertificate's TBSCertificate without its poison. */
+  readonly signed: Uint8Array;
+  /** Of a precertificate: SHA-256 of its issuer's SPKI. */
+  readonly issuerKeyHash: Uint8Array | undefined;
+  /** SHA-256 of each issuer's certificate, 32 octets each, one behind the other. */
+  readonly issuers: Uint8Array;
   /** Where the leaf ends within the entry. */
   readonly leafEnd: number;
 }
@@ -25,14 +31,14 @@ function readTileLeaf(reader: ByteReader): CertificateEntry {
   const timestampMs = Number(reader.uint64());
   const type = reader.uint(2);
   if (type !== 0 && type !== 1) throw new LacreError("BAD_DER", "entry is of an unknown type", { found: `${type}` });
-  if (type === 1) reader.take(32);
+  const issuerKeyHash = type === 1 ? reader.take(32) : undefined;
   const signed = reader.vector(3);
   reader.vector(2);
   const leafEnd = reader.offset - start;
   const certificate = type === 1 ? reader.vector(3) : signed;
-  if (reader.vector(2).length % 32 !== 0)
-    throw new LacreError("BAD_DER", "entry names its issuers by something else than hashes");
-  return { timestampMs, certificate, isPrecertificate: type === 1, leafEnd };
+  const issuers = reader.vector(2);
+  if (issuers.length % 32 !== 0) throw new LacreError("BAD_DER", "entry names its issuers by something else than hashes");
+  return { timestampMs, certificate, isPrecertificate: type === 1, signed, issuerKeyHash, issuers, leafEnd };
 }
 
 /** Reads one entry of a data tile. Throws TRUNCATED, BAD_DER. */

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { tileLeafInput } from "@lacre/core/log";
 import {
   checkConsistency,
   checkInclusion,
@@ -51,7 +52,7 @@ import {
   registerCt,
   treeHeadSignedData,
 } from "./index.ts";
-import { type CtEntry, decodeEntry, encodeEntry, leafOf } from "./entry.ts";
+import { type CtEntry, decodeEntry, encodeEntry } from "./entry.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "lacre-ct-"));
 const opened: Log[] = [];
@@ -176,7 +177,7 @@ test("add-pre-chain: the promise verifies, and its entry is under the published 
     issuers: [sha256(CA.issuing.der), sha256(CA.root.der)],
   });
   assert.ok(equalBytes((await it.app.inject("/ct/tile/data/000.p/1")).rawPayload, record));
-  checkInclusion(sha256, { index: 0n, size, leafHash: hashLeaf(sha256, leafOf(record)), proof: [], root });
+  checkInclusion(sha256, { index: 0n, size, leafHash: hashLeaf(sha256, tileLeafInput(record)), proof: [], root });
 });
 
 test("the bytes that are signed are those of RFC 6962, built here by hand", async () => {
@@ -345,7 +346,7 @@ test("a monitor rebuilds the tree from tiles alone", async () => {
     ...CT_PERSONALITY.unframe(await tile({ level: "data", index: 1, width: 75 })),
   ];
   assert.equal(records.length, 331);
-  const hashes = records.map((record) => hashLeaf(sha256, leafOf(record)));
+  const hashes = records.map((record) => hashLeaf(sha256, tileLeafInput(record)));
   assert.ok(equalBytes(Buffer.concat(hashes.slice(256)), await tile({ level: 0, index: 1, width: 75 })));
   const node = (level: number, index: number): Uint8Array =>
     level === 0

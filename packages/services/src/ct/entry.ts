@@ -12,9 +12,10 @@
  * TimestampedEntry) is octet for octet the MerkleTreeLeaf. Extensions are empty: the index of an entry is known only when
  * it is stored, and old Python clients refuse promises with extensions.
  */
-import { ByteReader, ByteWriter, concat } from "@lacre/core/bytes";
+import { ByteWriter, concat } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
+import { decodeTileLeaf, tileLeafInput, unframeTileLeaves } from "@lacre/core/log";
 import type { Personality } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
 
@@ -32,7 +33,6 @@ export type CtEntry = {
     }
 );
 
-const LEAF_HEAD = Uint8Array.of(0, 0);
 const NOTHING = new Uint8Array(0);
 
 /** The record of an entry: a TileLeaf. */
@@ -45,62 +45,31 @@ export function encodeEntry(entry: CtEntry): Uint8Array {
 
 /** Reads one record. Throws TRUNCATED and BAD_DER for damaged ones. */
 export function decodeEntry(record: Uint8Array): CtEntry {
-  const reader = new ByteReader(record);
-  const { entry } = readEntry(reader);
-  if (reader.left > 0) throw new LacreError("BAD_DER", "entry has bytes behind it");
-  return entry;
-}
-
-/** Where the parts of a TimestampedEntry end, and what it says. */
-function readEntry(reader: ByteReader): { readonly entry: CtEntry; readonly end: number } {
-  const timestampMs = Number(reader.uint64());
-  const type = reader.uint(2);
-  if (type !== 0 && type !== 1) throw new LacreError("BAD_DER", "entry is of an unknown type", { found: `${type}` });
-  const issuerKeyHash = type === 1 ? reader.take(32) : NOTHING;
-  const signed = reader.vector(3);
-  reader.vector(2);
-  const end = reader.offset;
-  const precertificate = type === 1 ? reader.vector(3) : NOTHING;
-  const list = new ByteReader(reader.vector(2));
+  const { timestampMs, certificate, signed, issuerKeyHash, issuers: hashes } = decodeTileLeaf(record);
   const issuers: Uint8Array[] = [];
-  while (list.left > 0) issuers.push(list.take(32));
-  const entry: CtEntry =
-    type === 0
-      ? { timestampMs, issuers, kind: "certificate", certificate: signed }
-      : { timestampMs, issuers, kind: "precertificate", issuerKeyHash, tbs: signed, precertificate };
-  return { entry, end };
-}
-
-/** The MerkleTreeLeaf of a record, which is also what an SCT signs. */
-export function leafOf(record: Uint8Array): Uint8Array {
-  const { end } = readEntry(new ByteReader(record));
-  return concat(LEAF_HEAD, record.subarray(0, end));
+  for (let at = 0; at < hashes.length; at += 32) issuers.push(hashes.subarray(at, at + 32));
+  return issuerKeyHash === undefined
+    ? { timestampMs, issuers, kind: "certificate", certificate }
+    : { timestampMs, issuers, kind: "precertificate", issuerKeyHash, tbs: signed, precertificate: certificate };
 }
 
 /** How the engine treats entries: equal certificates (of one issuer key) are one entry, whatever chain they came with. */
 export const CT_PERSONALITY: Personality = {
-  leafInput: leafOf,
+  // The MerkleTreeLeaf, which is also what an SCT signs.
+  leafInput: tileLeafInput,
   // Everything of the TimestampedEntry but the time: type, issuer's key hash, TBS (or certificate), extensions.
   identity(record) {
-    const { end } = readEntry(new ByteReader(record));
-    return sha256(record.subarray(8, end));
+    return sha256(record.subarray(8, decodeTileLeaf(record).leafEnd));
   },
   frame: (record) => record,
   unframe(bundle) {
-    const reader = new ByteReader(bundle);
-    const records: Uint8Array[] = [];
     try {
-      while (reader.left > 0) {
-        const start = reader.offset;
-        readEntry(reader);
-        records.push(bundle.subarray(start, reader.offset));
-      }
+      return unframeTileLeaves(bundle);
     } catch (cause) {
       if (cause instanceof LacreError)
         throw new ServiceError("LOG_DAMAGED", undefined, { detail: "a data tile does not hold entries", cause });
       throw cause;
     }
-    return records;
   },
   bundles: "data",
 };

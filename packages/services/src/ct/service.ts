@@ -14,13 +14,14 @@
 import { toHex } from "@lacre/core/bytes";
 import type { Json } from "@lacre/core/codec";
 import { sha256 } from "@lacre/core/crypto";
+import { tileLeafInput } from "@lacre/core/log";
 import type { TileCoordinate } from "@lacre/core/merkle";
 import { type Certificate, issuerKeyHash, loggedTbs, type Sct } from "@lacre/core/x509";
 import type { Log } from "../engine/index.ts";
 import type { BlobStore } from "../store/index.ts";
 import { createChainChecker } from "./chain.ts";
 import { type CtSigner, DIGITALLY_SIGNED } from "./checkpoint.ts";
-import { type CtEntry, decodeEntry, encodeEntry, leafOf } from "./entry.ts";
+import { type CtEntry, decodeEntry, encodeEntry } from "./entry.ts";
 
 export interface CtServiceOptions extends CtSigner {
   readonly log: Log;
@@ -76,7 +77,7 @@ export function createCtService(options: CtServiceOptions): CtService {
     const key = toHex(leafHash);
     let signature = signatures.get(key);
     if (signature === undefined) {
-      signature = sign(leafOf(record));
+      signature = sign(tileLeafInput(record));
       if (signatures.size >= MAX_SIGNATURES) signatures.delete(signatures.keys().next().value!);
       signatures.set(key, signature);
     }

@@ -22,6 +22,7 @@
  * An artifact that no rule is for is refused. Of several rules that are for it all have to hold. What is misspelt, empty
  * or contradictory is refused when the policy is read, never when an artifact is judged.
  */
+import { findPredicateType, PREDICATE_NAMES } from "@lacre/core/bundle";
 import { toHex } from "@lacre/core/bytes";
 import { sha256 } from "@lacre/core/crypto";
 import type { Json } from "@lacre/core/codec";
@@ -265,26 +266,12 @@ function readConditions(section: Section): readonly Condition[] {
   return section.optionalList("conditions", MAX_LIST, (one, at) => parseCondition(asText(one, at), at));
 }
 
-/** Predicate types by cosign's short names. */
-export const PREDICATE_TYPES: Readonly<Record<string, string>> = {
-  custom: "https://cosign.sigstore.dev/attestation/v1",
-  slsaprovenance: "https://slsa.dev/provenance/v0.2",
-  slsaprovenance02: "https://slsa.dev/provenance/v0.2",
-  slsaprovenance1: "https://slsa.dev/provenance/v1",
-  link: "https://in-toto.io/Link/v1",
-  spdx: "https://spdx.dev/Document",
-  spdxjson: "https://spdx.dev/Document",
-  cyclonedx: "https://cyclonedx.org/bom",
-  vuln: "https://cosign.sigstore.dev/attestation/vuln/v1",
-  openvex: "https://openvex.dev/ns",
-};
-
 function readType(value: Json | undefined, where: string): string {
   const given = asText(value, where);
-  if (Object.hasOwn(PREDICATE_TYPES, given)) return PREDICATE_TYPES[given]!;
-  if (/^[a-z][a-z0-9+.-]*:\S+$/i.test(given)) return given;
+  const type = findPredicateType(given);
+  if (type !== undefined) return type;
   throw wrong(where, "is no predicate type", {
-    expected: `a URI, or one of ${Object.keys(PREDICATE_TYPES).join(", ")}`,
+    expected: `a URI, or one of ${PREDICATE_NAMES.join(", ")}`,
     found: given.slice(0, 80),
   });
 }
