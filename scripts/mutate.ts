@@ -49,7 +49,19 @@ const LIKELY: Readonly<Record<string, string>> = {
   "saved.ts": "saved",
   "revocation.ts": "revocation",
 };
-const SUITES = ["structure", "entries", "signer", "artifact", "times", "verdict", "saved", "revocation", "good", "robustness"];
+const SUITES = [
+  "structure",
+  "entries",
+  "signer",
+  "artifact",
+  "times",
+  "verdict",
+  "saved",
+  "revocation",
+  "legacy",
+  "good",
+  "robustness",
+];
 /** Tests that stand elsewhere than beside their file. */
 const BESIDE: Readonly<Record<string, string>> = {
   [join("bundle", "entry.ts")]: join("bundle", "bundle.test.ts"),
@@ -143,6 +155,7 @@ function prepare(): string {
     CORE,
     join("test", "verify"),
     join("test", "workshop"),
+    join("vectors", "legacy"),
   ]) {
     cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith("vectors.test.ts") });
   }
