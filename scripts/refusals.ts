@@ -9,8 +9,9 @@ import { dirname, join } from "node:path";
 import { toBase64, utf8 } from "@lacre/core/bytes";
 import { runLine } from "../packages/cli/src/run.ts";
 import type { Context } from "../packages/cli/src/context.ts";
-import { createRegistry, HOST, putBlob, putImage, putManifest, type Registry } from "../test/cli/registry.ts";
+import { createRegistry, HOST, putBlob, putImage, putManifest } from "../test/cli/registry.ts";
 import { createWorld } from "../test/cli/world.ts";
+import type { TestRegistry } from "../test/registry.ts";
 import {
   bytesOf,
   createWorkshop,
@@ -44,7 +45,11 @@ const folder = mkdtempSync(join(tmpdir(), "lacre-refusals-"));
 const write = (name: string, content: string | Uint8Array): void => writeFileSync(join(folder, name), content);
 
 /** An image with a signature beside it. `about`: another image that the signature speaks of. */
-function signImage(registry: Registry, image: { digest: string; mediaType: string; size: number }, about = image.digest): void {
+function signImage(
+  registry: TestRegistry,
+  image: { digest: string; mediaType: string; size: number },
+  about = image.digest,
+): void {
   const { bundle } = seal(workshop, {
     content: "dsse",
     statement: (statement: Mutable) => ({
@@ -57,14 +62,14 @@ function signImage(registry: Registry, image: { digest: string; mediaType: strin
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
     artifactType: BUNDLE,
-    config: putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}")),
-    layers: [putBlob(registry, BUNDLE, bytesOf(bundle))],
+    config: putBlob(registry, "app", "application/vnd.oci.empty.v1+json", utf8("{}")),
+    layers: [putBlob(registry, "app", BUNDLE, bytesOf(bundle))],
     annotations: { "dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": SIGN },
     subject: image,
   });
 }
 
-function registryOf(...images: readonly ("signed" | "unsigned" | "another's")[]): Registry {
+function registryOf(...images: readonly ("signed" | "unsigned" | "another's")[]): TestRegistry {
   const registry = createRegistry();
   let first: string | undefined;
   images.forEach((kind, at) => {
@@ -94,7 +99,7 @@ function prepare(): readonly Situation[] {
   const moved: Mutable = structuredClone(good.bundle);
   moved["verificationMaterial"].tlogEntries[0].canonicalizedBody = toBase64(utf8("{}"));
   const throttling = registryOf("signed");
-  throttling.fault = () => new Response("slow down", { status: 429, headers: { "retry-after": "0" } });
+  throttling.instead = () => ({ status: 429, headers: { "retry-after": "0" }, body: "slow down" });
   const gone = createRegistry();
   const verify = ["verify", "./app", "--bundle", "app.sigstore.json"];
   const image = ["verify", `${HOST}/app:v1`, ...WHO, ...ROOT];
@@ -266,8 +271,7 @@ try {
         .update(readFileSync(join(folder, name)))
         .digest("hex"),
     );
-  for (const tag of registryOf("signed", "unsigned").manifests.get("app")!.keys())
-    if (tag.startsWith("sha256:")) keep.add(tag.slice(7));
+  for (const digest of registryOf("signed", "unsigned").repo("app").manifests.keys()) keep.add(digest.slice(7));
   const text = `<!-- Made by scripts/refusals.ts --write from what the command says; a check compares both. -->
 # Refusals, as they look
 

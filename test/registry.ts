@@ -68,11 +68,14 @@ export class TestRegistry {
   readonly repos = new Map<string, Repo>();
   readonly asked: Asked[] = [];
   readonly #traits: RegistryTraits;
+  /** Answers in the registry's stead; undefined lets it go on. Tests may set it at any time. */
+  instead: RegistryTraits["instead"];
   readonly #tokens = new Map<string, string>();
   #uploads = 0;
 
   constructor(traits: RegistryTraits = {}) {
     this.#traits = traits;
+    this.instead = traits.instead;
     this.host = traits.host ?? "registry.example.com";
   }
 
@@ -100,7 +103,7 @@ export class TestRegistry {
   }
 
   /** Puts an image of one layer in; its digest. */
-  putImage(name: string, tag: string, content = "content"): string {
+  putImage(name: string, tag: string | undefined, content = "content"): string {
     const layer = this.putBlob(name, content);
     const config = JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [layer] } });
     return this.putManifest(
@@ -119,11 +122,16 @@ export class TestRegistry {
     );
   }
 
+  /** The manifest of a tag or a digest. */
+  stored(name: string, reference: string): Stored | undefined {
+    const repo = this.repo(name);
+    return repo.manifests.get(repo.tags.get(reference) ?? reference);
+  }
+
   /** The manifest of a tag or a digest, read. */
   // eslint-disable-next-line typescript/no-explicit-any -- tests look into it freely
   read(name: string, reference: string): any {
-    const repo = this.repo(name);
-    const stored = repo.manifests.get(repo.tags.get(reference) ?? reference);
+    const stored = this.stored(name, reference);
     return stored === undefined ? undefined : JSON.parse(stored.bytes.toString());
   }
 
@@ -131,7 +139,7 @@ export class TestRegistry {
   get fetch(): Fetch {
     return async (address, init = {}) => {
       const url = new URL(address);
-      const isOwn = url.host === this.host || url.host === REALM_HOST || this.#traits.instead !== undefined;
+      const isOwn = url.host === this.host || url.host === REALM_HOST || this.instead !== undefined;
       const isRight = url.protocol === (this.#traits.isSecure === false && url.host === this.host ? "http:" : "https:");
       if (!isOwn || !isRight) throw new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });
       const headers = Object.fromEntries(Object.entries(init.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
@@ -184,7 +192,7 @@ export class TestRegistry {
 
   async handle(asked: Asked): Promise<Answered> {
     this.asked.push(asked);
-    const instead = await this.#traits.instead?.(asked);
+    const instead = await this.instead?.(asked);
     if (instead !== undefined) return instead;
     if (asked.url.host === REALM_HOST) return this.#token(asked);
     const refusal = this.#authorize(asked);

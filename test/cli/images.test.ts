@@ -11,7 +11,8 @@ import { toBase64, utf8 } from "@lacre/core/bytes";
 import { formatPem } from "@lacre/core/codec";
 import { runLine } from "../../packages/cli/src/run.ts";
 import { bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, seal, type Recipe, type Sealed } from "../workshop/workshop.ts";
-import { createRegistry, HOST, putBlob, putImage, putManifest, type Registry } from "./registry.ts";
+import type { TestRegistry } from "../registry.ts";
+import { createRegistry, HOST, putBlob, putImage, putManifest } from "./registry.ts";
 import { createWorld } from "./world.ts";
 
 const workshop = createWorkshop();
@@ -32,7 +33,7 @@ interface Said {
   readonly stderr: string;
 }
 
-async function say(registry: Registry, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Said> {
+async function say(registry: TestRegistry, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Said> {
   // Waiting between attempts is real: one attempt is what these tests are about.
   const { context, stdout, stderr } = createWorld({ cwd: folder, now: () => NOW_MS, env, fetch: registry.fetch });
   const status = await runLine([...args, "--trusted-root", rootPath], context);
@@ -65,14 +66,14 @@ function sealStatement(
 
 /** Puts a bundle beside an image, as its referrer. */
 function attach(
-  registry: Registry,
+  registry: TestRegistry,
   subject: { digest: string; mediaType: string; size: number },
   sealed: Sealed,
   predicateType: string,
   isListed = true,
 ): string {
-  const layer = putBlob(registry, BUNDLE, bytesOf(sealed.bundle));
-  const config = putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}"));
+  const layer = putBlob(registry, REPO, BUNDLE, bytesOf(sealed.bundle));
+  const config = putBlob(registry, REPO, "application/vnd.oci.empty.v1+json", utf8("{}"));
   const manifest = {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
@@ -85,8 +86,7 @@ function attach(
   const entry = putManifest(registry, REPO, manifest);
   if (isListed) {
     const tag = subject.digest.replace(":", "-");
-    const held = registry.manifests.get(REPO)!.get(tag);
-    const others = held === undefined ? [] : JSON.parse(new TextDecoder().decode(held.bytes)).manifests;
+    const others = registry.read(REPO, tag)?.manifests ?? [];
     const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [...others, entry] };
     putManifest(registry, REPO, index, tag);
   }
@@ -95,7 +95,7 @@ function attach(
 
 /** A signature of the old kind: a layer under `sha256-….sig`, the rest in its annotations. */
 function attachOld(
-  registry: Registry,
+  registry: TestRegistry,
   image: string,
   { payload, sealed, changes = {} }: { payload: Uint8Array; sealed: Sealed; changes?: Readonly<Record<string, string>> },
 ): void {
@@ -106,8 +106,8 @@ function attachOld(
     ...(key.kind === "certificate" ? { "dev.sigstore.cosign/certificate": formatPem("CERTIFICATE", key.chain[0]!) } : {}),
     ...changes,
   };
-  const layer = { ...putBlob(registry, "application/vnd.dev.cosign.simplesigning.v1+json", payload), annotations };
-  const config = putBlob(registry, "application/vnd.oci.image.config.v1+json", utf8("{}"));
+  const layer = { ...putBlob(registry, REPO, "application/vnd.dev.cosign.simplesigning.v1+json", payload), annotations };
+  const config = putBlob(registry, REPO, "application/vnd.oci.image.config.v1+json", utf8("{}"));
   putManifest(
     registry,
     REPO,
@@ -203,16 +203,16 @@ test("tells no signature (10), no image (11), none that fits (12), no certificat
     [429, "REGISTRY_UNAVAILABLE"],
   ] as const) {
     // Throttled where the signatures are, not where the image is: that is where "unsigned" would be said wrongly.
-    registry.fault = (_method, path) =>
-      path.includes("/referrers/") ? new Response("{}", { status, headers: { "retry-after": "3600" } }) : undefined;
+    registry.instead = ({ url }) =>
+      url.pathname.includes("/referrers/") ? { status, headers: { "retry-after": "3600" }, body: "{}" } : undefined;
     const shut = await say(registry, ["verify", ...WHO, IMAGE]);
     assert.equal(shut.status, 3, shut.stderr);
     assert.match(shut.stderr, new RegExp(code));
   }
-  registry.fault = (_method, path) =>
-    path.endsWith(".sig") ? new Response("{}", { status: 429, headers: { "retry-after": "3600" } }) : undefined;
+  registry.instead = ({ url }) =>
+    url.pathname.endsWith(".sig") ? { status: 429, headers: { "retry-after": "3600" }, body: "{}" } : undefined;
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 3);
-  registry.fault = undefined;
+  registry.instead = undefined;
   assert.equal((await say(registry, ["verify", ...WHO, "--offline", IMAGE])).status, 3);
   assert.equal((await say(registry, ["verify", ...WHO, "elsewhere.test/app:v1"])).status, 3);
   // Of several images all are looked at, and a definite no is told before "could not look".
@@ -261,15 +261,10 @@ test("T30: a signature of another image, of an index or of one of its children, 
   assert.match(said.stderr, /J6/);
   // And listed beside the index while it says itself that it belongs to the child.
   const other = createRegistry({ hasReferrers: false });
-  for (const [digest, blob] of registry.blobs) other.blobs.set(digest, blob);
-  const again = putManifest(
-    other,
-    REPO,
-    JSON.parse(new TextDecoder().decode(registry.manifests.get(REPO)!.get(index.digest)!.bytes)),
-    "v1",
-  );
+  for (const [digest, blob] of registry.repo(REPO).blobs) other.repo(REPO).blobs.set(digest, blob);
+  const again = putManifest(other, REPO, registry.read(REPO, index.digest), "v1");
   attach(other, child, sealStatement(index.digest, SIGN), SIGN, false);
-  const [digest] = [...other.manifests.get(REPO)!.keys()].filter((key) => key.startsWith("sha256:") && key !== again.digest);
+  const [digest] = [...other.repo(REPO).manifests.keys()].filter((key) => key !== again.digest);
   putManifest(
     other,
     REPO,
@@ -280,7 +275,7 @@ test("T30: a signature of another image, of an index or of one of its children, 
         {
           mediaType: "application/vnd.oci.image.manifest.v1+json",
           digest,
-          size: other.manifests.get(REPO)!.get(digest!)!.bytes.length,
+          size: other.stored(REPO, digest!)!.bytes.length,
         },
       ],
     },
@@ -301,22 +296,21 @@ test("T30: a manifest of another digest than was asked for is refused, and a tag
   const image = putImage(registry, REPO, "v1", "one");
   const evil = putImage(registry, REPO, "evil", "evil");
   attach(registry, image, sealStatement(image.digest, SIGN), SIGN);
-  const held = registry.manifests.get(REPO)!;
-  registry.fault = (_method, path) =>
-    path.endsWith(`/manifests/${image.digest}`)
-      ? new Response(held.get(evil.digest)!.bytes as Uint8Array<ArrayBuffer>, { headers: { "content-type": evil.mediaType } })
+  registry.instead = ({ url }) =>
+    url.pathname.endsWith(`/manifests/${image.digest}`)
+      ? { status: 200, headers: { "content-type": evil.mediaType }, body: registry.stored(REPO, evil.digest)!.bytes }
       : undefined;
   const swapped = await say(registry, ["verify", ...WHO, `${HOST}/${REPO}@${image.digest}`]);
   assert.equal(swapped.status, 1);
   assert.match(swapped.stderr, /CONTENT_MISMATCH/);
-  registry.fault = (_method, path) => {
-    if (path.includes("/referrers/")) held.set("v1", held.get("evil")!);
+  registry.instead = ({ url }) => {
+    if (url.pathname.includes("/referrers/")) registry.repo(REPO).tags.set("v1", evil.digest);
     return undefined;
   };
   const moved = await say(registry, ["verify", ...WHO, IMAGE]);
   assert.equal(moved.status, 0, moved.stderr);
   assert.equal(JSON.parse(moved.stdout)[0].critical.image["docker-manifest-digest"], image.digest);
-  assert.equal(registry.asked.filter((line) => line.endsWith("/manifests/v1")).length, 1);
+  assert.equal(registry.asked.filter(({ url }) => url.pathname.endsWith("/manifests/v1")).length, 1);
 });
 
 test("T01, T03, T10: parts of other signatures in annotations, a key in the certificate's place, other identities", async () => {
@@ -363,14 +357,15 @@ test("T06, T07: more signatures than are looked at, larger ones than allowed, co
   const digest = attach(registry, image, sealStatement(image.digest, SIGN), SIGN);
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 0);
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE], { COSIGN_MAX_ATTACHMENT_SIZE: "100" })).status, 1);
-  const layer = JSON.parse(new TextDecoder().decode(registry.manifests.get(REPO)!.get(digest)!.bytes)).layers[0].digest;
-  const good = registry.blobs.get(layer)!;
-  registry.blobs.set(layer, utf8(new TextDecoder().decode(good).replace("mediaType", "mediatype")));
+  const layer = registry.read(REPO, digest).layers[0].digest;
+  const { blobs } = registry.repo(REPO);
+  const good = blobs.get(layer)!;
+  blobs.set(layer, Buffer.from(good.toString().replace("mediaType", "mediatype")));
   const damaged = await say(registry, ["verify", ...WHO, IMAGE]);
   assert.equal(damaged.status, 1);
   assert.match(damaged.stderr, /CONTENT_MISMATCH/);
-  registry.blobs.set(layer, good);
-  const held = registry.manifests.get(REPO)!.get(digest)!;
+  blobs.set(layer, good);
+  const held = registry.stored(REPO, digest)!;
   const entry = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size: held.bytes.length };
   putManifest(
     registry,
@@ -410,8 +405,9 @@ test("finds signatures in another repository (COSIGN_REPOSITORY)", async () => {
   const payload = payloadOf(image.digest);
   attachOld(registry, image.digest, { payload, sealed: seal(workshop, { artifact: payload }) });
   const tag = `${image.digest.replace(":", "-")}.sig`;
-  registry.manifests.set("signatures", new Map([[tag, registry.manifests.get(REPO)!.get(tag)!]]));
-  registry.manifests.get(REPO)!.delete(tag);
+  const { blobs, manifests, tags } = registry.repo(REPO);
+  registry.repos.set("signatures", { blobs, manifests, tags: new Map([[tag, tags.get(tag)!]]) });
+  tags.delete(tag);
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE])).status, 10);
   assert.equal((await say(registry, ["verify", ...WHO, IMAGE], { COSIGN_REPOSITORY: `${HOST}/signatures` })).status, 0);
 });
@@ -457,7 +453,7 @@ test("verifies the SBOM that is attached, by the signatures beside that and no o
 test("T28: lists with nothing in them are no signature, and nothing crashes", async () => {
   const registry = createRegistry();
   const image = putImage(registry, REPO, "v1", "one");
-  const empty = putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}"));
+  const empty = putBlob(registry, REPO, "application/vnd.oci.empty.v1+json", utf8("{}"));
   const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: empty, layers: [] };
   putManifest(registry, REPO, manifest, `${image.digest.replace(":", "-")}.sig`);
   putManifest(registry, REPO, { ...manifest, artifactType: BUNDLE, subject: image });
@@ -466,7 +462,7 @@ test("T28: lists with nothing in them are no signature, and nothing crashes", as
   putManifest(registry, REPO, {
     ...manifest,
     artifactType: BUNDLE,
-    layers: [putBlob(registry, BUNDLE, utf8("{}"))],
+    layers: [putBlob(registry, REPO, BUNDLE, utf8("{}"))],
     subject: image,
   });
   const said = await say(registry, ["verify", ...WHO, IMAGE]);

@@ -11,7 +11,8 @@ import { gzipSync } from "node:zlib";
 import { utf8 } from "@lacre/core/bytes";
 import { runLine } from "../../packages/cli/src/run.ts";
 import { bytesOf, createWorkshop, IDENTITY, ISSUER, NOW_MS, seal } from "../workshop/workshop.ts";
-import { createRegistry, HOST, putBlob, putImage, putManifest, type Registry } from "./registry.ts";
+import type { TestRegistry } from "../registry.ts";
+import { createRegistry, HOST, putBlob, putImage, putManifest } from "./registry.ts";
 import { createTar, type Entry } from "./tar.ts";
 import { createWorld } from "./world.ts";
 
@@ -27,7 +28,7 @@ const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
 async function say(
-  fetch: Registry["fetch"] | undefined,
+  fetch: TestRegistry["fetch"] | undefined,
   args: readonly string[],
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   const { context, stdout, stderr } = createWorld({ cwd: folder, now: () => NOW_MS, ...(fetch === undefined ? {} : { fetch }) });
@@ -35,7 +36,7 @@ async function say(
   return { status, stdout: stdout(), stderr: stderr() };
 }
 
-const verify = (fetch: Registry["fetch"] | undefined, ...args: string[]): ReturnType<typeof say> =>
+const verify = (fetch: TestRegistry["fetch"] | undefined, ...args: string[]): ReturnType<typeof say> =>
   say(fetch, ["verify", ...WHO, "--trusted-root", "root.json", ...args]);
 
 interface Described {
@@ -45,7 +46,7 @@ interface Described {
 }
 
 /** Signs an image in a registry; the bundle is its referrer. */
-function sign(registry: Registry, repository: string, subject: Described): Described {
+function sign(registry: TestRegistry, repository: string, subject: Described): Described {
   const sealed = seal(workshop, {
     content: "dsse",
     statement: (statement) => ({ ...statement, predicateType: SIGN, subject: [{ digest: { sha256: subject.digest.slice(7) } }] }),
@@ -54,8 +55,8 @@ function sign(registry: Registry, repository: string, subject: Described): Descr
     schemaVersion: 2,
     mediaType: MANIFEST,
     artifactType: BUNDLE,
-    config: putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}")),
-    layers: [putBlob(registry, BUNDLE, bytesOf(sealed.bundle))],
+    config: putBlob(registry, "app", "application/vnd.oci.empty.v1+json", utf8("{}")),
+    layers: [putBlob(registry, "app", BUNDLE, bytesOf(sealed.bundle))],
     annotations: { "dev.sigstore.bundle.predicateType": SIGN },
     subject,
   });
@@ -63,7 +64,7 @@ function sign(registry: Registry, repository: string, subject: Described): Descr
 
 /** A list of two images, the list and the first of them signed; the first signature signed in turn. */
 function createSigned(hasReferrers = true): {
-  readonly registry: Registry;
+  readonly registry: TestRegistry;
   readonly index: Described;
   readonly children: readonly Described[];
 } {
@@ -86,8 +87,8 @@ function createSigned(hasReferrers = true): {
     {
       schemaVersion: 2,
       mediaType: MANIFEST,
-      config: putBlob(registry, "application/vnd.oci.image.config.v1+json", utf8("{}")),
-      layers: [putBlob(registry, "application/vnd.dsse.envelope.v1+json", utf8('{"an":"attestation"}'))],
+      config: putBlob(registry, "app", "application/vnd.oci.image.config.v1+json", utf8("{}")),
+      layers: [putBlob(registry, "app", "application/vnd.dsse.envelope.v1+json", utf8('{"an":"attestation"}'))],
     },
     `${first.digest.replace(":", "-")}.att`,
   );
@@ -267,19 +268,22 @@ for (const hasReferrers of [true, false]) {
     const { registry, index } = createSigned(hasReferrers);
     const copied = await say(registry.fetch, ["copy", `${HOST}/app:v1`, `${HOST}/mirror/app:v1`]);
     assert.equal(copied.status, 0, copied.stderr);
-    const [from, to] = [registry.manifests.get("app")!, registry.manifests.get("mirror/app")!];
-    for (const [name, { bytes }] of from) {
+    const from = registry.repo("app");
+    for (const name of [...from.manifests.keys(), ...from.tags.keys()]) {
+      const { bytes } = registry.stored("app", name)!;
       // Fallback lists are written anew, and say more than the old ones did.
       if (
         /^sha256-[0-9a-f]{64}$/.test(name) ||
-        (JSON.parse(new TextDecoder().decode(bytes)).mediaType === INDEX && name !== index.digest && name !== "v1")
+        (registry.read("app", name).mediaType === INDEX && name !== index.digest && name !== "v1")
       )
         continue;
-      assert.deepEqual(to.get(name)?.bytes, bytes, `${name} is left behind`);
+      assert.deepEqual(registry.stored("mirror/app", name)?.bytes, bytes, `${name} is left behind`);
     }
     assert.equal((await verify(registry.fetch, `${HOST}/mirror/app:v1`)).status, 0);
-    const pushes = registry.asked.filter((line) => line.startsWith("PUT /v2/mirror/app/manifests/"));
-    assert.equal(pushes.at(-1), "PUT /v2/mirror/app/manifests/v1");
+    const pushes = registry.asked.filter(
+      ({ method, url }) => method === "PUT" && url.pathname.startsWith("/v2/mirror/app/manifests/"),
+    );
+    assert.equal(pushes.at(-1)!.url.pathname, "/v2/mirror/app/manifests/v1");
     // Over another image only by force.
     putImage(registry, "mirror/app", "taken", "other");
     assert.equal((await say(registry.fetch, ["copy", `${HOST}/app:v1`, `${HOST}/mirror/app:taken`])).status, 2);
@@ -306,7 +310,7 @@ test("what was saved is loaded whole, and damaged content is not loaded", async 
   writeFileSync(join(folder, "again", "blobs", "sha256", name!), "layer of evil!");
   const refused = createRegistry();
   assert.equal((await say(refused.fetch, ["load", `${HOST}/new:v1`, "--dir", "again"])).status, 1);
-  assert.equal(refused.manifests.get("new")?.has("v1") ?? false, false);
+  assert.equal(refused.repo("new").tags.has("v1"), false);
   // Saving anew puts it right.
   assert.equal((await say(registry.fetch, ["save", `${HOST}/app:v1`, "--dir", "again"])).status, 0);
   assert.equal((await verify(undefined, "oci-layout:again")).status, 0);
@@ -321,7 +325,7 @@ test("clean removes what is ours, asks first, and leaves the image", async () =>
     schemaVersion: 2,
     mediaType: MANIFEST,
     artifactType: "application/vnd.example",
-    config: putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}")),
+    config: putBlob(registry, "app", "application/vnd.oci.empty.v1+json", utf8("{}")),
     layers: [],
     subject: index,
   });
@@ -332,8 +336,8 @@ test("clean removes what is ours, asks first, and leaves the image", async () =>
   assert.equal((await verify(registry.fetch, `${HOST}/app:v1`)).status, 0);
   assert.equal((await say(registry.fetch, ["clean", "-f", `${HOST}/app:v1`])).status, 0);
   assert.equal((await verify(registry.fetch, `${HOST}/app:v1`)).status, 10);
-  assert.ok(registry.manifests.get("app")!.has(foreign.digest));
-  assert.ok(registry.manifests.get("app")!.has("v1"));
+  assert.ok(registry.repo("app").manifests.has(foreign.digest));
+  assert.ok(registry.repo("app").tags.has("v1"));
 });
 
 test("tree, triangulate and download tell what is there, verified or not", async () => {
@@ -355,29 +359,35 @@ test("tree, triangulate and download tell what is there, verified or not", async
 test("prune removes what belongs to images that are gone, and stops where it cannot know", async () => {
   const { registry, index, children } = createSigned(false);
   const repository = `${HOST}/app`;
-  const held = registry.manifests.get("app")!;
-  const before = [...held.keys()];
+  const { blobs, manifests, tags } = registry.repo("app");
+  const listed = (): readonly string[] => [...manifests.keys(), ...tags.keys()];
+  const before = listed();
   assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 0);
-  assert.deepEqual([...held.keys()], before);
-  held.delete(children[0]!.digest);
+  assert.deepEqual(listed(), before);
+  manifests.delete(children[0]!.digest);
   const attachment = `${children[0]!.digest.replace(":", "-")}.att`;
   const dry = await say(registry.fetch, ["prune", "--dry-run", repository]);
   assert.match(dry.stderr, new RegExp(attachment.replace(".", "\\.")));
-  assert.deepEqual(held.has(attachment), true);
+  assert.ok(tags.has(attachment));
   assert.equal((await say(registry.fetch, ["prune", repository])).status, 2);
   // A registry that does not answer well is not one without the image.
-  registry.fault = (method, path) =>
-    path.endsWith(children[0]!.digest) && method === "GET" ? new Response("{}", { status: 403 }) : undefined;
+  registry.instead = ({ method, url }) =>
+    url.pathname.endsWith(children[0]!.digest) && method === "GET" ? { status: 403, body: "{}" } : undefined;
   assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 3);
-  assert.ok(held.has(attachment));
-  registry.fault = undefined;
+  assert.ok(tags.has(attachment));
+  registry.instead = undefined;
   assert.equal((await say(registry.fetch, ["prune", "-f", repository])).status, 0);
-  assert.ok(!held.has(attachment));
-  assert.ok(!held.has(children[0]!.digest.replace(":", "-")));
+  assert.ok(!tags.has(attachment));
+  assert.ok(!tags.has(children[0]!.digest.replace(":", "-")));
   assert.equal((await verify(registry.fetch, `${HOST}/app:v1`)).status, 0);
   // Signatures apart from their images: nothing is taken for gone before it is said where the images are.
-  registry.manifests.set("signatures", new Map([[`${index.digest.replace(":", "-")}.sig`, held.get("v1")!]]));
+  const signature = `${index.digest.replace(":", "-")}.sig`;
+  registry.repos.set("signatures", {
+    blobs,
+    manifests: new Map([[index.digest, manifests.get(index.digest)!]]),
+    tags: new Map([[signature, index.digest]]),
+  });
   assert.equal((await say(registry.fetch, ["prune", "-f", `${HOST}/signatures`])).status, 2);
   assert.equal((await say(registry.fetch, ["prune", "-f", "--images", repository, `${HOST}/signatures`])).status, 0);
-  assert.equal(registry.manifests.get("signatures")!.size, 1);
+  assert.equal(registry.repo("signatures").tags.size, 1);
 });

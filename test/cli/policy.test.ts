@@ -23,7 +23,8 @@ import {
   seal,
   type Recipe,
 } from "../workshop/workshop.ts";
-import { createRegistry, HOST, putImage, putManifest, putBlob, type Registry } from "./registry.ts";
+import type { TestRegistry } from "../registry.ts";
+import { createRegistry, HOST, putBlob, putImage, putManifest } from "./registry.ts";
 import { createWorld } from "./world.ts";
 
 const workshop = createWorkshop();
@@ -45,7 +46,7 @@ interface Said {
 
 async function lacre(
   args: readonly string[],
-  more: { readonly env?: Readonly<Record<string, string>>; readonly registry?: Registry } = {},
+  more: { readonly env?: Readonly<Record<string, string>>; readonly registry?: TestRegistry } = {},
 ): Promise<Said> {
   const fetch = more.registry === undefined ? {} : { fetch: more.registry.fetch };
   const { context, stdout, stderr } = createWorld({ cwd: folder, now: () => NOW_MS, env: more.env ?? {}, ...fetch });
@@ -374,8 +375,8 @@ test("images are judged by the same file", async () => {
       content: "dsse",
       statement: (one) => ({ ...one, predicateType, predicate, subject: [{ name: "app", digest: { sha256: about } }] }),
     };
-    const layers = [putBlob(registry, BUNDLE, bytesOf(seal(workshop, recipe).bundle))];
-    const config = putBlob(registry, "application/vnd.oci.empty.v1+json", utf8("{}"));
+    const layers = [putBlob(registry, "app", BUNDLE, bytesOf(seal(workshop, recipe).bundle))];
+    const config = putBlob(registry, "app", "application/vnd.oci.empty.v1+json", utf8("{}"));
     const mediaType = "application/vnd.oci.image.manifest.v1+json";
     putManifest(registry, "app", { schemaVersion: 2, mediaType, artifactType: BUNDLE, config, layers, subject: image });
   };
@@ -413,8 +414,8 @@ test("cosign's older signatures count by the image that their payload names, not
       "dev.cosignproject.cosign/signature": toBase64(sealed.content.signature),
       "dev.sigstore.cosign/bundle": encodeLegacyPromise(sealed.logEntries[0]!)!,
     };
-    const layer = { ...putBlob(registry, "application/vnd.dev.cosign.simplesigning.v1+json", payload), annotations };
-    const config = putBlob(registry, "application/vnd.oci.image.config.v1+json", utf8("{}"));
+    const layer = { ...putBlob(registry, "app", "application/vnd.dev.cosign.simplesigning.v1+json", payload), annotations };
+    const config = putBlob(registry, "app", "application/vnd.oci.image.config.v1+json", utf8("{}"));
     const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config, layers: [layer] };
     putManifest(registry, "app", manifest, `${digest.replace(":", "-")}.sig`);
     const said = await lacre(["verify", `${HOST}/app:v1`, "--policy-file", want, "-o", "json"], { registry });
