@@ -10,6 +10,7 @@ import type { Context } from "../../packages/cli/src/context.ts";
 import { runLine } from "../../packages/cli/src/run.ts";
 import { homeEnv, scratch } from "../harness.ts";
 import { openBrowser } from "./browser.ts";
+import { createLines } from "./lines.ts";
 import { createWorld } from "./world.ts";
 
 const work = scratch("cli");
@@ -20,38 +21,9 @@ let other: Running;
 let identity: string[];
 let trust: string;
 
-interface Told {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const { lacre, expect, tokenOf } = createLines(folder);
 
-/** Runs a command line as the user of `home`. */
-async function lacre(
-  args: readonly string[],
-  given: Partial<Pick<Context, "env" | "cwd" | "now" | "stdin" | "fetch">> = {},
-): Promise<Told> {
-  const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init), ...given });
-  const status = await runLine(args, world.context);
-  const told = { status, stdout: world.stdout(), stderr: world.stderr() };
-  assert.doesNotMatch(told.stdout + told.stderr, /^\s+at .*:\d+:\d+\)?$/m, "a stack trace is shown");
-  return told;
-}
-
-async function expect(
-  status: number,
-  args: readonly string[],
-  words: RegExp,
-  given: Parameters<typeof lacre>[1] = {},
-): Promise<Told> {
-  const told = await lacre(args, given);
-  assert.equal(told.status, status, `${args.join(" ").replaceAll(/eyJ[\w.-]+/g, "<token>")}\n${told.stdout}${told.stderr}`);
-  assert.match(told.stdout + told.stderr, words);
-  return told;
-}
-
-const token = async (email = "you@example.com"): Promise<string> =>
-  (await expect(0, ["token", "--dir", server.installation.layout.dir, "--email", email], /^eyJ/)).stdout.trim();
+const token = (email?: string): Promise<string> => tokenOf(server.installation.layout.dir, email);
 
 before(async () => {
   mkdirSync(folder, { recursive: true });

@@ -6,10 +6,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Running, up } from "@lacre/services";
-import type { Context } from "../../packages/cli/src/context.ts";
-import { runLine } from "../../packages/cli/src/run.ts";
 import { homeEnv, scratch } from "../harness.ts";
-import { createWorld } from "./world.ts";
+import { createLines } from "./lines.ts";
 
 const work = scratch("trust-verbs");
 const folder = join(work.path, "work");
@@ -18,32 +16,9 @@ let other: Running;
 let trust: string;
 let identity: string[];
 
-interface Told {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const { lacre, expect, tokenOf } = createLines(folder);
 
-async function lacre(args: readonly string[], given: Partial<Pick<Context, "env" | "fetch" | "now">> = {}): Promise<Told> {
-  const world = createWorld({ cwd: folder, fetch: (url, init) => fetch(url, init), ...given });
-  const status = await runLine(args, world.context);
-  return { status, stdout: world.stdout(), stderr: world.stderr() };
-}
-
-async function expect(
-  status: number,
-  args: readonly string[],
-  words: RegExp,
-  given: Parameters<typeof lacre>[1] = {},
-): Promise<Told> {
-  const told = await lacre(args, given);
-  assert.equal(told.status, status, `${args.join(" ").replaceAll(/eyJ[\w.-]+/g, "<token>")}\n${told.stdout}${told.stderr}`);
-  assert.match(told.stdout + told.stderr, words);
-  return told;
-}
-
-const token = async (): Promise<string> =>
-  (await lacre(["token", "--dir", server.installation.layout.dir, "--email", "you@example.com"])).stdout.trim();
+const token = (): Promise<string> => tokenOf(server.installation.layout.dir);
 const noNetwork = { fetch: () => Promise.reject(new Error("the network is used")) };
 // What a test reads is what the command has just written.
 // oxlint-disable-next-line typescript/no-explicit-any

@@ -9,9 +9,10 @@
  *     --new-bundle-format=false   {"base64Signature", "cert", "rekorBundle": {"SignedEntryTimestamp", "Payload"}}
  */
 import { resolve } from "node:path";
+import { encodeLegacyPromise } from "@lacre/core/bundle";
 import { formatLoggedEnvelope } from "@lacre/core/client";
 import { formatPem } from "@lacre/core/codec";
-import { toBase64, toHex } from "@lacre/core/bytes";
+import { toBase64 } from "@lacre/core/bytes";
 import type { Sealed } from "@lacre/core/sign";
 import type { Context } from "./context.ts";
 import { CliError } from "./errors.ts";
@@ -68,11 +69,11 @@ export function formatEnvelope({ bundle }: Sealed): string {
 /** A seal as cosign wrote it before the bundle format. Throws UNSUPPORTED_FLAG for a ledger entry that it has no room for. */
 export function formatOldBundle(sealed: Sealed): string {
   const { content, key } = sealed.bundle;
-  const rekorBundle = promiseOf(sealed);
+  const promise = promiseOf(sealed);
   return JSON.stringify({
     base64Signature: toBase64(content.kind === "dsse" ? Buffer.from(formatEnvelope(sealed)) : content.signature),
     ...(key.kind === "certificate" ? { cert: toBase64(Buffer.from(formatPem("CERTIFICATE", key.chain[0]!))) } : {}),
-    ...(rekorBundle === undefined ? {} : { rekorBundle }),
+    ...(promise === undefined ? {} : { rekorBundle: JSON.parse(promise) as object }),
   });
 }
 
@@ -80,21 +81,14 @@ export function formatOldBundle(sealed: Sealed): string {
  * The ledger's promise in cosign's old form; undefined when nothing was logged. Throws UNSUPPORTED_FLAG for an entry that
  * the form has no room for.
  */
-export function promiseOf({ bundle: { logEntries } }: Sealed): object | undefined {
+export function promiseOf({ bundle: { logEntries } }: Sealed): string | undefined {
   const [entry] = logEntries;
   if (entry === undefined) return undefined;
-  if (logEntries.length > 1 || entry.signedEntryTimestamp === undefined) {
+  const promise = logEntries.length > 1 ? undefined : encodeLegacyPromise(entry);
+  if (promise === undefined) {
     throw new CliError("UNSUPPORTED_FLAG", "the old format has no room for this ledger's entry", {
       hint: "Use a ledger of interface version 1 (--rekor-url URL --rekor-version 1), or the new format.",
     });
   }
-  return {
-    SignedEntryTimestamp: toBase64(entry.signedEntryTimestamp),
-    Payload: {
-      body: toBase64(entry.canonicalizedBody),
-      integratedTime: Number(entry.integratedTime),
-      logIndex: Number(entry.logIndex),
-      logID: toHex(entry.logId),
-    },
-  };
+  return promise;
 }

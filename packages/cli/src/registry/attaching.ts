@@ -3,8 +3,8 @@
  * Material that was made elsewhere, attached to an image in cosign's places. Nothing is signed here, and nothing verified:
  * what can be seen at once to be about something else, or of another kind, is refused, because it would never verify.
  */
-import { decodeBundle, decodeStatement, STATEMENT_PAYLOAD_TYPE } from "@lacre/core/bundle";
-import { fromBase64, text, toBase64, toHex, utf8 } from "@lacre/core/bytes";
+import { decodeBundle, decodeStatement, encodeLegacyPromise, STATEMENT_PAYLOAD_TYPE } from "@lacre/core/bundle";
+import { fromBase64, text, toBase64, utf8 } from "@lacre/core/bytes";
 import { decodeEntryMap } from "@lacre/core/client";
 import { formatPem, JsonObject, parseJson, parsePem } from "@lacre/core/codec";
 import { LacreError } from "@lacre/core/errors";
@@ -183,17 +183,9 @@ function formatPromise(bytes: Uint8Array): string {
       json.object("Payload").string("body");
       return Buffer.from(bytes).toString("utf8").trim();
     }
-    const entry = decodeEntryMap(bytes);
-    if (entry.signedEntryTimestamp === undefined) throw new LacreError("BAD_JSON", "the entry holds no promise of the ledger");
-    return JSON.stringify({
-      SignedEntryTimestamp: toBase64(entry.signedEntryTimestamp),
-      Payload: {
-        body: toBase64(entry.canonicalizedBody),
-        integratedTime: Number(entry.integratedTime),
-        logIndex: Number(entry.logIndex),
-        logID: toHex(entry.logId),
-      },
-    });
+    const promise = encodeLegacyPromise(decodeEntryMap(bytes));
+    if (promise === undefined) throw new LacreError("BAD_JSON", "the entry holds no promise of the ledger");
+    return promise;
   } catch (cause) {
     if (!(cause instanceof LacreError)) throw cause;
     throw new CliError("USAGE", `--rekor-response is neither cosign's bundle nor a ledger's answer: ${cause.message}`, { cause });

@@ -23,7 +23,7 @@ export function layerAnnotations(sealed: Sealed, chain = ""): Readonly<Record<st
     ...(key.kind === "certificate"
       ? { [ANNOTATION.certificate]: formatPem("CERTIFICATE", key.chain[0]!), [ANNOTATION.chain]: chain }
       : {}),
-    ...(promise === undefined ? {} : { [ANNOTATION.bundle]: JSON.stringify(promise) }),
+    ...(promise === undefined ? {} : { [ANNOTATION.bundle]: promise }),
     ...(timestamp === undefined
       ? {}
       : { [ANNOTATION.timestamp]: JSON.stringify({ SignedRFC3161Timestamp: toBase64(timestamp) }) }),

@@ -6,6 +6,6 @@ export { openLog, type Log, type LogHealth, type LogOptions, type Receipt } from
 export type { LogObserver } from "./observer.ts";
 export type { Logger } from "./logger.ts";
 export type { Personality } from "./personality.ts";
-export { mergeSegments, type Segment } from "./segment.ts";
+export { lowerBound, mergeSegments, type Segment } from "./segment.ts";
 export type { CheckpointState, ForWitnesses, Ticks, Witnessing } from "./publish.ts";
 export type { SequenceLimits, Sequenced } from "./sequence.ts";

@@ -5,7 +5,7 @@
  */
 import { type LookUp, type Page, type PageNeed, type SegmentInfo, segmentPath, SegmentWriter } from "@lacre/core/search";
 import { LacreError } from "@lacre/core/errors";
-import type { Segment } from "../engine/index.ts";
+import { lowerBound, type Segment } from "../engine/index.ts";
 import type { Part } from "./pages.ts";
 
 /** A segment whose records are in memory. */
@@ -65,24 +65,6 @@ export class Run implements Part {
   async *pages(): AsyncGenerator<readonly Page[]> {
     yield [{ words: this.words, stride: 2 }];
   }
-}
-
-// Interpolate while it pays, then halve; see the engine's segments.
-function lowerBound(words: Uint32Array, high: number, low: number): number {
-  let [from, to, fromHigh, toHigh] = [0, words.length / 2, 0, 0x1_0000_0000];
-  for (let round = 0; from < to; round++) {
-    const guess = round < 4 ? from + Math.floor(((to - from) * (high - fromHigh)) / (toHigh - fromHigh + 1)) : (from + to) >>> 1;
-    const at = guess < from ? from : guess >= to ? to - 1 : guess;
-    const value = words[2 * at + 1]!;
-    if (value < high || (value === high && words[2 * at]! < low)) {
-      from = at + 1;
-      fromHigh = value;
-    } else {
-      to = at;
-      toHigh = value;
-    }
-  }
-  return 2 * from;
 }
 
 /** Records in order, each once. */
