@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** TUF documents: what is read has a canonical form, and every path is judged without fault. */
-import { delegationsOf, describeMismatch, DocumentError, factsOf, readDocument, ruleOf } from "../packages/cli/src/tuf/documents.ts";
+import {
+  delegationsOf,
+  describeMismatch,
+  DocumentError,
+  factsOf,
+  readDocument,
+  ruleOf,
+} from "../packages/cli/src/tuf/documents.ts";
 import { checkSigned } from "../packages/cli/src/tuf/signatures.ts";
 import { LacreError } from "../packages/core/src/errors.ts";
 import { Repository } from "../test/tuf/repository.ts";
@@ -14,8 +21,8 @@ repository.addTarget("x/y", "content");
 repository.publishTargets("a", "b");
 
 const LIMIT = 1 << 20;
-export const seeds: Uint8Array[] = ["1.root.json", "timestamp.json", "2.snapshot.json", "2.targets.json"].map(
-  (file) => repository.files.get(file)!,
+export const seeds: Uint8Array[] = ["1.root.json", "timestamp.json", "2.snapshot.json", "2.targets.json"].map((file) =>
+  repository.files.get(file)!,
 );
 const root = readDocument(seeds[0]!, "root", "root", LIMIT);
 

@@ -263,8 +263,7 @@ export class LedgerOracle {
     }
     this.#fresh.leaves.clear();
     this.#fresh.roots.clear();
-    for (const index of this.#leaves.keys())
-      if (index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
+    for (const index of this.#leaves.keys()) if (index >= size) this.problems.push(`entry ${index} is lost: the log has ${size}`);
     for (const leafHash of missing) this.problems.push(`the leaf ${leafHash} is lost: the log has ${size} others`);
     for (const seen of this.#roots.keys())
       if (seen > size) this.problems.push(`the checkpoint of size ${seen} is lost: the log has ${size}`);
