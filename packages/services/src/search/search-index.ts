@@ -4,8 +4,9 @@
  *
  * New entries are in memory (`generation.ts`) from their commit on, before anybody hears of them. A full generation of
  * published entries becomes a segment, `fan` of those the next larger one: small ones in memory (`run.ts`), large ones as
- * files (`pages.ts`). Once a second at most the files of new small ones are written and a new root is signed. A segment is a
- * function of the entries it covers: losing files costs the time to make them again, never an answer.
+ * files (`pages.ts`); `segments.ts` makes them. Once a second at most the files of new small ones are written and a new root
+ * is signed. A segment is a function of the entries it covers: losing files costs the time to make them again, never an
+ * answer.
  *
  * Nothing on the disk is believed. The root counts if our key signed it for this tree; a page, if it has the hash that the
  * root leads to. What does not is named in the operator's log and made again from the entries; searches that need it wait,
@@ -16,7 +17,6 @@ import { equalBytes, text, utf8 } from "@lacre/core/bytes";
 import type { PrivateKey } from "@lacre/core/crypto";
 import { LacreError } from "@lacre/core/errors";
 import {
-  entriesAt,
   INDEX_SHAPE,
   type IndexRoot,
   type IndexShape,
@@ -27,35 +27,27 @@ import {
   ROOT_PATH,
   type SegmentInfo,
   segmentLength,
-  segmentPath,
   signIndexRoot,
 } from "@lacre/core/search";
-import { type Follower, type Log, type Logger, mergeSegments } from "../engine/index.ts";
+import { type Follower, type Log, type Logger } from "../engine/index.ts";
 import { ServiceError } from "../errors.ts";
-import type { BlobStore } from "../store/index.ts";
 import { Generation } from "./generation.ts";
-import { mergeToFile, type Merged } from "./merge.ts";
-import { PageCache, PagedSegment, type Part } from "./pages.ts";
+import { PageCache, type Part } from "./pages.ts";
 import { collectRecords, Run } from "./run.ts";
+import { ATTEMPTS, SegmentMaker, type SegmentSource, turn } from "./segments.ts";
 import { RootSource } from "./tree.ts";
 
 /** What an index needs of its log. */
 export type IndexedLog = Pick<Log, "origin" | "size" | "entry" | "readTile" | "follow">;
 
-export interface SearchIndexOptions {
+export interface SearchIndexOptions extends SegmentSource {
   readonly log: IndexedLog;
-  /** Where the log's files are; the index's stand beside them. */
-  readonly blobs: BlobStore;
-  /** Prefixes of the keys of an entry; `known` is what its writer had read of it. */
-  readonly keys: (record: Uint8Array, leafHash: Uint8Array, known?: unknown) => ArrayLike<number> | Promise<ArrayLike<number>>;
   /** Name in the log's signatures. */
   readonly name: string;
   readonly key: PrivateKey;
   readonly now: () => number;
   readonly logger?: Logger | undefined;
   readonly shape?: IndexShape | undefined;
-  /** Segments of up to so many entries are kept in memory. Default 16,384. */
-  readonly entriesInMemory?: number | undefined;
   /** Pages of larger segments kept in memory, 8 KiB each. Default 6,000. */
   readonly cachedPages?: number | undefined;
   /** Entries that a start reads before it goes on and leaves the rest to the background. Default 16,384. */
@@ -68,8 +60,6 @@ const SILENT: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** Places looked up at a time. */
 const CHUNK = 64;
-/** Entries read between two turns of the event loop. */
-const SLICE = 32;
 /** A search waits so long for a segment that is made again. */
 const PATIENCE_MS = 2000;
 /** A segment that was merged into another stays readable for those who hold the root before, so long. */
@@ -81,10 +71,6 @@ const LONG = 5;
 const RETRY_MS = 5000;
 /** All files are read through so often. */
 const SCRUB_MS = 3_600_000;
-/** What meets damage begins again, so often. */
-const ATTEMPTS = 3;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A page that a look-up needs first. */
 interface Need {
@@ -96,7 +82,7 @@ export class SearchIndex {
   readonly shape: IndexShape;
   readonly #o: SearchIndexOptions;
   readonly #logger: Logger;
-  readonly #cache: PageCache;
+  readonly #maker: SegmentMaker;
   readonly #roots: RootSource;
   /** Side by side from the first entry on. */
   #parts: readonly Part[] = [];
@@ -124,7 +110,16 @@ export class SearchIndex {
     this.#o = options;
     this.shape = options.shape ?? INDEX_SHAPE;
     this.#logger = options.logger ?? SILENT;
-    this.#cache = new PageCache(options.cachedPages ?? 6000);
+    this.#maker = new SegmentMaker({
+      log: options.log,
+      blobs: options.blobs,
+      keys: options.keys,
+      entriesInMemory: options.entriesInMemory,
+      shape: this.shape,
+      cache: new PageCache(options.cachedPages ?? 6000),
+      isClosed: () => this.#closed,
+      check: (part) => this.#check(part),
+    });
     this.#roots = new RootSource(options.log, this.shape.generation);
   }
 
@@ -235,22 +230,14 @@ export class SearchIndex {
 
   /** A segment of the root. Small ones are read now; undefined for one that cannot be made again either. */
   async #open(info: SegmentInfo): Promise<Part | undefined> {
-    const paged = this.#paged(info);
-    if (paged.entries > this.#inMemory) return paged;
+    const paged = this.#maker.paged(info);
+    if (paged.entries > this.#maker.inMemory) return paged;
     try {
       return new Run(info.level, info.place, paged.entries, await collectRecords(paged.pages(), info.records), info);
     } catch (cause) {
       if (!(cause instanceof LacreError)) throw cause;
       return this.#remake(paged, cause);
     }
-  }
-
-  get #inMemory(): number {
-    return this.#o.entriesInMemory ?? 16_384;
-  }
-
-  #paged(info: SegmentInfo): PagedSegment {
-    return new PagedSegment(info, entriesAt(this.shape, info.level), this.#o.blobs, this.#cache);
   }
 
   /** Removes files that no root lists: a crash may have left them. */
@@ -316,7 +303,7 @@ export class SearchIndex {
   async #fill(): Promise<void> {
     const { generation: span } = this.shape;
     const number = Math.floor(this.#covered / span);
-    const generation = await this.#read(number * span, Math.min((number + 1) * span, this.#published));
+    const generation = await this.#maker.read(number * span, Math.min((number + 1) * span, this.#published));
     if (generation === undefined) return;
     for (let at = generation.first + generation.entries; this.#waiting.has(at); at++) {
       generation.add(this.#waiting.get(at)!);
@@ -331,22 +318,6 @@ export class SearchIndex {
       next = this.#tail.get(this.#covered / span)
     )
       this.#covered = next.first + next.entries;
-  }
-
-  /** The keys of entries, from the entries; undefined when the index is closed meanwhile. */
-  async #read(from: number, to: number): Promise<Generation | undefined> {
-    const { log, keys } = this.#o;
-    const generation = new Generation(from);
-    for (let at = from; at < to; at++) {
-      if (at % SLICE === 0) await turn();
-      if (this.#closed) return undefined;
-      const entry = await log.entry(at);
-      if (entry === undefined)
-        throw new ServiceError("LOG_DAMAGED", undefined, { detail: `entry ${at} of ${log.origin} cannot be read` });
-      const prefixes = keys(entry.record, entry.leafHash);
-      generation.add(prefixes instanceof Promise ? await prefixes : prefixes);
-    }
-    return generation;
   }
 
   /** The next generation becomes a segment, and so does what that completes. */
@@ -365,42 +336,13 @@ export class SearchIndex {
         last.some((part) => part.level !== level)
       )
         break;
-      parts = [...parts.slice(0, -fan), await this.#merge(last)];
+      parts = [...parts.slice(0, -fan), await this.#maker.merge(last)];
       replaced.push(...last);
     }
     this.#parts = parts;
     this.#isRootNew = false;
     this.#tail.delete(number);
     for (const part of replaced) if (part.info !== undefined) this.#retired.push({ part, atMs: this.#o.now() });
-  }
-
-  /** One segment of `fan` that stand side by side. A damaged one is made again first. */
-  async #merge(parts: readonly Part[]): Promise<Part> {
-    const { level, place, entries } = parts[0]!;
-    const { fan } = this.shape;
-    const pause = async (): Promise<void> => {
-      await turn();
-      if (this.#closed) throw new ServiceError("LOG_STOPPED");
-    };
-    if (entries * fan <= this.#inMemory && parts.every((part) => part instanceof Run)) {
-      const steps = mergeSegments(parts.map((part) => (part as Run).segment));
-      let step = steps.next();
-      for (; step.done !== true; step = steps.next()) await pause();
-      return new Run(level + 1, place / fan, entries * fan, step.value.words);
-    }
-    const merged: Merged = { records: 0, root: new Uint8Array(0) };
-    let sound = parts;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#o.blobs.putParts(segmentPath({ level: level + 1, place: place / fan }), mergeToFile(sound, merged, pause));
-        return this.#paged({ level: level + 1, place: place / fan, ...merged });
-      } catch (cause) {
-        if (!(cause instanceof LacreError) || attempt === ATTEMPTS) throw cause;
-        const checked: Part[] = [];
-        for (const part of sound) checked.push((await this.#check(part)) ?? part);
-        sound = checked;
-      }
-    }
   }
 
   // The root.
@@ -423,7 +365,7 @@ export class SearchIndex {
     const { log, blobs, name, key, now } = this.#o;
     const segments: SegmentInfo[] = [];
     for (const part of this.#parts) {
-      if (part instanceof Run && part.info === undefined) await this.#write(part);
+      if (part instanceof Run && part.info === undefined) await this.#maker.write(part);
       segments.push(part.info!);
     }
     const size = this.#indexed;
@@ -438,12 +380,6 @@ export class SearchIndex {
     const due = this.#retired.filter(({ atMs }) => atMs + RETIRE_MS <= now());
     this.#retired = this.#retired.filter((one) => !due.includes(one));
     for (const { part } of due) await blobs.remove(part.name).catch(() => {});
-  }
-
-  async #write(run: Run): Promise<void> {
-    const { file, info } = run.build();
-    await this.#o.blobs.putParts(run.name, asParts(file));
-    run.info = info;
   }
 
   // Damage.
@@ -467,7 +403,7 @@ export class SearchIndex {
     const { info } = part;
     if (info === undefined) return undefined;
     try {
-      for await (const pages of this.#paged(info).pages()) {
+      for await (const pages of this.#maker.paged(info).pages()) {
         if (this.#closed || pages.length === 0) break;
         await turn();
       }
@@ -484,9 +420,9 @@ export class SearchIndex {
     this.#warn({ segment: name, found: found.message }, "an index segment is damaged and is made again from the entries");
     let again: Part | undefined = damaged;
     // In memory it is whole: only the file has to be written.
-    if (!(damaged instanceof Run)) again = await this.#make(level, place);
+    if (!(damaged instanceof Run)) again = await this.#maker.make(level, place);
     if (again === undefined) return undefined;
-    if (again instanceof Run) await this.#write(again);
+    if (again instanceof Run) await this.#maker.write(again);
     const at = this.#parts.indexOf(damaged);
     if (at >= 0 && again !== damaged) this.#parts = this.#parts.with(at, again);
     if (info === undefined || again.info === undefined || !equalBytes(again.info.root, info.root)) {
@@ -495,24 +431,6 @@ export class SearchIndex {
     }
     this.#logger.info({ origin: this.#o.log.origin, segment: name }, "an index segment was made again");
     return again;
-  }
-
-  /** Makes a segment from the entries: small ones first, then merged, so that memory stays as small. */
-  async #make(level: number, place: number): Promise<Part | undefined> {
-    const { generation: span, fan } = this.shape;
-    if (level === 0) {
-      const generation = await this.#read(place * span, (place + 1) * span);
-      return generation && new Run(0, place, span, generation.sorted());
-    }
-    const parts: Part[] = [];
-    for (let at = 0; at < fan; at++) {
-      const part = await this.#make(level - 1, place * fan + at);
-      if (part === undefined) return undefined;
-      parts.push(part);
-    }
-    const merged = await this.#merge(parts);
-    for (const part of parts) if (part instanceof PagedSegment) await this.#o.blobs.remove(part.name).catch(() => {});
-    return merged;
   }
 
   /** Has a damaged segment made again and waits for it, for a while. Throws OVERLOADED. */
@@ -650,8 +568,4 @@ export class SearchIndex {
       this.#warn({ cause: String(cause) }, "the index root cannot be written; it is made again at the next start"),
     );
   }
-}
-
-async function* asParts(file: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* file;
 }
