@@ -11,6 +11,7 @@ import type { Fetch } from "@lacre/core/client";
 import { runLine } from "../../packages/cli/src/run.ts";
 import { homeEnv, scratch } from "../harness.ts";
 import { type RegistryTraits, sha256, TestRegistry } from "../registry.ts";
+import { makeTlsFiles } from "./tls.ts";
 import { createWorld } from "./world.ts";
 
 const work = scratch("images");
@@ -449,47 +450,7 @@ test("flags that say nothing, or two things, are refused", async () => {
 
 test("certificates: an authority of one's own, a name of one's own, a client certificate, or none looked at", async () => {
   const tls = join(work.path, "tls");
-  mkdirSync(tls);
-  const openssl = (...args: string[]): unknown => execFileSync("openssl", args, { cwd: tls, stdio: "ignore" });
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "rsa:2048",
-    "-nodes",
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.pem",
-    "-subj",
-    "/CN=ca",
-    "-days",
-    "2",
-  );
-  for (const [name, san] of [
-    ["server", "DNS:registry.internal"],
-    ["client", "DNS:client"],
-  ] as const) {
-    writeFileSync(join(tls, `${name}.ext`), `subjectAltName=${san}\n`);
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-    openssl(
-      "x509",
-      "-req",
-      "-in",
-      `${name}.csr`,
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-out",
-      `${name}.pem`,
-      "-days",
-      "2",
-      "-extfile",
-      `${name}.ext`,
-      "-CAcreateserial",
-    );
-  }
+  makeTlsFiles(tls, "registry.internal");
   const read = (name: string): string => readFileSync(join(tls, name), "utf8");
   const registry = new TestRegistry();
   const digest = registry.putImage("app", "v1");

@@ -13,6 +13,7 @@ import { type Running, up } from "@lacre/services";
 import type { Context } from "../../packages/cli/src/context.ts";
 import { homeEnv, scratch } from "../harness.ts";
 import { createLines } from "./lines.ts";
+import { makeTlsFiles } from "./tls.ts";
 
 const work = scratch("services");
 const folder = join(work.path, "work");
@@ -237,62 +238,7 @@ test("without a promise of publication a certificate is used only when that is s
 
 test("the timestamp server is reached with certificates of its own", async (t) => {
   const pki = join(work.path, "pki");
-  mkdirSync(pki);
-  const openssl = (...args: string[]): unknown => execFileSync("openssl", args, { cwd: pki, stdio: "ignore" });
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.pem",
-    "-subj",
-    "/CN=ca",
-    "-days",
-    "2",
-  );
-  for (const [name, san] of [
-    ["server", "DNS:clock.internal"],
-    ["client", "DNS:client"],
-  ] as const) {
-    writeFileSync(join(pki, `${name}.ext`), `subjectAltName=${san}\n`);
-    openssl(
-      "req",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-keyout",
-      `${name}.key`,
-      "-out",
-      `${name}.csr`,
-      "-subj",
-      `/CN=${name}`,
-    );
-    openssl(
-      "x509",
-      "-req",
-      "-in",
-      `${name}.csr`,
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-CAcreateserial",
-      "-out",
-      `${name}.pem`,
-      "-days",
-      "2",
-      "-extfile",
-      `${name}.ext`,
-    );
-  }
+  makeTlsFiles(pki, "clock.internal");
   const seen: string[] = [];
   const clock: Server = createServer(
     {
