@@ -96,7 +96,8 @@ export function cosignTrustJourneys(setting: Setting, work: string, artifact: st
         await succeed(cosign, [...flags, "--out", theirs], { env });
         same(readFileSync(ours, "utf8"), readFileSync(theirs, "utf8"));
         const bundle = path("made.json");
-        const sign = ["sign-blob", "--bundle", bundle, "--signing-config", join(setting.trust, "signing_config.v0.2.json")];
+        const services = ["--signing-config", join(setting.trust, "signing_config.v0.2.json")];
+        const sign = ["sign-blob", "--bundle", bundle, ...services, "--trusted-root", join(setting.trust, "trusted_root.json")];
         await succeed(lacre[0], [lacre[1], ...sign, "--yes", "--identity-token", await setting.token(), artifact], { env });
         await succeed(cosign, ["verify-blob", "--bundle", bundle, ...policy, "--trusted-root", ours, artifact], { env });
         await succeed(lacre[0], [lacre[1], "verify-blob", "--bundle", bundle, ...policy, "--trusted-root", theirs, artifact], {
