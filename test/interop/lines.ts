@@ -4,13 +4,13 @@
  * name. Both must end with the same status, or with those that docs/cosign.md gives a reason for. With words only the lines
  * that contain one of them are judged; all are run, as later ones need earlier ones. `--show` prints what each tool said.
  */
-import { spawn } from "node:child_process";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, homeEnv, LACRE, ROOT, run, scratch, startInstance, succeed, type Outcome } from "../harness.ts";
-import { cosignPath, part } from "./clients/index.ts";
+import { cosignPath } from "./clients/index.ts";
 import { LINES, type Line } from "./cosign-lines.ts";
+import { push, putManifest, startDebianRegistry } from "./image-verification.ts";
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const isShown = process.argv.includes("--show");
@@ -22,74 +22,8 @@ const trust = join(server.dir, "trust");
 const identity = "release@example.com";
 const issuer = `${server.url}/oidc`;
 
-/** Debian's registry, on a folder of its own. */
-async function startRegistry(): Promise<{ readonly host: string; readonly stop: () => void }> {
-  const program = join(part("unpack", "bookworm", "docker-registry"), "usr", "bin", "docker-registry");
-  const port = await freePort();
-  const config = join(work.path, "registry.yml");
-  writeFileSync(
-    config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(work.path, "registry")}}, delete: {enabled: true}}\nhttp: {addr: 127.0.0.1:${port}}\n`,
-  );
-  const child = spawn(program, ["serve", config], { stdio: "ignore" });
-  const host = `localhost:${port}`;
-  for (let tries = 0; ; tries++) {
-    const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    if (answer?.ok === true) return { host, stop: () => void child.kill() };
-    if (tries > 100) throw new Error("the registry does not answer");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-const registry = await startRegistry();
-
-async function pushBlob(repository: string, bytes: Buffer): Promise<{ digest: string; size: number }> {
-  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  const begun = await fetch(`http://${registry.host}/v2/${repository}/blobs/uploads/`, { method: "POST" });
-  const where = new URL(begun.headers.get("location")!, `http://${registry.host}`);
-  where.searchParams.set("digest", digest);
-  const done = await fetch(where, {
-    method: "PUT",
-    body: new Uint8Array(bytes),
-    headers: { "content-type": "application/octet-stream" },
-  });
-  if (done.status !== 201) throw new Error(`the registry took no blob: ${done.status}`);
-  return { digest, size: bytes.length };
-}
-
-async function pushManifest(
-  repository: string,
-  tag: string,
-  manifest: object & { mediaType: string },
-): Promise<{ mediaType: string; digest: string; size: number }> {
-  const bytes = Buffer.from(JSON.stringify(manifest));
-  const done = await fetch(`http://${registry.host}/v2/${repository}/manifests/${tag}`, {
-    method: "PUT",
-    body: new Uint8Array(bytes),
-    headers: { "content-type": manifest.mediaType },
-  });
-  if (done.status !== 201) throw new Error(`the registry took no manifest: ${done.status}`);
-  return {
-    mediaType: manifest.mediaType,
-    digest: `sha256:${createHash("sha256").update(bytes).digest("hex")}`,
-    size: bytes.length,
-  };
-}
-
-/** An image with one layer, unlike any other. */
-async function pushImage(repository: string, tag: string): Promise<{ mediaType: string; digest: string; size: number }> {
-  const layer = await pushBlob(repository, Buffer.from(`layer of ${repository}:${tag}`));
-  const diff = layer.digest;
-  const config = await pushBlob(
-    repository,
-    Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", config: {}, rootfs: { type: "layers", diff_ids: [diff] } })),
-  );
-  return pushManifest(repository, tag, {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
-    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...layer }],
-  } as never);
-}
+const registry = await startDebianRegistry(work.path);
+const INDEX = "application/vnd.oci.image.index.v1+json";
 
 /** A folder, a home and a repository of its own for one tool, and how to run a line there. */
 async function settle(tool: "cosign" | "lacre"): Promise<(line: string) => Promise<Outcome>> {
@@ -130,13 +64,11 @@ async function settle(tool: "cosign" | "lacre"): Promise<(line: string) => Promi
   file("plain.pem", privateKey.export({ type: "pkcs8", format: "pem" }) as string);
   const repository = `lines/${tool}`;
   const images = [];
-  for (const tag of ["1", "2", "3"]) images.push(await pushImage(`${repository}/app`, tag));
+  for (const tag of ["1", "2", "3"]) images.push(await push(registry.host, `${repository}/app`, tag, `${tool} ${tag}`));
   const platform = { architecture: "amd64", os: "linux" };
-  await pushManifest(`${repository}/index`, "1", {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: [{ ...(await pushImage(`${repository}/index`, "amd64")), platform }],
-  } as never);
+  const child = await push(registry.host, `${repository}/index`, "amd64", `${tool} amd64`);
+  const manifests = [{ ...child, platform }];
+  await putManifest(registry.host, `${repository}/index`, "1", INDEX, { schemaVersion: 2, mediaType: INDEX, manifests });
   const where = `${registry.host}/${repository}`;
   file("Dockerfile", `FROM ${where}/app:1\nRUN true\n`);
   file(
@@ -206,7 +138,6 @@ for (const line of LINES) {
       .slice(0, isShown ? 40 : 8))
       console.log(`       ${name.padEnd(6)} ${said.slice(0, 400).replaceAll(/eyJ[\w.-]+/g, "<token>")}`);
 }
-registry.stop();
 await server.stop();
 work.remove();
 console.log(`${passed} passed, ${failed} failed`);
